@@ -1,0 +1,1 @@
+//! DHCP and TFTP: packet in, reply out.

@@ -1,0 +1,1 @@
+//! The typed HTTP and websocket client.

@@ -1,0 +1,1 @@
+//! The objects of Formwork: ids, records and their JSON.

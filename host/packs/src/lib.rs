@@ -1,0 +1,1 @@
+//! Content packs: manifest, objects, components, digests.

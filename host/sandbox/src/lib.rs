@@ -1,0 +1,1 @@
+//! wasmtime: engine, limits, grants and one adapter a WIT track.

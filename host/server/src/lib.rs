@@ -1,0 +1,1 @@
+//! The daemon: wiring, handlers and the loop that performs effects.

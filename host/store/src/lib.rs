@@ -1,0 +1,1 @@
+//! Transactions, revisions and the feed over typed objects.

@@ -1,0 +1,1 @@
+//! Go text/template for boot files, scripts and params.

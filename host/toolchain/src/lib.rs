@@ -1,0 +1,1 @@
+//! Finds a way to build guests for wasm32-unknown-unknown and encodes them as components.

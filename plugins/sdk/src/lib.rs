@@ -1,0 +1,1 @@
+//! Write Formwork components in Rust.
