@@ -1,1 +1,1 @@
-//! The classic component of the core pack.
+//! .

@@ -1,1 +1,1 @@
-//! The greet component of the core pack.
+//! .

@@ -1,1 +1,1 @@
-//! The inventory component of the core pack.
+//! .
