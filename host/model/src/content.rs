@@ -1,0 +1,162 @@
+//! Content bundles (drp-api.md 11.2) and the components of packs.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Header, Kind, NameGrammar, name_problem,
+    object::{decode, object},
+};
+
+/// What a content bundle says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ContentMeta {
+    /// The name of the bundle.
+    pub name: String,
+    /// The semantic version; empty means 0.0.0.
+    pub version: String,
+    /// One line for people.
+    pub description: String,
+    /// Where it comes from.
+    pub source: String,
+    /// More for people.
+    pub documentation: String,
+    /// Features of the server that it needs, as a comma list.
+    pub required_features: String,
+    /// Other bundles that it needs, as a comma list of `name: constraints`.
+    pub prerequisites: String,
+    /// A colour for user interfaces.
+    pub color: String,
+    /// An icon for user interfaces.
+    pub icon: String,
+    /// Who wrote it.
+    pub author: String,
+    /// The name for people.
+    pub display_name: String,
+    /// Its licence.
+    pub license: String,
+    /// Its copyright line.
+    pub copyright: String,
+    /// Where its source is.
+    pub code_source: String,
+    /// A hint for sorting.
+    pub order: String,
+    /// Words for searching, as a comma list.
+    pub tags: String,
+    /// Where its documents are.
+    pub doc_url: String,
+    /// The type of layer: `writable`, `local`, `basic`, `default`, `dynamic` or `plugin`.
+    pub r#type: String,
+    /// True only for the layer that the API writes to.
+    pub writable: bool,
+    /// True when writable objects may shadow those of this layer.
+    pub overwritable: bool,
+}
+
+/// A content bundle as it travels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Content {
+    /// What the bundle says of itself.
+    pub meta: ContentMeta,
+    /// Objects by prefix and key.
+    pub sections: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// A bundle in a list: its meta data and how many objects it has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ContentSummary {
+    /// What the bundle says of itself.
+    pub meta: ContentMeta,
+    /// The number of objects by prefix; only prefixes that have some.
+    #[serde(rename = "Counts")]
+    pub counts: BTreeMap<String, usize>,
+    /// What is not in order, though the bundle was loaded.
+    #[serde(rename = "Warnings")]
+    pub warnings: Vec<String>,
+}
+
+/// The kind of a component: which world it exports (design, part 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComponentKind {
+    /// A step of a workflow.
+    #[default]
+    Task,
+    /// What plans task lists and answers failures.
+    Workflow,
+}
+
+/// A component of an installed pack.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ComponentRecord {
+    /// The name within the pack.
+    pub name: String,
+    /// Which world it exports.
+    pub kind: ComponentKind,
+    /// The BLAKE3 digest of its bytes, hexadecimal.
+    pub digest: String,
+    /// What it may do, a line each: `params: read inventory/*`, `files: /proc ro`.
+    pub grants: Vec<String>,
+}
+
+/// An installed content bundle. Its objects are stored beside it and name it in `Bundle`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InstalledContent {
+    /// The key.
+    pub name: String,
+    /// The meta data, as it was sent.
+    pub content_meta: ContentMeta,
+    /// The keys of its objects by prefix.
+    pub objects: BTreeMap<String, Vec<String>>,
+    /// Its components.
+    pub components: Vec<ComponentRecord>,
+    /// What was not in order when it was loaded.
+    pub warnings: Vec<String>,
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "the same in every type")]
+    pub header: Header,
+}
+
+impl InstalledContent {
+    /// Returns the bundle as lists show it.
+    #[must_use]
+    pub fn summary(&self) -> ContentSummary {
+        ContentSummary {
+            meta: self.content_meta.clone(),
+            counts: self
+                .objects
+                .iter()
+                .filter(|(_, keys)| !keys.is_empty())
+                .map(|(prefix, keys)| (prefix.clone(), keys.len()))
+                .collect(),
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
+pub(crate) static KIND: Kind = Kind {
+    prefix: "contents",
+    key: "Name",
+    noun: "content bundle",
+    unique: &[],
+    hidden: &[],
+    read_only: &[],
+    opaque: &[],
+    decode: decode::<InstalledContent>,
+    schema: |generator| generator.subschema_for::<ContentSummary>(),
+    columns: &["Name", "Version", "Type", "Description"],
+};
+
+object!(InstalledContent, KIND, key = |content| content.name.clone(), problems = problems);
+
+fn problems(content: &InstalledContent) -> Vec<String> {
+    name_problem(NameGrammar::Machine, &content.name, &content.name).into_iter().collect()
+}

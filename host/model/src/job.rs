@@ -1,0 +1,209 @@
+//! Jobs: one run of one task on one machine (drp-api.md 7.10, 9).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Claim, Header, Kind, Meta, Timestamp,
+    object::{decode, object},
+};
+
+/// The zero UUID: the predecessor of a machine's first job.
+const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Where a job stands (drp-api.md 9.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Handed out, not begun.
+    #[default]
+    Created,
+    /// Being executed.
+    Running,
+    /// Ended badly; final.
+    Failed,
+    /// Ended well; final.
+    Finished,
+    /// To be run again from its beginning.
+    Incomplete,
+}
+
+impl JobState {
+    /// Returns the word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::Finished => "finished",
+            Self::Incomplete => "incomplete",
+        }
+    }
+
+    /// Tells whether the job cannot change any more.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Failed | Self::Finished)
+    }
+}
+
+/// What happens to the machine after a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExitState {
+    /// Not ended.
+    #[default]
+    #[serde(rename = "")]
+    None,
+    /// The machine reboots.
+    Reboot,
+    /// The machine powers off.
+    Poweroff,
+    /// The agent ends.
+    Stop,
+    /// The agent goes on.
+    Complete,
+    /// The job failed.
+    Failed,
+}
+
+impl ExitState {
+    /// Returns the word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Reboot => "reboot",
+            Self::Poweroff => "poweroff",
+            Self::Stop => "stop",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One attempt of one task on one machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Job {
+    /// The key, a UUID.
+    pub uuid: String,
+    /// The UUID of the machine.
+    pub machine: String,
+    /// The machine's job before this one; the zero UUID for the first.
+    pub previous: String,
+    /// The task or the special entry of the list.
+    pub task: String,
+    /// The machine's stage when the job was made.
+    pub stage: String,
+    /// The machine's workflow when the job was made.
+    pub workflow: String,
+    /// The machine's boot environment when the job was made.
+    pub boot_env: String,
+    /// The context in which the job runs; empty for the machine itself.
+    pub context: String,
+    /// Where the job stands.
+    pub state: JobState,
+    /// What happens to the machine afterwards.
+    pub exit_state: ExitState,
+    /// When it was begun.
+    pub start_time: Timestamp,
+    /// When it ended.
+    pub end_time: Timestamp,
+    /// True when the log cannot be fetched any more.
+    pub archived: bool,
+    /// True for the machine's latest job.
+    pub current: bool,
+    /// The index in the machine's task list that the job is for.
+    pub current_index: i64,
+    /// The index to go on with.
+    pub next_index: i64,
+    /// Claims that the job's token has beyond the machine's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra_claims: Vec<Claim>,
+    /// The job's own token.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub token: String,
+    /// True when the job tracks something else than a task of a machine.
+    pub independent: bool,
+    /// The type of object of an independent job.
+    pub target_prefix: String,
+    /// The key of the object of an independent job.
+    pub target_key: String,
+    /// The plugin action that is tracked.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub action: Value,
+    /// The work order that the job belongs to.
+    pub work_order: String,
+    /// The machine's pipeline when the job was made.
+    pub pipeline: String,
+    /// What the task says went wrong.
+    pub result_errors: Vec<String>,
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "the same in every type")]
+    pub header: Header,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self {
+            uuid: String::new(),
+            machine: String::new(),
+            previous: NO_JOB.to_owned(),
+            task: String::new(),
+            stage: String::new(),
+            workflow: String::new(),
+            boot_env: String::new(),
+            context: String::new(),
+            state: JobState::default(),
+            exit_state: ExitState::default(),
+            start_time: Timestamp::default(),
+            end_time: Timestamp::default(),
+            archived: false,
+            current: false,
+            current_index: 0,
+            next_index: 0,
+            extra_claims: Vec::new(),
+            token: String::new(),
+            independent: false,
+            target_prefix: String::new(),
+            target_key: String::new(),
+            action: Value::Null,
+            work_order: String::new(),
+            pipeline: String::new(),
+            result_errors: Vec::new(),
+            header: Header::default(),
+        }
+    }
+}
+
+pub(crate) static KIND: Kind = Kind {
+    prefix: "jobs",
+    key: "Uuid",
+    noun: "job",
+    unique: &[],
+    hidden: &["Token"],
+    read_only: &["Current", "Archived", "Previous", "ExtraClaims", "Token", "Independent"],
+    opaque: &["Action"],
+    decode: decode::<Job>,
+    schema: |generator| generator.subschema_for::<Job>(),
+    columns: &["Uuid", "Task", "Stage", "State", "ExitState", "StartTime", "EndTime"],
+};
+
+object!(Job, KIND, key = |job| job.uuid.clone());
+
+/// One thing that an agent does for a job, in order (drp-api.md 9.4).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct JobAction {
+    /// The template entry's name.
+    pub name: String,
+    /// Where to write the content; empty means execute it.
+    pub path: String,
+    /// The rendered text.
+    pub content: String,
+    /// The entry's meta map. For a component task `component`, `digest` and `grants` say what to run.
+    pub meta: Meta,
+}
