@@ -1,1 +1,22 @@
-//! What happens next: pure decisions over the objects.
+//! What happens next, decided over a set of objects: no async, files, sockets, clock or random numbers here.
+//!
+//! Every function takes the objects at one revision and the time as arguments and returns what to save, or why
+//! not. Who calls it saves the answer in one transaction and only then lets anybody see it (design, part 3).
+//!
+//! Invariants that hold whatever a component or a client says:
+//!
+//! - a task of a list is handed out in order, and again only after it failed or was left incomplete;
+//! - the part of a task list that has begun never changes;
+//! - a machine has at most one job that is not final, and it is the machine's current job;
+//! - machine and job change together or not at all.
+
+pub mod availability;
+pub mod jobs;
+pub mod machine;
+pub mod params;
+pub mod plan;
+pub mod preferences;
+mod refusal;
+mod tasks;
+
+pub use refusal::Refusal;

@@ -9,8 +9,8 @@ use crate::{
     object::{decode, object},
 };
 
-/// The zero UUID: the predecessor of a machine's first job.
-const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";
+/// The zero UUID: what the predecessor of a machine's first job is called.
+pub const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Where a job stands (drp-api.md 9.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -139,6 +139,10 @@ pub struct Job {
     pub work_order: String,
     /// The machine's pipeline when the job was made.
     pub pipeline: String,
+    /// When the server makes the machine runnable again after a failure; absent when it does not.
+    /// An extension of ours: clients that do not know it ignore it.
+    #[serde(skip_serializing_if = "Timestamp::is_unset")]
+    pub retry_at: Timestamp,
     /// What the task says went wrong.
     pub result_errors: Vec<String>,
     #[serde(flatten)]
@@ -173,6 +177,7 @@ impl Default for Job {
             action: Value::Null,
             work_order: String::new(),
             pipeline: String::new(),
+            retry_at: Timestamp::default(),
             result_errors: Vec::new(),
             header: Header::default(),
         }
@@ -185,7 +190,7 @@ pub(crate) static KIND: Kind = Kind {
     noun: "job",
     unique: &[],
     hidden: &["Token"],
-    read_only: &["Current", "Archived", "Previous", "ExtraClaims", "Token", "Independent"],
+    read_only: &["Current", "Archived", "Previous", "ExtraClaims", "Token", "Independent", "RetryAt"],
     opaque: &["Action"],
     decode: decode::<Job>,
     schema: |generator| generator.subschema_for::<Job>(),

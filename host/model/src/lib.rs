@@ -29,7 +29,7 @@ pub use arch::{Arch, canonical_arch};
 pub use bootenv::{ArchInfo, BootEnv, OsInfo};
 pub use content::{ComponentKind, ComponentRecord, Content, ContentMeta, ContentSummary, InstalledContent};
 pub use header::Header;
-pub use job::{ExitState, Job, JobAction, JobState};
+pub use job::{ExitState, Job, JobAction, JobState, NO_JOB};
 pub use lease::Lease;
 pub use machine::{Machine, MachineFingerprint, TaskStack};
 pub use names::{NameGrammar, name_problem};

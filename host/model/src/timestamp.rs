@@ -40,7 +40,7 @@ impl Timestamp {
 
     /// Tells whether the time was never set.
     #[must_use]
-    pub const fn is_unset(self) -> bool {
+    pub const fn is_unset(&self) -> bool {
         self.0 == UNSET_NANOS
     }
 }

@@ -1,0 +1,238 @@
+//! `POST /jobs`: the heart (drp-api.md 9.2, drp-behaviour.md 3.6).
+
+use formwork_model::{ExitState, Job, JobState, Machine, NO_JOB, Objects, ObjectsExt, Timestamp};
+use serde_json::Value;
+
+use super::{Answer, Step, mirror};
+use crate::{Refusal, machine::length, params, tasks::Entry};
+
+/// Decides which job an agent gets. `fresh` makes random UUIDs; `asked` is the one that the agent wants.
+///
+/// # Errors
+///
+/// The machine is not runnable or not available, or its current job still runs.
+pub fn create(
+    objects: &(impl Objects + ?Sized),
+    machine: &Machine,
+    request: &Job,
+    now: Timestamp,
+    fresh: &mut dyn FnMut() -> String,
+) -> Result<Step, Refusal> {
+    if !machine.runnable || !machine.header.available {
+        let why = if machine.runnable { "available" } else { "runnable" };
+        return Err(Refusal::Conflict(format!("Machine {} is not {why}", machine.uuid)));
+    }
+    if request.context != machine.context {
+        return Ok(Step { answer: Answer::Nothing, machine: None, jobs: Vec::new() });
+    }
+    let current = objects.get::<Job>(&machine.current_job).map(|job| job.as_ref().clone());
+    let mut advance =
+        Advance { objects, machine: machine.clone(), before: machine, current, jobs: Vec::new(), now, fresh };
+    let Some(index) = advance.next_index()? else {
+        let resumed = advance.current.map(Box::new);
+        let answer = resumed.map_or(Answer::Nothing, Answer::Resumed);
+        return Ok(Step { answer, machine: None, jobs: Vec::new() });
+    };
+    let answer = advance.run_from(index, &request.uuid);
+    Ok(advance.step(answer))
+}
+
+/// One advance of a machine through its list.
+struct Advance<'a, O: Objects + ?Sized> {
+    objects: &'a O,
+    machine: Machine,
+    before: &'a Machine,
+    current: Option<Job>,
+    jobs: Vec<Job>,
+    now: Timestamp,
+    fresh: &'a mut dyn FnMut() -> String,
+}
+
+impl<O: Objects + ?Sized> Advance<'_, O> {
+    /// Returns the index to go on with; `None` when the current job is to be resumed.
+    fn next_index(&mut self) -> Result<Option<i64>, Refusal> {
+        let place = self.machine.current_task;
+        let Some(job) = self.current.clone() else { return Ok(Some(place.max(0))) };
+        let belongs = place >= 0 && job.current_index <= place && place < job.next_index.max(job.current_index + 1);
+        if !belongs || job.machine != self.machine.uuid {
+            if !job.state.is_final() {
+                self.end_current(job);
+            }
+            return Ok(Some(place.max(0)));
+        }
+        match job.state {
+            JobState::Created | JobState::Running => Err(Refusal::Conflict(format!(
+                "Machine {} has job {} in state {} already",
+                self.machine.uuid,
+                job.uuid,
+                job.state.as_str()
+            ))),
+            JobState::Incomplete => Ok(None),
+            JobState::Failed => Ok(Some(place)),
+            JobState::Finished => Ok(Some(job.next_index)),
+        }
+    }
+
+    /// Fails a job that the list has moved away from.
+    fn end_current(&mut self, mut job: Job) {
+        job.state = JobState::Failed;
+        job.exit_state = ExitState::Failed;
+        job.end_time = self.now;
+        self.jobs.push(job.clone());
+        self.current = Some(job);
+    }
+
+    fn run_from(&mut self, mut index: i64, asked: &str) -> Answer {
+        loop {
+            let (next, must_look_again) = self.roll_forward(index);
+            index = next;
+            if must_look_again {
+                return Answer::Nothing;
+            }
+            let Some(text) = usize::try_from(index).ok().and_then(|index| self.machine.tasks.get(index)).cloned()
+            else {
+                match self.machine.task_error_stacks.pop() {
+                    // The error handler is through: the task that failed gets another chance.
+                    Some(stack) => {
+                        self.machine.tasks = stack.task_list;
+                        index = stack.current_task;
+                        self.machine.retry_task_attempt = 0;
+                        continue;
+                    }
+                    None => return self.complete(),
+                }
+            };
+            if !matches!(Entry::parse(&text), Entry::Chroot(_) | Entry::Action(_)) && self.stops_at(&text) {
+                self.machine.runnable = false;
+                return Answer::Nothing;
+            }
+            return self.hand_out(index, &text, asked);
+        }
+    }
+
+    fn complete(&mut self) -> Answer {
+        self.machine.current_task = length(&self.machine.tasks);
+        self.machine.workflow_complete = true;
+        Answer::Nothing
+    }
+
+    /// Consumes `stage:`, `bootenv:` and `context:` entries. Returns the next index, and whether the agent must
+    /// look at its machine again before it goes on.
+    fn roll_forward(&mut self, first: i64) -> (i64, bool) {
+        let before = self.machine.clone();
+        let mut index = first;
+        let mut must_look_again = false;
+        let mut last = String::new();
+        while let Some(text) = usize::try_from(index).ok().and_then(|index| self.machine.tasks.get(index)).cloned() {
+            let entry = Entry::parse(&text);
+            if must_look_again || !entry.rolls_forward() {
+                break;
+            }
+            match entry {
+                Entry::Stage(name) => name.clone_into(&mut self.machine.stage),
+                Entry::BootEnv(name) if name != self.machine.boot_env => {
+                    name.clone_into(&mut self.machine.boot_env);
+                    self.machine.runnable = false;
+                    must_look_again = true;
+                }
+                Entry::Context(name) if name != self.machine.context => {
+                    name.clone_into(&mut self.machine.context);
+                    must_look_again = true;
+                }
+                _ => {}
+            }
+            last = text;
+            index += 1;
+        }
+        let changed = before.stage != self.machine.stage
+            || before.boot_env != self.machine.boot_env
+            || before.context != self.machine.context;
+        if changed {
+            let mut job = self.job(&last, first, index, String::new());
+            job.state = JobState::Finished;
+            job.exit_state = ExitState::Complete;
+            job.end_time = self.now;
+            job.context.clone_from(&before.context);
+            self.adopt(job, index - 1);
+        }
+        (index, must_look_again)
+    }
+
+    fn hand_out(&mut self, index: i64, text: &str, asked: &str) -> Answer {
+        if self.machine.current_task != index {
+            self.machine.retry_task_attempt = 0;
+        }
+        let mut job = self.job(text, index, index + 1, asked.to_owned());
+        match Entry::parse(text) {
+            Entry::Chroot(_) => {
+                job.state = JobState::Finished;
+                job.exit_state = ExitState::Complete;
+                job.end_time = self.now;
+            }
+            Entry::Action(action) => {
+                job.state = JobState::Failed;
+                job.exit_state = ExitState::Failed;
+                job.end_time = self.now;
+                job.result_errors = vec![format!("no plugin offers the action `{action}`")];
+                self.machine.runnable = false;
+                self.adopt(job, index);
+                return Answer::Nothing;
+            }
+            _ => {}
+        }
+        self.adopt(job.clone(), index);
+        Answer::Created(Box::new(job))
+    }
+
+    fn job(&mut self, text: &str, index: i64, next: i64, asked: String) -> Job {
+        let machine = &self.machine;
+        let uuid = if asked.is_empty() { (self.fresh)() } else { asked };
+        Job {
+            uuid,
+            machine: machine.uuid.clone(),
+            previous: self.current.as_ref().map_or_else(|| NO_JOB.to_owned(), |job| job.uuid.clone()),
+            task: text.to_owned(),
+            stage: machine.stage.clone(),
+            workflow: machine.workflow.clone(),
+            boot_env: machine.boot_env.clone(),
+            context: machine.context.clone(),
+            pipeline: machine.pipeline.clone(),
+            start_time: self.now,
+            current: true,
+            current_index: index,
+            next_index: next,
+            ..Job::default()
+        }
+    }
+
+    /// Makes a job the machine's current one.
+    fn adopt(&mut self, job: Job, index: i64) {
+        if let Some(mut previous) = self.current.take().filter(|previous| previous.current) {
+            previous.current = false;
+            self.jobs.retain(|job| job.uuid != previous.uuid);
+            self.jobs.push(previous);
+        }
+        self.machine.current_task = index;
+        self.machine.current_job.clone_from(&job.uuid);
+        self.machine.workflow_complete = false;
+        mirror(&mut self.machine, &job);
+        self.current = Some(job.clone());
+        self.jobs.push(job);
+    }
+
+    fn stops_at(&self, task: &str) -> bool {
+        let resolved = params::resolve(self.objects, &self.machine, "task-stop-at");
+        let named = matches!(&resolved, Some(Value::Array(names)) if names.iter().any(|name| name == task));
+        // The operator who makes the machine runnable again lets this very task run.
+        named && self.before.current_task != length_before(&self.machine, task)
+    }
+
+    fn step(self, answer: Answer) -> Step {
+        let changed = self.machine != *self.before;
+        Step { answer, machine: changed.then(|| Box::new(self.machine)), jobs: self.jobs }
+    }
+}
+
+fn length_before(machine: &Machine, task: &str) -> i64 {
+    machine.tasks.iter().position(|entry| entry == task).and_then(|index| i64::try_from(index).ok()).unwrap_or(-1)
+}

@@ -1,0 +1,99 @@
+//! The preferences of the endpoint and what each may be (drp-api.md 12.4).
+
+use std::collections::BTreeMap;
+
+use formwork_model::{BootEnv, Objects, ObjectsExt, Preference};
+
+use crate::Refusal;
+
+/// The names of all preferences and what they are when nobody set them.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("baseTokenSecret", ""),
+    ("completeJobsPurgedAfter", ""),
+    ("debugBootEnv", "warn"),
+    ("debugDhcp", "warn"),
+    ("debugFrontend", "warn"),
+    ("debugPlugins", "warn"),
+    ("debugRenderer", "warn"),
+    ("defaultBootEnv", "local"),
+    ("defaultStage", "none"),
+    ("defaultWorkflow", ""),
+    ("failedJobsPurgedAfter", ""),
+    ("jobsToKeep", ""),
+    ("knownTokenTimeout", "3600"),
+    ("logLevel", "warn"),
+    ("manager", "false"),
+    ("systemGrantorSecret", ""),
+    ("unknownBootEnv", "ignore"),
+    ("unknownTokenTimeout", "600"),
+];
+
+/// Returns the value of one preference.
+#[must_use]
+pub fn value(objects: &(impl Objects + ?Sized), name: &str) -> String {
+    if let Some(preference) = objects.get::<Preference>(name) {
+        return preference.val.clone();
+    }
+    DEFAULTS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()).unwrap_or_default()
+}
+
+/// Returns a preference that is a number of seconds; the default when it is not one.
+#[must_use]
+pub fn seconds(objects: &(impl Objects + ?Sized), name: &str) -> u64 {
+    value(objects, name).parse().unwrap_or_else(|_| {
+        DEFAULTS.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+    })
+}
+
+/// Returns all preferences.
+#[must_use]
+pub fn all(objects: &(impl Objects + ?Sized)) -> BTreeMap<String, String> {
+    DEFAULTS.iter().map(|(name, _)| ((*name).to_owned(), value(objects, name))).collect()
+}
+
+/// Checks new values and returns the objects to save.
+///
+/// # Errors
+///
+/// An unknown name, a boot environment, stage or workflow that does not exist or does not fit, or a number of
+/// seconds that is none. Then nothing is to be saved.
+pub fn change(
+    objects: &(impl Objects + ?Sized),
+    values: &BTreeMap<String, String>,
+) -> Result<Vec<Preference>, Refusal> {
+    let problems: Vec<String> = values.iter().filter_map(|(name, value)| problem(objects, name, value)).collect();
+    if !problems.is_empty() {
+        return Err(Refusal::Invalid(problems));
+    }
+    Ok(values
+        .iter()
+        .map(|(name, value)| Preference { name: name.clone(), val: value.clone(), ..Preference::default() })
+        .collect())
+}
+
+fn problem(objects: &(impl Objects + ?Sized), name: &str, value: &str) -> Option<String> {
+    if !DEFAULTS.iter().any(|(known, _)| *known == name) {
+        let known: Vec<&str> = DEFAULTS.iter().map(|(name, _)| *name).collect();
+        return Some(format!("unknown preference `{name}`; known are {}", known.join(", ")));
+    }
+    let missing = |prefix: &str| objects.find(prefix, value).is_none();
+    match name {
+        "defaultBootEnv" | "unknownBootEnv" => {
+            let Some(bootenv) = objects.get::<BootEnv>(value) else {
+                return Some(format!("{name}: Bootenv {value} does not exist"));
+            };
+            (bootenv.only_unknown != (name == "unknownBootEnv")).then(|| {
+                let word = if bootenv.only_unknown { "has" } else { "lacks" };
+                format!("{name}: BootEnv {value} {word} the OnlyUnknown flag")
+            })
+        }
+        "defaultStage" => missing("stages").then(|| format!("{name}: Stage {value} does not exist")),
+        "defaultWorkflow" => {
+            (!value.is_empty() && missing("workflows")).then(|| format!("{name}: Workflow {value} does not exist"))
+        }
+        "knownTokenTimeout" | "unknownTokenTimeout" => {
+            value.parse::<u32>().is_err().then(|| format!("{name}: `{value}` is not a number of seconds"))
+        }
+        _ => None,
+    }
+}
