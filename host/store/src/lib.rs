@@ -1,1 +1,35 @@
 //! Transactions, revisions and the feed over typed objects.
+//!
+//! A [`Store`] holds all objects of one endpoint. Reads come from a [`Snapshot`]: every object at one [`Revision`],
+//! shared without locks and without the disk. Writes are closures over a [`Transaction`]; one thread runs them one
+//! after the other, saves many of them in one durable commit, and only then shows them to anybody. What was
+//! committed comes out of a [`Feed`] in the order of revisions; a feed resumes from any revision still kept, also
+//! after a restart.
+//!
+//! Below the writable rows lies a layer of built-in objects, the base, which is given at every start and never saved.
+//! A row with the prefix and key of a base object hides it; deleting the row uncovers it.
+
+mod backend;
+mod codec;
+mod committer;
+mod entry;
+mod error;
+mod feed;
+mod limits;
+mod loader;
+mod published;
+mod revision;
+mod snapshot;
+mod state;
+mod store;
+mod transaction;
+
+pub use entry::{Action, Change, Entry};
+pub use error::{BackendError, OpenError, WriteError};
+pub use feed::{Feed, FeedError, FeedGone};
+pub use limits::Limits;
+pub use revision::Revision;
+pub use snapshot::Snapshot;
+pub use state::Stored;
+pub use store::{Committed, Store};
+pub use transaction::Transaction;

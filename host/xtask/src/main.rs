@@ -1,1 +1,67 @@
-fn main() {}
+//! `cargo xtask`: set-up, demo, tests and checks of the repository. Every command is a file of its name.
+
+mod check_layers;
+mod check_licences;
+mod debian;
+mod demo;
+mod discovery;
+mod guests;
+mod product;
+mod report;
+mod setup;
+mod shell;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Set-up, demo, tests and checks of the repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the arrows between the packages and the entries of the root.
+    CheckLayers,
+    /// Check the licences of all packages against `.deny.toml`.
+    CheckLicences,
+    /// Install what a fresh machine lacks.
+    Setup(setup::SetupArgs),
+    /// Boot one machine, from power-on to the end of its workflow.
+    Demo(demo::DemoArgs),
+    /// Run every check of the repository.
+    Test(test::TestArgs),
+    /// Build the plugins as components.
+    Guests(guests::GuestsArgs),
+    /// Build the kernel and the initramfs that an unknown machine boots.
+    Discovery(discovery::DiscoveryArgs),
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::CheckLayers => check_layers::run(),
+        Command::CheckLicences => check_licences::run(),
+        Command::Setup(args) => setup::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Guests(args) => guests::run(args),
+        Command::Discovery(args) => discovery::run(args),
+    }
+}

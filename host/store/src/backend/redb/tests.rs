@@ -1,0 +1,235 @@
+//! Files of other releases, damaged rows, and a disk that loses power.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    sync::{Arc, Mutex},
+};
+
+use formwork_model::{Objects, ObjectsExt, Preference};
+use redb::StorageBackend;
+
+use super::*;
+use crate::{Limits, Store, WriteError};
+
+/// A small generator of numbers, so that each round of the crash test can be run again.
+#[derive(Debug)]
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// A disk that keeps what was synced, and of the rest what chance keeps.
+#[derive(Clone, Debug)]
+struct Disk(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    /// What the program sees.
+    cached: Vec<u8>,
+    /// What outlives the loss of power for sure.
+    synced: Vec<u8>,
+    /// Writes since the last sync.
+    pending: Vec<(usize, Vec<u8>)>,
+    /// Operations until the power goes.
+    fuse: u64,
+    numbers: Numbers,
+}
+
+impl Disk {
+    fn new(image: Vec<u8>, fuse: u64) -> Self {
+        let numbers = Numbers(fuse.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let inner = Inner { cached: image.clone(), synced: image, pending: Vec::new(), fuse, numbers };
+        Self(Arc::new(Mutex::new(inner)))
+    }
+
+    /// Returns what a restart finds: sectors of 512 bytes are written whole or not at all, in any order.
+    fn after_power_loss(&self) -> Vec<u8> {
+        let mut inner = self.0.lock().unwrap();
+        let mut image = inner.synced.clone();
+        image.resize(inner.cached.len(), 0);
+        for (offset, data) in std::mem::take(&mut inner.pending) {
+            for (index, sector) in data.chunks(512).enumerate() {
+                let start = offset + index * 512;
+                if inner.numbers.next() & 1 == 0 && start + sector.len() <= image.len() {
+                    image[start..start + sector.len()].copy_from_slice(sector);
+                }
+            }
+        }
+        image
+    }
+
+    fn operate<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> io::Result<T> {
+        let mut inner = self.0.lock().unwrap();
+        if inner.fuse == 0 {
+            return Err(io::Error::other("the power is off"));
+        }
+        inner.fuse -= 1;
+        Ok(act(&mut inner))
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().cached.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let inner = self.0.lock().unwrap();
+        let from = inner.cached.get(offset as usize..offset as usize + out.len());
+        out.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.operate(|inner| inner.cached.resize(len as usize, 0))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.operate(|inner| {
+            inner.synced = inner.cached.clone();
+            inner.pending.clear();
+        })
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.operate(|inner| {
+            inner.cached[offset as usize..offset as usize + data.len()].copy_from_slice(data);
+            inner.pending.push((offset as usize, data.to_vec()));
+        })
+    }
+}
+
+const FOREVER: u64 = u64::MAX;
+
+fn store_on(disk: &Disk) -> Result<Store, Box<dyn Error>> {
+    let database = builder().create_with_backend(disk.clone())?;
+    let backend = RedbBackend::prepare(database, Path::new("disk"))?;
+    Ok(Store::start(Box::new(backend), Vec::new(), Limits::default())?)
+}
+
+/// Sets two preferences to one number in one transaction.
+async fn step(store: &Store, number: u64) -> Result<(), WriteError<Infallible>> {
+    let pair = ["left", "right"].map(|name| Preference {
+        name: name.into(),
+        val: number.to_string(),
+        ..Preference::default()
+    });
+    let written = store.write("tester", |transaction| {
+        pair.into_iter().for_each(|preference| transaction.put(Arc::new(preference)));
+        Ok(())
+    });
+    written.await.map(drop)
+}
+
+fn number(objects: &impl Objects, name: &str) -> u64 {
+    objects.get::<Preference>(name).map_or(0, |preference| preference.val.parse().unwrap())
+}
+
+#[tokio::test]
+async fn power_loss_at_any_operation_keeps_acknowledged_transactions_whole() {
+    let fresh = Disk::new(Vec::new(), FOREVER);
+    store_on(&fresh).unwrap().close().await;
+    let image = fresh.0.lock().unwrap().cached.clone();
+    let mut lost = 0;
+    for fuse in 0..120 {
+        let disk = Disk::new(image.clone(), fuse);
+        let mut acknowledged = 0;
+        let mut attempted = 0;
+        if let Ok(store) = store_on(&disk) {
+            for number in 1..=12 {
+                attempted = number;
+                if step(&store, number).await.is_err() {
+                    lost += 1;
+                    let next = step(&store, 99).await;
+                    assert!(matches!(next, Err(WriteError::ReadOnly(_))), "{next:?}");
+                    break;
+                }
+                acknowledged = number;
+            }
+            store.close().await;
+        }
+        let survivor = store_on(&Disk::new(disk.after_power_loss(), FOREVER)).unwrap();
+        let snapshot = survivor.snapshot();
+        let found = number(&snapshot, "left");
+        assert_eq!(found, number(&snapshot, "right"), "torn with fuse {fuse}");
+        assert!((acknowledged..=attempted).contains(&found), "{found} of {acknowledged} with fuse {fuse}");
+        assert_eq!(snapshot.revision(), Revision(found), "one revision each with fuse {fuse}");
+        let mut feed = survivor.feed_since(Revision(0)).unwrap();
+        for revision in 1..=found {
+            assert_eq!(feed.try_next().unwrap().unwrap().revision, Revision(revision));
+        }
+        step(&survivor, found + 1).await.unwrap();
+        survivor.close().await;
+    }
+    assert!(lost > 20, "the power went in only {lost} commits");
+}
+
+#[tokio::test]
+async fn file_of_a_later_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    Store::open(&path, Vec::new()).unwrap().close().await;
+    let database = builder().open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert(FORMAT, FORMAT_KNOWN + 1).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = Store::open(&path, Vec::new()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn row_that_cannot_be_read_is_named_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    Store::open(&path, Vec::new()).unwrap().close().await;
+    let insert = |key: &[u8]| {
+        let database = builder().open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(OBJECTS).unwrap().insert(key, &b"\0\0\0\0\0\0\0\x01{}"[..]).unwrap();
+        transaction.commit().unwrap();
+    };
+    insert(b"gadgets\0one");
+    for _ in 0..2 {
+        let error = Store::open(&path, Vec::new()).unwrap_err();
+        assert!(matches!(&error, OpenError::Row { key, .. } if key == "gadgets/one"), "{error}");
+        assert!(error.to_string().contains("the type `gadgets` is unknown\nhint: "), "{error}");
+    }
+}
+
+#[test]
+fn unfinished_file_of_a_crash_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    fs::write(folder.path().join("data.new"), [7; 5000]).unwrap();
+    RedbBackend::open(&path).unwrap();
+    assert!(path.exists() && !folder.path().join("data.new").exists());
+}
+
+#[test]
+fn file_that_another_makes_at_the_moment_is_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = File::create(folder.path().join("data.new")).unwrap();
+    other.try_lock().unwrap();
+    let error = RedbBackend::open(&folder.path().join("data")).map(drop).unwrap_err();
+    assert!(matches!(error, OpenError::Held { .. }), "{error}");
+}
+
+#[test]
+fn batch_on_another_revision_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut backend = RedbBackend::open(&folder.path().join("data")).unwrap();
+    let batch = Batch { expected: Revision(3), revision: Revision(4), ..Batch::default() };
+    let error = backend.commit(&batch).unwrap_err();
+    assert!(matches!(error, BackendError::Conflict { found: Revision(0), .. }), "{error}");
+    let batch = Batch { expected: Revision(0), revision: Revision(1), ..Batch::default() };
+    backend.commit(&batch).unwrap();
+    assert_eq!(backend.load(&mut Loader::new(Vec::new())).unwrap(), Revision(1));
+}

@@ -1,0 +1,232 @@
+//! Rows and entries as bytes.
+//!
+//! A row's key is the prefix, a zero byte and the native key, so that the rows of a type lie together in key order.
+//! Its value is the revision of the last change as 8 bytes, big endian, and the object as JSON. An entry of the feed
+//! is JSON; its revision is its key.
+
+use std::{str, sync::Arc};
+
+use formwork_model::{Object, kind_of};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Action, Change, Entry, Revision};
+
+/// The largest object that is saved, in bytes of JSON: far above what the API takes, far below what redb can hold,
+/// so that one object never fails the commit of a group.
+const OBJECT_BYTES_MAX: usize = 64 << 20;
+
+/// The deepest nesting of an object that is saved: what serde_json parses, less what an entry puts around it.
+const DEPTH_MAX: usize = 120;
+
+/// The length of the revision before the JSON of a row.
+const REVISION_BYTES: usize = 8;
+
+/// A row by its key; without a value the row goes.
+pub(crate) type Row = (Vec<u8>, Option<Vec<u8>>);
+
+/// An entry as it is read; [`encode_entry`] writes the same members.
+#[derive(Deserialize)]
+struct EntryRow {
+    principal: String,
+    changes: Vec<ChangeRow>,
+}
+
+#[derive(Deserialize)]
+struct ChangeRow {
+    prefix: String,
+    key: String,
+    action: Action,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+pub(crate) fn row_key(prefix: &str, key: &str) -> Vec<u8> {
+    [prefix.as_bytes(), &[0], key.as_bytes()].concat()
+}
+
+/// Splits a row's key into prefix and native key.
+pub(crate) fn split_row_key(bytes: &[u8]) -> Option<(&str, &str)> {
+    str::from_utf8(bytes).ok()?.split_once('\0')
+}
+
+/// Encodes a row, and proves that the next start can read it.
+pub(crate) fn encode_row(key: &str, object: &dyn Object, revision: Revision) -> Result<Vec<u8>, String> {
+    let value = object.to_json();
+    let mut bytes = revision.0.to_be_bytes().to_vec();
+    serde_json::to_writer(&mut bytes, &value).map_err(|error| error.to_string())?;
+    if bytes.len() > OBJECT_BYTES_MAX {
+        return Err(format!("it has {} bytes, more than {OBJECT_BYTES_MAX}", bytes.len()));
+    }
+    if is_deeper(&value, DEPTH_MAX) {
+        return Err(format!("its values are nested more than {DEPTH_MAX} levels deep"));
+    }
+    // Twice as fast as reading the bytes again, and the bytes of a value that is not too deep do parse.
+    check_key(&*decode_object(object.kind().prefix, value)?, key)?;
+    Ok(bytes)
+}
+
+pub(crate) fn decode_row(
+    prefix: &str,
+    key: &str,
+    bytes: &[u8],
+) -> Result<(Arc<dyn Object>, Revision), String> {
+    let Some((revision, json)) = bytes.split_first_chunk::<REVISION_BYTES>() else {
+        return Err(String::from("it is cut off"));
+    };
+    let value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let object = decode_object(prefix, value)?;
+    check_key(&*object, key)?;
+    Ok((object, Revision(u64::from_be_bytes(*revision))))
+}
+
+/// Encodes an entry, given the row of each change, whose JSON it shares.
+pub(crate) fn encode_entry(entry: &Entry, rows: &[Row]) -> Result<Vec<u8>, serde_json::Error> {
+    let mut out = br#"{"principal":"#.to_vec();
+    serde_json::to_writer(&mut out, &*entry.principal)?;
+    out.extend_from_slice(br#","changes":["#);
+    for (index, (change, (_, row))) in entry.changes.iter().zip(rows).enumerate() {
+        out.extend_from_slice(if index == 0 { br#"{"prefix":"# } else { br#",{"prefix":"# });
+        serde_json::to_writer(&mut out, change.prefix)?;
+        out.extend_from_slice(br#","key":"#);
+        serde_json::to_writer(&mut out, &*change.key)?;
+        out.extend_from_slice(br#","action":"#);
+        serde_json::to_writer(&mut out, &change.action)?;
+        if let Some(before) = &change.before {
+            out.extend_from_slice(br#","before":"#);
+            serde_json::to_writer(&mut out, &before.to_json())?;
+        }
+        if let Some(after) = &change.after {
+            out.extend_from_slice(br#","after":"#);
+            match row.as_ref().and_then(|row| row.split_first_chunk::<REVISION_BYTES>()) {
+                Some((_, json)) => out.extend_from_slice(json),
+                None => serde_json::to_writer(&mut out, &after.to_json())?,
+            }
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
+}
+
+pub(crate) fn decode_entry(revision: Revision, bytes: &[u8]) -> Result<Entry, String> {
+    let row: EntryRow = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let principal: Arc<str> = row.principal.into();
+    let changes: Result<Arc<[Change]>, String> =
+        row.changes.into_iter().map(|change| decode_change(revision, &principal, change)).collect();
+    Ok(Entry { revision, changes: changes?, principal })
+}
+
+fn decode_change(revision: Revision, principal: &Arc<str>, row: ChangeRow) -> Result<Change, String> {
+    let prefix = kind_of(&row.prefix).ok_or_else(|| format!("the type `{}` is unknown", row.prefix))?.prefix;
+    let object = |value: Option<Value>| value.map(|value| decode_object(prefix, value)).transpose();
+    Ok(Change {
+        revision,
+        principal: Arc::clone(principal),
+        prefix,
+        key: row.key.into(),
+        action: row.action,
+        before: object(row.before)?,
+        after: object(row.after)?,
+    })
+}
+
+fn decode_object(prefix: &str, value: Value) -> Result<Arc<dyn Object>, String> {
+    let kind = kind_of(prefix).ok_or_else(|| format!("the type `{prefix}` is unknown"))?;
+    (kind.decode)(value).map_err(|error| error.to_string())
+}
+
+fn check_key(object: &dyn Object, key: &str) -> Result<(), String> {
+    let found = object.key();
+    if found == key { Ok(()) } else { Err(format!("it calls itself `{found}`")) }
+}
+
+/// Tells whether arrays and objects are nested more than `levels` deep.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let deeper = |inner| levels == 0 || is_deeper(inner, levels - 1);
+    match value {
+        Value::Array(items) => items.iter().any(deeper),
+        Value::Object(members) => members.values().any(deeper),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use formwork_model::{Preference, Profile};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn row_comes_back_with_its_revision() {
+        let object = Profile { name: "a".into(), description: "ä".into(), ..Profile::default() };
+        let bytes = encode_row("a", &object, Revision(258)).unwrap();
+        assert_eq!(&bytes[..9], b"\0\0\0\0\0\0\x01\x02{");
+        let (read, revision) = decode_row("profiles", "a", &bytes).unwrap();
+        assert_eq!((read.to_json(), revision), (object.to_json(), Revision(258)));
+    }
+
+    #[test]
+    fn row_key_splits_at_the_first_zero() {
+        assert_eq!(split_row_key(&row_key("params", "a\0b")), Some(("params", "a\0b")));
+        assert_eq!(split_row_key(b"params"), None);
+        assert_eq!(split_row_key(b"params\0\xff"), None);
+    }
+
+    #[test]
+    fn damaged_rows_are_errors_that_say_why() {
+        let good = encode_row("a", &Preference { name: "a".into(), ..Preference::default() }, Revision(1));
+        let good = good.unwrap();
+        for (prefix, key, bytes, part) in [
+            ("preferences", "a", &good[..7], "cut off"),
+            ("preferences", "a", &good[..12], "EOF"),
+            ("preferences", "b", &good[..], "calls itself `a`"),
+            ("gadgets", "a", &good[..], "`gadgets` is unknown"),
+        ] {
+            let reason = decode_row(prefix, key, bytes).unwrap_err();
+            assert!(reason.contains(part), "{reason}");
+        }
+    }
+
+    fn nested(levels: usize) -> Profile {
+        // The profile and its parameters are two levels themselves.
+        let deep = (2..levels).fold(json!(1), |inner, _| json!([inner]));
+        Profile { name: "a".into(), params: [(String::from("deep"), deep)].into(), ..Profile::default() }
+    }
+
+    #[test]
+    fn object_that_could_not_be_read_again_is_refused() {
+        let error = encode_row("a", &nested(DEPTH_MAX + 1), Revision(1)).unwrap_err();
+        assert!(error.contains("nested"), "{error}");
+        let error = encode_row("b", &nested(2), Revision(1)).unwrap_err();
+        assert!(error.contains("calls itself `a`"), "{error}");
+    }
+
+    #[test]
+    fn deepest_object_is_read_again_as_row_and_in_an_entry() {
+        let object: Arc<dyn Object> = Arc::new(nested(DEPTH_MAX));
+        let row = encode_row("a", &*object, Revision(1)).unwrap();
+        decode_row("profiles", "a", &row).unwrap();
+        let change = Change {
+            revision: Revision(1),
+            principal: "p".into(),
+            prefix: "profiles",
+            key: "a".into(),
+            action: Action::Updated,
+            before: Some(Arc::clone(&object)),
+            after: Some(Arc::clone(&object)),
+        };
+        let changes = vec![change.clone(), change];
+        let entry = Entry { revision: Revision(1), principal: "\"p\"".into(), changes: changes.into() };
+        // The second change has no row, as one that uncovers a base object.
+        let rows = [(row_key("profiles", "a"), Some(row)), (row_key("profiles", "a"), None)];
+        let read = decode_entry(Revision(1), &encode_entry(&entry, &rows).unwrap()).unwrap();
+        assert_eq!((&*read.principal, read.changes.len()), ("\"p\"", 2));
+        for change in &*read.changes {
+            let json = |object: &Option<Arc<dyn Object>>| object.as_ref().unwrap().to_json();
+            assert_eq!(json(&change.before), object.to_json());
+            assert_eq!(json(&change.after), object.to_json());
+        }
+    }
+}

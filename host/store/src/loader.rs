@@ -1,0 +1,98 @@
+//! Building the first state out of what a backend holds.
+
+use std::sync::Arc;
+
+use formwork_model::Object;
+
+use crate::{Entry, Revision, codec, published::Log, state::State};
+
+/// A row that this release cannot read.
+#[derive(Debug)]
+pub(crate) struct BadRow {
+    /// Prefix and key with a slash between.
+    pub(crate) key: String,
+    pub(crate) reason: String,
+}
+
+/// Takes the rows and entries of a backend and decodes them.
+pub(crate) struct Loader {
+    state: State,
+    log: Log,
+}
+
+impl Loader {
+    pub(crate) fn new(base: Vec<Arc<dyn Object>>) -> Self {
+        Self { state: State::new(base), log: Log::default() }
+    }
+
+    /// Takes a row of an object.
+    pub(crate) fn row(&mut self, key: &[u8], value: &[u8]) -> Result<(), BadRow> {
+        let bad = |reason| BadRow { key: String::from_utf8_lossy(key).replacen('\0', "/", 1), reason };
+        let (prefix, key) =
+            codec::split_row_key(key).ok_or_else(|| bad(String::from("its name is no prefix and key")))?;
+        let (object, revision) = codec::decode_row(prefix, key, value).map_err(bad)?;
+        self.state.put(key.into(), object, revision);
+        Ok(())
+    }
+
+    /// Takes an entry of the feed, in revision order.
+    ///
+    /// The log only serves to resume feeds, so an entry that does not decode or does not follow its predecessor
+    /// costs the entries up to it and not the start.
+    pub(crate) fn entry(&mut self, revision: Revision, value: &[u8]) {
+        if self.log.newest().is_some_and(|newest| newest.next() != revision) {
+            tracing::warn!(feed.revision = revision.0, "the feed has a gap; older entries are left out");
+            self.log = Log::default();
+        }
+        match codec::decode_entry(revision, value) {
+            Ok(entry) => self.push(entry, value.len()),
+            Err(reason) => {
+                tracing::warn!(
+                    feed.revision = revision.0,
+                    reason,
+                    "an entry of the feed does not decode; older entries are left out"
+                );
+                self.log = Log::default();
+            }
+        }
+    }
+
+    /// Ends the loading at the revision of the backend.
+    pub(crate) fn finish(mut self, revision: Revision) -> (State, Log) {
+        self.state.revision = revision;
+        if self.log.newest().is_some_and(|newest| newest != revision) {
+            tracing::warn!(feed.revision = revision.0, "the feed does not end at the store's revision");
+            self.log = Log::default();
+        }
+        (self.state, self.log)
+    }
+
+    fn push(&mut self, entry: Entry, bytes: usize) {
+        self.log.push(Arc::new(entry), bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_entry_costs_the_entries_up_to_it_and_not_the_start() {
+        let mut loader = Loader::new(Vec::new());
+        let good = br#"{"principal":"p","changes":[]}"#;
+        loader.entry(Revision(4), good);
+        loader.entry(Revision(5), b"{");
+        loader.entry(Revision(6), good);
+        loader.entry(Revision(7), good);
+        let (state, log) = loader.finish(Revision(7));
+        assert_eq!(state.revision, Revision(7));
+        assert_eq!((log.oldest(), log.newest()), (Some(Revision(6)), Some(Revision(7))));
+    }
+
+    #[test]
+    fn feed_that_does_not_end_at_the_revision_is_left_out() {
+        let mut loader = Loader::new(Vec::new());
+        loader.entry(Revision(4), br#"{"principal":"p","changes":[]}"#);
+        assert_eq!(loader.finish(Revision(5)).1.oldest(), None);
+    }
+}

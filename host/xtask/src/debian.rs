@@ -1,0 +1,307 @@
+//! Debian and Ubuntu packages: which are missing, how they are installed, and where a kernel comes from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::report::say;
+use crate::shell;
+
+/// Where the static busybox stands.
+pub(crate) const BUSYBOX: &str = "/bin/busybox";
+
+/// A package and the thing in it that shows that it is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Need {
+    package: &'static str,
+    proof: Proof,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Proof {
+    Program(&'static str),
+    File(&'static str),
+    StaticProgram(&'static str),
+}
+
+/// What building the static program takes.
+pub(crate) const TO_BUILD: &[Need] = &[
+    Need { package: "gcc", proof: Proof::Program("cc") },
+    Need { package: "libc6-dev", proof: Proof::Program("cc") },
+];
+
+/// What booting a machine under QEMU takes.
+pub(crate) const TO_BOOT: &[Need] = &[
+    Need { package: "qemu-system-x86", proof: Proof::Program("qemu-system-x86_64") },
+    Need { package: "ovmf", proof: Proof::File("/usr/share/OVMF/OVMF_CODE_4M.fd") },
+    Need { package: "ipxe-qemu", proof: Proof::File("/usr/lib/ipxe/qemu/pxe-virtio.rom") },
+    Need { package: "ipxe", proof: Proof::File("/usr/lib/ipxe/undionly.kpxe") },
+    Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) },
+    Need { package: "iproute2", proof: Proof::Program("ip") },
+];
+
+impl Need {
+    fn is_met(&self) -> bool {
+        match self.proof {
+            Proof::Program(name) => shell::find_program(name).is_some(),
+            Proof::File(path) => Path::new(path).is_file(),
+            Proof::StaticProgram(path) => fs::read(path).is_ok_and(|elf| is_static(&elf)),
+        }
+    }
+}
+
+/// Returns the packages of `needs` that are missing here.
+pub(crate) fn missing(needs: &[Need]) -> Vec<&'static str> {
+    needs.iter().filter(|need| !need.is_met()).map(|need| need.package).collect()
+}
+
+/// Returns the command that a person types to install `packages`.
+pub(crate) fn install_line(packages: &[&str]) -> String {
+    format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "))
+}
+
+/// Installs what is missing of `needs`; does nothing, and fast, when all is there.
+///
+/// # Errors
+/// Not root, no `apt-get`, or an installation that failed also with fresh package lists.
+pub(crate) fn install(needs: &[Need]) -> Result<()> {
+    let packages = missing(needs);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !shell::is_root() || shell::find_program("apt-get").is_none() {
+        bail!("missing: {}\nhint: run as root: {}", packages.join(", "), install_line(&packages));
+    }
+    say(&format!("installing {}", packages.join(" ")));
+    let install = || {
+        let mut apt = apt_get();
+        apt.args(["install", "-y", "-q", "--no-install-recommends"]).args(&packages);
+        shell::run(apt.stdout(Stdio::null()))
+    };
+    if install().is_err() {
+        update()?;
+        install()?;
+    }
+    match missing(needs).as_slice() {
+        [] => Ok(()),
+        rest => bail!("installed, and still missing: {}", rest.join(", ")),
+    }
+}
+
+/// Fetches the package lists.
+pub(crate) fn update() -> Result<()> {
+    shell::run(apt_get().args(["update", "-q"]).stdout(Stdio::null()))
+}
+
+/// A kernel package, unpacked.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// The bootable image.
+    pub(crate) image: PathBuf,
+    /// `lib/modules/VERSION`.
+    pub(crate) modules: PathBuf,
+}
+
+impl Kernel {
+    /// Unpacks the kernel package `file` below `cache`, or finds it unpacked there.
+    pub(crate) fn from_package(file: &Path, cache: &Path) -> Result<Self> {
+        let name = file.file_stem().ok_or_else(|| anyhow!("`{}` is no package", file.display()))?;
+        let folder = cache.join(name);
+        if let Ok(kernel) = Self::in_folder(&folder) {
+            return Ok(kernel);
+        }
+        unpack(&[file.to_owned()], &folder)?;
+        Self::in_folder(&folder)
+    }
+
+    /// Returns the kernel below `cache`; fetches the distribution's present one when there is none yet.
+    ///
+    /// Nothing is installed: the package is downloaded and unpacked. Needs no root when the package lists are there.
+    pub(crate) fn fetch(cache: &Path) -> Result<Self> {
+        let folder = cache.join("kernel");
+        if let Ok(kernel) = Self::in_folder(&folder) {
+            return Ok(kernel);
+        }
+        let packages = match kernel_packages() {
+            Ok(packages) => packages,
+            Err(_) if shell::is_root() => update().and_then(|()| kernel_packages())?,
+            Err(error) => return Err(error.context("hint: run `apt-get update` as root")),
+        };
+        say(&format!("fetching {}", packages.join(" ")));
+        let downloads = cache.join("download");
+        if download(&packages, &downloads).is_err() {
+            update()?;
+            download(&packages, &downloads)?;
+        }
+        unpack(&files_in(&downloads, "deb")?, &folder)?;
+        fs::remove_dir_all(&downloads)
+            .with_context(|| format!("failed to remove `{}`", downloads.display()))?;
+        Self::in_folder(&folder)
+    }
+
+    /// Returns the version of the kernel, as `uname -r` prints it.
+    pub(crate) fn release(&self) -> String {
+        self.modules.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn in_folder(folder: &Path) -> Result<Self> {
+        let first = |below: &str, prefix: &str| {
+            let mut entries: Vec<PathBuf> = fs::read_dir(folder.join(below))
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect();
+            entries.sort();
+            let named = |path: &&PathBuf| {
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+            };
+            entries.iter().rfind(named).cloned()
+        };
+        let modules = first("lib/modules", "").or_else(|| first("usr/lib/modules", ""));
+        match (first("boot", "vmlinuz"), modules) {
+            (Some(image), Some(modules)) => Ok(Self { image, modules }),
+            _ => bail!("`{}` holds no kernel with modules", folder.display()),
+        }
+    }
+}
+
+/// Returns the packages that hold the newest small kernel of this distribution.
+fn kernel_packages() -> Result<Vec<String>> {
+    let architecture = shell::stdout(Command::new("dpkg").arg("--print-architecture"))?;
+    let depends = |package: &str| shell::stdout(Command::new("apt-cache").args(["depends", package]));
+    for meta in [format!("linux-image-cloud-{architecture}"), "linux-image-virtual".to_owned()] {
+        let Some(image) = depends(&meta).ok().and_then(|text| versioned_dependency(&text, "linux-image-"))
+        else {
+            continue;
+        };
+        let modules = versioned_dependency(&depends(&image)?, "linux-modules-");
+        return Ok([Some(image), modules].into_iter().flatten().collect());
+    }
+    bail!("no package `linux-image-cloud-{architecture}` or `linux-image-virtual` in the package lists")
+}
+
+/// Returns the first dependency in what `apt-cache depends` printed that is `prefix` and a version.
+fn versioned_dependency(text: &str, prefix: &str) -> Option<String> {
+    let names = text.lines().filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "));
+    let versioned = |name: &&str| {
+        name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
+    };
+    names.map(str::trim).find(versioned).map(str::to_owned)
+}
+
+fn download(packages: &[String], folder: &Path) -> Result<()> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).with_context(|| format!("failed to make `{}`", folder.display()))?;
+    let mut apt = apt_get();
+    apt.current_dir(folder).arg("download").args(packages);
+    shell::run(apt.stdout(Stdio::null()))
+}
+
+/// Unpacks `packages` into `folder`, which appears only when all are in it.
+fn unpack(packages: &[PathBuf], folder: &Path) -> Result<()> {
+    let partial = folder.with_extension("partial");
+    let _ = fs::remove_dir_all(&partial);
+    fs::create_dir_all(&partial).with_context(|| format!("failed to make `{}`", partial.display()))?;
+    for package in packages {
+        shell::run(Command::new("dpkg").arg("-x").arg(package).arg(&partial))?;
+    }
+    let _ = fs::remove_dir_all(folder);
+    fs::rename(&partial, folder).with_context(|| format!("failed to move `{}` into place", folder.display()))
+}
+
+/// Returns the files of `folder` with the extension `extension`, sorted.
+fn files_in(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("failed to list `{}`", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|found| found == extension));
+    files.sort();
+    Ok(files)
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    // The sandbox user of apt cannot write into our folders; the lock is often held by the system's own updates.
+    command.args(["-o", "APT::Sandbox::User=root", "-o", "DPkg::Lock::Timeout=600"]);
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C").stdin(Stdio::null());
+    command
+}
+
+/// Returns whether `elf` is a 64-bit program that asks for no interpreter (`PT_INTERP`, System V ABI chapter 5).
+pub(crate) fn is_static(elf: &[u8]) -> bool {
+    const PROGRAM_INTERPRETER: u64 = 3;
+    let number = |at: u64, size: usize| {
+        let at = usize::try_from(at).ok()?;
+        let bytes = elf.get(at..at.checked_add(size)?)?;
+        Some(bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)))
+    };
+    let is_elf_64_little = elf.starts_with(b"\x7fELF\x02\x01");
+    let table = || Some((number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?));
+    let Some((start, size, count)) = table().filter(|_| is_elf_64_little) else { return false };
+    let kinds = (0..count).map(|index| start.checked_add(index * size).and_then(|at| number(at, 4)));
+    kinds.into_iter().all(|kind| kind.is_some_and(|kind| kind != PROGRAM_INTERPRETER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_kernel_is_chosen_behind_the_meta_package() {
+        let debian = "linux-image-cloud-amd64\n  Depends: linux-image-6.1.0-56-cloud-amd64\n";
+        assert_eq!(
+            versioned_dependency(debian, "linux-image-").as_deref(),
+            Some("linux-image-6.1.0-56-cloud-amd64")
+        );
+        let ubuntu = "linux-image-virtual\n  Depends: linux-image-generic\n |Depends: linux-image-6.8.0-51-generic\n  \
+                      Recommends: thermald\n";
+        assert_eq!(
+            versioned_dependency(ubuntu, "linux-image-").as_deref(),
+            Some("linux-image-6.8.0-51-generic")
+        );
+    }
+
+    #[test]
+    fn modules_of_a_split_kernel_are_found_and_other_dependencies_ignored() {
+        let text = "linux-image-6.8.0-51-generic\n  Depends: kmod\n  Depends: linux-base\n  \
+                    Depends: linux-modules-6.8.0-51-generic\n";
+        assert_eq!(
+            versioned_dependency(text, "linux-modules-").as_deref(),
+            Some("linux-modules-6.8.0-51-generic")
+        );
+        assert_eq!(versioned_dependency(text, "linux-image-"), None);
+    }
+
+    #[test]
+    fn program_with_an_interpreter_and_garbage_are_not_static() {
+        assert!(!is_static(&fs::read("/proc/self/exe").unwrap()));
+        assert!(!is_static(b"#!/bin/sh\n"));
+        assert!(!is_static(b"\x7fELF\x02\x01"));
+        assert!(!is_static(b""));
+    }
+
+    #[test]
+    fn program_without_an_interpreter_is_static() {
+        let mut elf = vec![0_u8; 0x40 + 0x38];
+        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[0x20] = 0x40;
+        elf[0x36] = 0x38;
+        elf[0x38] = 1;
+        elf[0x40] = 1;
+        assert!(is_static(&elf));
+        elf[0x40] = 3;
+        assert!(!is_static(&elf));
+    }
+
+    #[test]
+    fn missing_package_is_named_once_with_the_command_that_installs_it() {
+        let needs = [
+            Need { package: "shell", proof: Proof::Program("sh") },
+            Need { package: "nothing", proof: Proof::File("/nowhere/nothing") },
+        ];
+        assert_eq!(missing(&needs), ["nothing"]);
+        assert!(install_line(&missing(&needs)).ends_with(" nothing"));
+    }
+}
