@@ -1,1 +1,23 @@
-//! Sockets around boot-proto.
+//! Sockets around `formwork-boot-proto`.
+//!
+//! Three services, each a `bind` that reports what is wrong in words and a `run` that ends when its shutdown future
+//! does:
+//!
+//! - [`DhcpService`]: hands each request to a [`DhcpHandler`] and sends its answer. A slow request delays no other.
+//! - [`TftpService`]: reads files from a [`FileSource`], one task and one socket a transfer.
+//! - [`RaResponder`]: ends iPXE's wait for a router.
+//!
+//! Nothing here decides: every rule of the protocols is in `formwork-boot-proto`.
+
+mod counters;
+mod dhcp;
+mod error;
+mod ra;
+mod socket;
+mod tftp;
+
+pub use counters::{DhcpCounters, DhcpCounts, TftpCounters, TftpCounts};
+pub use dhcp::{Answer, DhcpConfig, DhcpHandler, DhcpService, Received};
+pub use error::BindError;
+pub use ra::RaResponder;
+pub use tftp::{FileSource, OpenError, OpenFuture, TftpConfig, TftpService};

@@ -98,10 +98,9 @@ impl<O: Objects + ?Sized> Staged<'_, O> {
         for kind in KINDS {
             let mut touched = Vec::new();
             self.objects.visit(kind.prefix, &mut |object| {
-                let refers = object
-                    .references()
-                    .iter()
-                    .any(|reference| causes.iter().any(|(prefix, key)| *prefix == reference.prefix && *key == reference.key));
+                let refers = object.references().iter().any(|reference| {
+                    causes.iter().any(|(prefix, key)| *prefix == reference.prefix && *key == reference.key)
+                });
                 if refers {
                     touched.push(Arc::clone(object));
                 }
@@ -143,7 +142,8 @@ pub fn users(objects: &(impl Objects + ?Sized), prefix: &str, key: &str) -> Vec<
     let mut found = Vec::new();
     for kind in KINDS {
         objects.visit(kind.prefix, &mut |object| {
-            if object.references().iter().any(|reference| reference.prefix == prefix && reference.key == key) {
+            if object.references().iter().any(|reference| reference.prefix == prefix && reference.key == key)
+            {
                 found.push(format!("{}:{}", kind.prefix, object.key()));
             }
             true

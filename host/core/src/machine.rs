@@ -105,7 +105,10 @@ pub fn change(
     rules: &Rules,
 ) -> Result<Change, Refusal> {
     if old.locked && new.locked && rules.by_user {
-        return Err(Refusal::invalid(format!("{}: the machine is locked\nhint: set Locked to false first", old.uuid)));
+        return Err(Refusal::invalid(format!(
+            "{}: the machine is locked\nhint: set Locked to false first",
+            old.uuid
+        )));
     }
     if new.secret != old.secret {
         new.secret.clone_from(&rules.fresh_secret);
@@ -162,7 +165,9 @@ fn workflow_change(objects: &(impl Objects + ?Sized), mut new: Machine) -> Chang
 }
 
 fn owned_by_workflow(old: &Machine, new: &Machine) -> Result<(), Refusal> {
-    for (member, before, after) in [("Stage", &old.stage, &new.stage), ("BootEnv", &old.boot_env, &new.boot_env)] {
+    for (member, before, after) in
+        [("Stage", &old.stage, &new.stage), ("BootEnv", &old.boot_env, &new.boot_env)]
+    {
         if before != after {
             return Err(Refusal::invalid(format!(
                 "{}: {member} cannot change while Workflow {} is set\nhint: change the Workflow instead",
@@ -185,7 +190,9 @@ fn stage_change(
     }
     new.context = base_context(&new);
     let stage = objects.get::<Stage>(&new.stage);
-    if let Some(boot_env) = stage.as_ref().map(|stage| &stage.boot_env).filter(|boot_env| !boot_env.is_empty()) {
+    if let Some(boot_env) =
+        stage.as_ref().map(|stage| &stage.boot_env).filter(|boot_env| !boot_env.is_empty())
+    {
         new.boot_env.clone_from(boot_env);
     }
     if new.boot_env != old.boot_env {
@@ -208,7 +215,9 @@ fn task_change(old: &Machine, new: &mut Machine) -> Result<(), Refusal> {
             return Err(Refusal::invalid("Cannot change tasks that have already executed or are executing"));
         }
         if !same_future(old, new, begun) {
-            return Err(Refusal::invalid("Cannot change tasks of the stages to come; change the Workflow instead"));
+            return Err(Refusal::invalid(
+                "Cannot change tasks of the stages to come; change the Workflow instead",
+            ));
         }
         place_in_new_list(old, new);
         return Ok(());
@@ -294,4 +303,4 @@ pub fn learn_fingerprint(machine: &Machine, found: &MachineFingerprint) -> Optio
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -112,7 +112,9 @@ pub fn problems(objects: &(impl Objects + ?Sized), key: &str, values: &Values) -
             continue;
         }
         if let Some(param) = objects.get::<Param>(name) {
-            found.extend(schema_problems(&param.schema, value).map(|text| format!("{key}: Key `{name}`: {text}")));
+            found.extend(
+                schema_problems(&param.schema, value).map(|text| format!("{key}: Key `{name}`: {text}")),
+            );
         }
     }
     found
@@ -135,9 +137,10 @@ pub fn definition_problems(param: &Param) -> Vec<String> {
 
 fn schema_problems(schema: &Value, value: &Value) -> impl Iterator<Item = String> {
     let found: Vec<String> = match jsonschema::draft4::new(schema) {
-        Ok(validator) if !schema.is_null() => {
-            validator.iter_errors(value).map(|error| format!("{error} at `{}`", error.instance_path())).collect()
-        }
+        Ok(validator) if !schema.is_null() => validator
+            .iter_errors(value)
+            .map(|error| format!("{error} at `{}`", error.instance_path()))
+            .collect(),
         _ => Vec::new(),
     };
     found.into_iter()

@@ -99,7 +99,8 @@ fn request(
 /// Returns the tasks that stages name and, transitively, those that go before them.
 fn tasks(objects: &(impl Objects + ?Sized), stages: &[PlannedStage]) -> Vec<PlannedTask> {
     let mut found: Vec<PlannedTask> = Vec::new();
-    let mut waiting: Vec<String> = stages.iter().rev().flat_map(|stage| stage.tasks.iter().rev().cloned()).collect();
+    let mut waiting: Vec<String> =
+        stages.iter().rev().flat_map(|stage| stage.tasks.iter().rev().cloned()).collect();
     while let Some(name) = waiting.pop() {
         if found.iter().any(|task| task.name == name) {
             continue;

@@ -34,14 +34,22 @@ pub fn value(objects: &(impl Objects + ?Sized), name: &str) -> String {
     if let Some(preference) = objects.get::<Preference>(name) {
         return preference.val.clone();
     }
-    DEFAULTS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()).unwrap_or_default()
+    DEFAULTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| (*value).to_owned())
+        .unwrap_or_default()
 }
 
 /// Returns a preference that is a number of seconds; the default when it is not one.
 #[must_use]
 pub fn seconds(objects: &(impl Objects + ?Sized), name: &str) -> u64 {
     value(objects, name).parse().unwrap_or_else(|_| {
-        DEFAULTS.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+        DEFAULTS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .and_then(|(_, value)| value.parse().ok())
+            .unwrap_or(0)
     })
 }
 
@@ -61,7 +69,8 @@ pub fn change(
     objects: &(impl Objects + ?Sized),
     values: &BTreeMap<String, String>,
 ) -> Result<Vec<Preference>, Refusal> {
-    let problems: Vec<String> = values.iter().filter_map(|(name, value)| problem(objects, name, value)).collect();
+    let problems: Vec<String> =
+        values.iter().filter_map(|(name, value)| problem(objects, name, value)).collect();
     if !problems.is_empty() {
         return Err(Refusal::Invalid(problems));
     }
@@ -88,9 +97,8 @@ fn problem(objects: &(impl Objects + ?Sized), name: &str, value: &str) -> Option
             })
         }
         "defaultStage" => missing("stages").then(|| format!("{name}: Stage {value} does not exist")),
-        "defaultWorkflow" => {
-            (!value.is_empty() && missing("workflows")).then(|| format!("{name}: Workflow {value} does not exist"))
-        }
+        "defaultWorkflow" => (!value.is_empty() && missing("workflows"))
+            .then(|| format!("{name}: Workflow {value} does not exist")),
         "knownTokenTimeout" | "unknownTokenTimeout" => {
             value.parse::<u32>().is_err().then(|| format!("{name}: `{value}` is not a number of seconds"))
         }

@@ -53,7 +53,8 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
     fn next_index(&mut self) -> Result<Option<i64>, Refusal> {
         let place = self.machine.current_task;
         let Some(job) = self.current.clone() else { return Ok(Some(place.max(0))) };
-        let belongs = place >= 0 && job.current_index <= place && place < job.next_index.max(job.current_index + 1);
+        let belongs =
+            place >= 0 && job.current_index <= place && place < job.next_index.max(job.current_index + 1);
         if !belongs || job.machine != self.machine.uuid {
             if !job.state.is_final() {
                 self.end_current(job);
@@ -89,7 +90,8 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
             if must_look_again {
                 return Answer::Nothing;
             }
-            let Some(text) = usize::try_from(index).ok().and_then(|index| self.machine.tasks.get(index)).cloned()
+            let Some(text) =
+                usize::try_from(index).ok().and_then(|index| self.machine.tasks.get(index)).cloned()
             else {
                 match self.machine.task_error_stacks.pop() {
                     // The error handler is through: the task that failed gets another chance.
@@ -102,7 +104,9 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
                     None => return self.complete(),
                 }
             };
-            if !matches!(Entry::parse(&text), Entry::Chroot(_) | Entry::Action(_)) && self.stops_at(&text) {
+            if self.stops_at(&text) && self.before.current_task != index {
+                // The machine now stands at the task: when an operator makes it runnable again, the task runs.
+                self.machine.current_task = index;
                 self.machine.runnable = false;
                 return Answer::Nothing;
             }
@@ -123,7 +127,9 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
         let mut index = first;
         let mut must_look_again = false;
         let mut last = String::new();
-        while let Some(text) = usize::try_from(index).ok().and_then(|index| self.machine.tasks.get(index)).cloned() {
+        while let Some(text) =
+            usize::try_from(index).ok().and_then(|index| self.machine.tasks.get(index)).cloned()
+        {
             let entry = Entry::parse(&text);
             if must_look_again || !entry.rolls_forward() {
                 break;
@@ -222,17 +228,11 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
 
     fn stops_at(&self, task: &str) -> bool {
         let resolved = params::resolve(self.objects, &self.machine, "task-stop-at");
-        let named = matches!(&resolved, Some(Value::Array(names)) if names.iter().any(|name| name == task));
-        // The operator who makes the machine runnable again lets this very task run.
-        named && self.before.current_task != length_before(&self.machine, task)
+        matches!(&resolved, Some(Value::Array(names)) if names.iter().any(|name| name == task))
     }
 
     fn step(self, answer: Answer) -> Step {
         let changed = self.machine != *self.before;
         Step { answer, machine: changed.then(|| Box::new(self.machine)), jobs: self.jobs }
     }
-}
-
-fn length_before(machine: &Machine, task: &str) -> i64 {
-    machine.tasks.iter().position(|entry| entry == task).and_then(|index| i64::try_from(index).ok()).unwrap_or(-1)
 }

@@ -1,0 +1,274 @@
+use formwork_model::{Object, Param, Timestamp};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    Refusal,
+    machine::tests::{Shelf, words},
+    plan::Decision,
+};
+use formwork_model::{Job, JobState, ObjectsExt};
+
+/// A machine, its jobs and an agent that asks.
+struct World {
+    shelf: Shelf,
+    uuids: u64,
+    now: i64,
+}
+
+impl World {
+    fn new(tasks: &[&str]) -> Self {
+        let machine = Machine {
+            uuid: "m".into(),
+            name: "m1".into(),
+            boot_env: "local".into(),
+            stage: "none".into(),
+            tasks: words(tasks),
+            ..Machine::default()
+        };
+        Self { shelf: Shelf::default().with(machine), uuids: 0, now: 0 }
+    }
+
+    fn machine(&self) -> Machine {
+        self.shelf.get::<Machine>("m").unwrap().as_ref().clone()
+    }
+
+    fn ask(&mut self) -> Result<Answer, Refusal> {
+        let context = self.machine().context;
+        self.ask_in(&context)
+    }
+
+    fn ask_in(&mut self, context: &str) -> Result<Answer, Refusal> {
+        self.now += 1;
+        let request = Job { machine: "m".into(), context: context.into(), ..Job::default() };
+        let mut uuids = self.uuids;
+        let mut fresh = || {
+            uuids += 1;
+            format!("j{uuids}")
+        };
+        let step =
+            create(&self.shelf, &self.machine(), &request, Timestamp::from_millis(self.now), &mut fresh)?;
+        self.uuids = uuids;
+        for mut job in step.jobs {
+            job.header.set_errors(Vec::new());
+            self.shelf.put(std::sync::Arc::new(job));
+        }
+        if let Some(machine) = step.machine {
+            self.shelf.put(machine.shared());
+        }
+        Ok(step.answer)
+    }
+
+    fn end(&mut self, uuid: &str, state: JobState, decision: Option<Decision>) -> Result<Ended, Refusal> {
+        self.now += 1;
+        let old = self.shelf.get::<Job>(uuid).unwrap();
+        let new = Job { state, ..old.as_ref().clone() };
+        let ended = update(&self.shelf, &old, new, decision, Timestamp::from_millis(self.now))?;
+        self.shelf.put(std::sync::Arc::new(ended.job.clone()));
+        if let Some(machine) = &ended.machine {
+            self.shelf.put(machine.clone().shared());
+        }
+        Ok(ended)
+    }
+
+    /// Runs the job that is handed out to an end; returns its task.
+    fn run(&mut self, state: JobState) -> Option<String> {
+        let job = match self.ask().unwrap() {
+            Answer::Created(job) | Answer::Resumed(job) => job,
+            Answer::Nothing => return None,
+        };
+        if job.state.is_final() {
+            return Some(job.task);
+        }
+        self.end(&job.uuid, JobState::Running, None).unwrap();
+        self.end(&job.uuid, state, None).unwrap();
+        Some(job.task)
+    }
+
+    fn make_runnable(&mut self) {
+        let machine = Machine { runnable: true, ..self.machine() };
+        self.shelf.put(std::sync::Arc::new(machine));
+    }
+
+    fn jobs(&self) -> usize {
+        self.shelf.list::<Job>().len()
+    }
+}
+
+#[test]
+fn every_task_runs_once_and_in_order() {
+    let mut world = World::new(&["a", "b"]);
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("b"));
+    assert_eq!(world.run(JobState::Finished), None);
+    let machine = world.machine();
+    assert_eq!((machine.current_task, machine.workflow_complete), (2, true));
+}
+
+#[test]
+fn row_of_incomplete_and_failed_runs_makes_exactly_four_jobs() {
+    let mut world = World::new(&["a", "b"]);
+    let plan = [
+        JobState::Incomplete,
+        JobState::Incomplete,
+        JobState::Incomplete,
+        JobState::Failed,
+        JobState::Incomplete,
+        JobState::Finished,
+        JobState::Incomplete,
+        JobState::Failed,
+        JobState::Incomplete,
+        JobState::Finished,
+    ];
+    for state in plan {
+        world.make_runnable();
+        world.run(state);
+    }
+    assert_eq!(world.run(JobState::Finished), None);
+    assert_eq!(world.jobs(), 4);
+    assert!(world.machine().workflow_complete);
+}
+
+#[test]
+fn second_agent_is_refused_while_a_job_runs() {
+    let mut world = World::new(&["a"]);
+    assert!(matches!(world.ask(), Ok(Answer::Created(_))));
+    assert!(matches!(world.ask(), Err(Refusal::Conflict(_))));
+}
+
+#[test]
+fn stage_entries_roll_forward_into_one_finished_job() {
+    let mut world = World::new(&["stage:one", "a"]);
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
+    assert_eq!(world.machine().stage, "one");
+    let rolled = world.shelf.get::<Job>("j1").unwrap();
+    assert_eq!((rolled.task.as_str(), rolled.state, rolled.next_index), ("stage:one", JobState::Finished, 1));
+    assert_eq!(world.shelf.get::<Job>("j2").unwrap().previous, "j1");
+}
+
+#[test]
+fn changed_boot_environment_stops_the_agent() {
+    let mut world = World::new(&["bootenv:other", "a"]);
+    assert_eq!(world.ask().unwrap(), Answer::Nothing);
+    let machine = world.machine();
+    assert_eq!((machine.boot_env.as_str(), machine.runnable), ("other", false));
+    world.make_runnable();
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
+}
+
+#[test]
+fn context_hands_the_machine_over_and_back() {
+    let mut world = World::new(&["a", "context:host", "b", "context:"]);
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
+    assert_eq!(world.ask().unwrap(), Answer::Nothing);
+    assert_eq!(world.machine().context, "host");
+    assert_eq!(world.ask_in("").unwrap(), Answer::Nothing);
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("b"));
+    assert_eq!(world.ask().unwrap(), Answer::Nothing);
+    assert_eq!(world.machine().context, "");
+    assert_eq!(world.ask().unwrap(), Answer::Nothing);
+    assert!(world.machine().workflow_complete);
+}
+
+#[test]
+fn failure_stops_the_machine_until_its_retry_is_due() {
+    let mut world = World::new(&["a"]);
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    world.end(&job.uuid, JobState::Running, None).unwrap();
+    let ended = world.end(&job.uuid, JobState::Failed, Some(Decision::RetryAfterMillis(2000))).unwrap();
+    let machine = world.machine();
+    assert_eq!((machine.runnable, machine.retry_task_attempt), (false, 1));
+    let due = ended.job.retry_at;
+    assert_eq!(retry_due(&machine, &ended.job, Timestamp::from_millis(due.millis() - 1)), None);
+    assert!(retry_due(&machine, &ended.job, due).unwrap().runnable);
+}
+
+#[test]
+fn error_handler_runs_and_then_the_task_again() {
+    let mut world = World::new(&["a", "b"]);
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    world.end(&job.uuid, JobState::Running, None).unwrap();
+    world.end(&job.uuid, JobState::Failed, Some(Decision::Divert(words(&["mend"])))).unwrap();
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("mend"));
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("b"));
+    assert_eq!(world.run(JobState::Finished), None);
+}
+
+#[test]
+fn ended_job_is_never_revived() {
+    let mut world = World::new(&["a"]);
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    world.end(&job.uuid, JobState::Running, None).unwrap();
+    world.end(&job.uuid, JobState::Finished, None).unwrap();
+    assert!(world.end(&job.uuid, JobState::Running, None).is_err());
+}
+
+#[test]
+fn machine_stops_before_a_task_that_it_is_told_to_stop_at_and_then_goes_on() {
+    let mut world = World::new(&["a", "b"]);
+    let mut machine = world.machine();
+    machine.params.insert("task-stop-at".into(), json!(["b"]));
+    world.shelf.put(std::sync::Arc::new(machine));
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
+    assert_eq!(world.run(JobState::Finished), None);
+    assert!(!world.machine().runnable);
+    world.make_runnable();
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("b"));
+}
+
+#[test]
+fn unknown_action_fails_with_a_reason() {
+    let mut world = World::new(&["action:jump"]);
+    assert_eq!(world.ask().unwrap(), Answer::Nothing);
+    let job = world.shelf.get::<Job>("j1").unwrap();
+    assert_eq!(job.result_errors, ["no plugin offers the action `jump`"]);
+    assert!(!world.machine().runnable);
+}
+
+#[test]
+fn report_of_a_failure_holds_what_the_params_allow() {
+    let mut world = World::new(&["a"]);
+    world.shelf = std::mem::take(&mut world.shelf).with(Param {
+        name: "task-retry".into(),
+        schema: json!({"default": {"a": 3}}),
+        ..Param::default()
+    });
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    let failed = Job { state: JobState::Failed, ..job.as_ref().clone() };
+    let report = failure_report(&world.shelf, &job, &failed).unwrap();
+    assert_eq!((report.retries, report.attempt, report.error_depth), (Some(3), 0, 0));
+}
+
+proptest! {
+    #[test]
+    fn whatever_agents_do_tasks_run_in_order_and_one_job_at_a_time(moves in prop::collection::vec(0u8..7, 1..80)) {
+        let mut world = World::new(&["stage:s", "a", "context:host", "b", "context:", "c"]);
+        let mut finished: Vec<String> = Vec::new();
+        for step in moves {
+            let current = world.shelf.get::<Job>(&world.machine().current_job);
+            match (step, current) {
+                (0 | 1, _) => drop(world.ask()),
+                (2, _) => world.make_runnable(),
+                (state, Some(job)) => {
+                    let states = [JobState::Running, JobState::Finished, JobState::Failed, JobState::Incomplete];
+                    let state = states[usize::from(state) - 3];
+                    if world.end(&job.uuid, state, None).is_ok()
+                        && state == JobState::Finished
+                        && !job.state.is_final()
+                    {
+                        finished.push(job.task.clone());
+                    }
+                }
+                _ => {}
+            }
+            let open = world.shelf.list::<Job>().iter().filter(|job| !job.state.is_final()).count();
+            prop_assert!(open <= 1);
+            prop_assert!(world.shelf.list::<Job>().iter().filter(|job| job.current).count() <= 1);
+        }
+        let order: Vec<&str> = finished.iter().map(String::as_str).collect();
+        prop_assert!(["a", "b", "c"].starts_with(&order), "{order:?}");
+        prop_assert_eq!(world.machine().tasks, words(&["stage:s", "a", "context:host", "b", "context:", "c"]));
+    }
+}

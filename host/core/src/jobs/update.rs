@@ -1,6 +1,8 @@
 //! What a change of a job's state does to the job and its machine (drp-api.md 9.3, 9.7).
 
-use formwork_model::{ExitState, Job, JobState, Machine, Objects, ObjectsExt, TaskStack, Timestamp, Workflow};
+use formwork_model::{
+    ExitState, Job, JobState, Machine, Objects, ObjectsExt, TaskStack, Timestamp, Workflow,
+};
 use serde_json::Value;
 
 use super::mirror;
@@ -29,14 +31,19 @@ pub fn failure_report(objects: &(impl Objects + ?Sized), old: &Job, new: &Job) -
         let map = params::resolve(objects, machine.as_ref(), name)?;
         map.get(&old.task).cloned()
     };
-    let handlers = of_task("task-error-handlers").and_then(|list| list.as_array().cloned()).unwrap_or_default();
-    let component =
-        objects.get::<Workflow>(&machine.workflow).map(|workflow| workflow.component.clone()).unwrap_or_default();
+    let handlers =
+        of_task("task-error-handlers").and_then(|list| list.as_array().cloned()).unwrap_or_default();
+    let component = objects
+        .get::<Workflow>(&machine.workflow)
+        .map(|workflow| workflow.component.clone())
+        .unwrap_or_default();
     Some(FailureReport {
         component: if component.is_empty() { DEFAULT_COMPONENT.to_owned() } else { component },
         task: old.task.clone(),
         attempt: u32::try_from(machine.retry_task_attempt).unwrap_or(0),
-        retries: of_task("task-retry").and_then(|count| count.as_u64()).and_then(|count| u32::try_from(count).ok()),
+        retries: of_task("task-retry")
+            .and_then(|count| count.as_u64())
+            .and_then(|count| u32::try_from(count).ok()),
         handlers: handlers.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
         error_depth: u32::try_from(machine.task_error_stacks.len()).unwrap_or(1),
     })

@@ -1,0 +1,191 @@
+//! Broadcasts and multicasts over a wire of two virtual interfaces, each in a network namespace of its own.
+//!
+//! This needs the right to make namespaces and the program `ip`. Without them the tests say so and end: everything
+//! else is covered on loopback.
+
+use std::fs;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use formwork_boot::{DhcpConfig, DhcpService, RaResponder};
+use formwork_boot_proto::dhcp::server::Subnet;
+use formwork_boot_proto::dhcp::{MessageType, Packet, code};
+use formwork_boot_proto::ra;
+use nix::sched::{CloneFlags, unshare};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::oneshot;
+
+use super::dhcp::{Lab, mac, message};
+use super::soon;
+
+/// Runs `server` in a namespace with `srv0` (10.99.0.1/24) until `client` ends, which runs in another one with `cli0`
+/// (no address) at the other end of the wire. A namespace belongs to a thread here.
+fn on_a_wire<S, C>(server: impl FnOnce() -> S + Send + 'static, client: impl FnOnce() -> C + Send + 'static)
+where
+    S: Future<Output = ()>,
+    C: Future<Output = ()>,
+{
+    let (tell_thread, thread_told) = mpsc::channel();
+    let (tell_ready, ready) = mpsc::channel();
+    let (tell_done, done) = oneshot::channel::<()>();
+    let client = thread::spawn(move || {
+        if unshare(CloneFlags::CLONE_NEWNET).is_err() {
+            return;
+        }
+        tell_thread.send(nix::unistd::gettid()).unwrap();
+        if ready.recv().is_ok() {
+            quiet("cli0");
+            assert!(ip(&["link", "set", "cli0", "up"]));
+            run(client());
+        }
+        tell_done.send(()).ok();
+    });
+    let server = thread::spawn(move || {
+        let permitted = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+        let (true, Ok(other)) = (permitted, thread_told.recv()) else {
+            println!("skipped: no network namespaces");
+            return;
+        };
+        if !ip(&["link", "add", "srv0", "type", "veth", "peer", "name", "cli0", "netns", &other.to_string()])
+        {
+            println!("skipped: no program `ip`, or no virtual interfaces");
+            return;
+        }
+        quiet("srv0");
+        assert!(ip(&["address", "add", "10.99.0.1/24", "dev", "srv0"]));
+        assert!(ip(&["link", "set", "srv0", "up"]));
+        run(async {
+            let serving = server();
+            tell_ready.send(()).unwrap();
+            tokio::select! {
+                () = serving => {}
+                _ = done => {}
+            }
+        });
+    });
+    for thread in [client, server] {
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    Command::new("ip").args(arguments).status().is_ok_and(|status| status.success())
+}
+
+/// Lets an interface use its link-local address at once and ask for no routers by itself.
+fn quiet(interface: &str) {
+    for setting in ["accept_dad", "router_solicitations"] {
+        fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/{setting}"), "0").unwrap();
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+/// Sends by broadcast from 0.0.0.0:68, as firmware without an address does.
+async fn exchange(socket: &UdpSocket, request: &Packet) -> (Packet, SocketAddr) {
+    let bytes = request.encode(548).bytes;
+    socket.send_to(&bytes, (Ipv4Addr::BROADCAST, 67)).await.unwrap();
+    let mut buffer = [0; 1500];
+    let (len, from) = soon(socket.recv_from(&mut buffer)).await.unwrap();
+    (Packet::parse(&buffer[..len]).unwrap(), from)
+}
+
+fn serve_dhcp(interface: Option<&str>) -> impl Future<Output = ()> {
+    let config = DhcpConfig { interface: interface.map(str::to_owned), ..DhcpConfig::default() };
+    let service = DhcpService::bind(config).unwrap();
+    let range = (Ipv4Addr::new(10, 99, 0, 100), Ipv4Addr::new(10, 99, 0, 110));
+    let lab = Lab::new(Subnet::new("link", Ipv4Addr::new(10, 99, 0, 0), 24, range));
+    service.run(lab, std::future::pending())
+}
+
+async fn boot_by_broadcast() {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    socket.bind_device(Some(b"cli0")).unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 68)).into()).unwrap();
+    let socket = UdpSocket::from_std(socket.into()).unwrap();
+    for broadcast in [true, false] {
+        let mut request = message(1, MessageType::Discover);
+        if broadcast {
+            request.set_broadcast();
+        }
+        let (offer, from) = exchange(&socket, &request).await;
+        assert_eq!((offer.message_type(), offer.chaddr), (Some(MessageType::Offer), mac(1)));
+        assert_eq!(offer.yiaddr, Ipv4Addr::new(10, 99, 0, 100));
+        assert_eq!(from, SocketAddr::from((Ipv4Addr::new(10, 99, 0, 1), 67)));
+        request.options.set(code::MESSAGE_TYPE, [MessageType::Request.code()]);
+        request.options.set(code::REQUESTED_ADDRESS, offer.yiaddr.octets());
+        request.options.set(code::SERVER_ID, offer.server_id().unwrap().octets());
+        let (ack, _) = exchange(&socket, &request).await;
+        assert_eq!((ack.message_type(), ack.yiaddr), (Some(MessageType::Ack), offer.yiaddr));
+    }
+}
+
+#[test]
+fn client_without_an_address_is_served_by_broadcast_on_a_named_interface() {
+    on_a_wire(|| serve_dhcp(Some("srv0")), boot_by_broadcast);
+}
+
+#[test]
+fn client_without_an_address_is_served_by_broadcast_on_all_interfaces() {
+    on_a_wire(|| serve_dhcp(None), boot_by_broadcast);
+}
+
+#[test]
+fn router_solicitation_is_answered() {
+    on_a_wire(|| RaResponder::bind("srv0").unwrap().run(std::future::pending()), ask_for_routers);
+}
+
+async fn ask_for_routers() {
+    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
+    socket.bind_device(Some(b"cli0")).unwrap();
+    let index = nix::net::if_::if_nametoindex("cli0").unwrap();
+    socket.set_multicast_if_v6(index).unwrap();
+    socket.set_multicast_hops_v6(255).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let socket = UdpSocket::from_std(socket.into()).unwrap();
+    let routers = SocketAddrV6::new(ra::ALL_ROUTERS, 0, 0, index);
+    // Both ends get their link-local address some time after the wire is up, so the client asks until it is answered,
+    // as every IPv6 host does.
+    let (advertisement, from) = soon(async {
+        loop {
+            socket.send_to(&[133, 0, 0, 0, 0, 0, 0, 0], routers).await.ok();
+            let answer = tokio::time::timeout(Duration::from_millis(100), advertisement(&socket)).await;
+            if let Ok(answer) = answer {
+                return answer;
+            }
+        }
+    })
+    .await;
+    assert_eq!(advertisement.len(), 16);
+    assert_ne!(advertisement[2..4], [0, 0], "the kernel wrote the checksum");
+    assert_eq!(advertisement[6..8], [0, 0], "no router");
+    let SocketAddr::V6(from) = from else { panic!("{from}") };
+    assert!(from.ip().is_unicast_link_local());
+}
+
+async fn advertisement(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = [0; 500];
+    loop {
+        let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
+        if buffer[0] == 134 {
+            return (buffer[..len].to_vec(), from);
+        }
+    }
+}
+
+#[test]
+fn missing_interface_is_named() {
+    let error = RaResponder::bind("no-such-if").unwrap_err();
+    assert!(error.to_string().contains("no-such-if"), "{error}");
+}
