@@ -1,1 +1,29 @@
-//! The typed HTTP and websocket client.
+//! The typed client of the API: objects over HTTP, events over a websocket.
+//!
+//! [`Client`] is cheap to clone and keeps its connections. Certificates are not checked, as with all clients of this
+//! ecosystem: an endpoint makes its own at its first start (drp-api.md 1.1). Nothing here tries again by itself;
+//! [`ClientError::is_transient`] says when that makes sense.
+
+mod client;
+mod collection;
+mod credentials;
+mod download;
+mod error;
+mod events;
+mod jobs;
+mod patch;
+mod query;
+mod request;
+mod system;
+mod tls;
+mod wait;
+
+pub use client::Client;
+pub use collection::Collection;
+pub use credentials::{Credentials, Endpoint};
+pub use download::{Download, download};
+pub use error::ClientError;
+pub use events::EventStream;
+pub use jobs::JobCreation;
+pub use patch::{PatchOp, merged};
+pub use query::Query;

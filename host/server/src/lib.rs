@@ -1,1 +1,36 @@
-//! The daemon: wiring, handlers and the loop that performs effects.
+//! The daemon: it wires the crates of the house together and performs the effects that they decide on.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `options`, `start` | flags, the first start, the order in which things come up and go down |
+//! | `endpoint` | what all handlers share: store, sandbox, keys, files, clock |
+//! | `commit` | the one way in which anything is written |
+//! | `commands` | what is particular about writing machines, jobs, users, contents and preferences |
+//! | `auth` | users, tokens and claims |
+//! | `http` | routes: parse, call, map; nothing is decided there |
+//! | `render` | the root object of templates and the files that machines are served |
+//! | `boot` | DHCP, TFTP and the file server |
+//! | `housekeeping`, `runner` | what the saved state still owes: retries, availability, jobs of the `host` context |
+
+mod auth;
+mod boot;
+mod commands;
+mod commit;
+mod content;
+mod endpoint;
+mod files;
+mod http;
+mod housekeeping;
+mod logs;
+mod options;
+mod random;
+mod render;
+mod runner;
+mod start;
+
+/// The version that an endpoint says it is: the generation of the API that it speaks, and its own version.
+pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION"));
+
+pub use options::{DhcpSubnet, ServeOptions};
+pub use boot::BootError;
+pub use start::{ServeError, Started, serve};

@@ -1,0 +1,300 @@
+//! The agent's loop: look at the machine, decide, do it.
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use formwork_client::{Client, JobCreation, PatchOp};
+use formwork_model::{ExitState, Job, JobState, Machine, MachineFingerprint};
+use serde_json::Value;
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AgentError, AgentExit, AgentOptions, PowerMode,
+    component::Components,
+    identify::identify,
+    job::{JobEnd, JobRunner},
+    power,
+    session::{Session, Stop},
+    step::{After, Next, Stepper, is_orphan},
+    wakeups,
+};
+
+/// After this time the machine is looked at even without an event.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// The file in the state folder that remembers which boot environment this boot of the machine is running.
+const BOOT_FILE: &str = "boot";
+
+/// Runs the jobs of a machine until a task, a signal or an error ends that.
+///
+/// # Errors
+///
+/// See [`AgentError`]. An endpoint that does not answer is none: the agent waits for it.
+pub async fn run(options: AgentOptions, shutdown: CancellationToken) -> Result<AgentExit, AgentError> {
+    let stop = Stop::after(shutdown);
+    let power = options.power;
+    let exit = match live(options, stop).await {
+        Err(AgentError::Shutdown) => AgentExit::Signal,
+        exit => exit?,
+    };
+    tracing::info!(?exit, "agent ends");
+    if power == PowerMode::Machine {
+        power::switch(exit)?;
+    }
+    Ok(exit)
+}
+
+async fn live(options: AgentOptions, stop: Stop) -> Result<AgentExit, AgentError> {
+    let state_dir = options.state_dir.clone();
+    fs::create_dir_all(&state_dir).map_err(|source| AgentError::State { path: state_dir.clone(), source })?;
+    let client = Client::connect(options.endpoint.clone()).map_err(AgentError::Endpoint)?;
+    let session = identify(client, &options.identity, &state_dir, &stop.soon).await?;
+    let session = Arc::new(session.stopping(stop));
+    // A machine without a token of its own gets one, if the endpoint lets it; else it goes on with what it has.
+    if options.identity.machine.is_some() {
+        session.renew(&session.stop.soon).await;
+    }
+    let mut helpers = JoinSet::new();
+    let (changed, changes) = watch::channel(0);
+    helpers.spawn(wakeups::follow(Arc::clone(&session), changed));
+    let keeper = Arc::clone(&session);
+    helpers.spawn(async move { keeper.keep_token_fresh().await });
+    let agent = Agent::start(options, session).await?;
+    agent.go_on(changes).await
+}
+
+/// What a running agent knows.
+struct Agent {
+    session: Arc<Session>,
+    runner: JobRunner,
+    stepper: Stepper,
+    context: String,
+    power: PowerMode,
+    boot_file: PathBuf,
+    once: bool,
+}
+
+impl Agent {
+    /// Does what comes first: makes the machine runnable after a reboot, and fails the job of an agent that was killed.
+    async fn start(options: AgentOptions, session: Arc<Session>) -> Result<Self, AgentError> {
+        let machine = session.read_machine().await?;
+        tracing::info!(machine.id = machine.uuid, machine.name = machine.name, "agent starts");
+        let boot_file = options.state_dir.join(BOOT_FILE);
+        let boot_env = running_boot_env(&boot_file, &machine.boot_env);
+        if options.context.is_empty() {
+            remember_fingerprint(&session, &machine).await?;
+            if !machine.runnable && boot_env == machine.boot_env {
+                let operations = [PatchOp::test("/Runnable", false), PatchOp::replace("/Runnable", true)];
+                session.patch_machine(&operations).await?;
+            }
+        }
+        fail_orphan(&session, &machine, &options.context).await?;
+        let base = runner_folder(&session).await?.unwrap_or_else(|| options.state_dir.clone());
+        let runner = JobRunner {
+            session: Arc::clone(&session),
+            components: Components::new(options.state_dir.join("components"), options.compile_worker),
+            jobs_dir: base.join("jobs"),
+            runner_dir: base.join("runner"),
+        };
+        let stepper = Stepper::new(&options.context, &boot_env);
+        let (context, power, once) = (options.context, options.power, options.once);
+        Ok(Self { session, runner, stepper, context, power, boot_file, once })
+    }
+
+    async fn go_on(mut self, mut changes: watch::Receiver<u64>) -> Result<AgentExit, AgentError> {
+        loop {
+            // Before the machine is read: what changes after that is seen as a change.
+            changes.borrow_and_update();
+            let machine = self.session.read_machine().await?;
+            let exit = match self.stepper.next(&machine) {
+                Next::Wait { idle: true } if self.once => Some(AgentExit::Idle),
+                Next::Wait { .. } => {
+                    self.wait(&mut changes).await?;
+                    None
+                }
+                Next::AskForJob => self.work(&machine).await?,
+                Next::ChangeStage(stage) => {
+                    self.change_stage(&machine, stage).await?;
+                    self.wait(&mut changes).await?;
+                    None
+                }
+                Next::Reboot => Some(AgentExit::Reboot),
+                Next::Exit => Some(AgentExit::Stop),
+            };
+            if let Some(exit) = exit {
+                return self.leave(exit).await;
+            }
+        }
+    }
+
+    async fn wait(&self, changes: &mut watch::Receiver<u64>) -> Result<(), AgentError> {
+        tokio::select! {
+            () = self.session.stop.soon.cancelled() => Err(AgentError::Shutdown),
+            changed = changes.changed() => {
+                // The sender lives as long as this loop.
+                changed.map_err(|_| AgentError::Shutdown)
+            }
+            () = tokio::time::sleep(LOOK_AGAIN) => Ok(()),
+        }
+    }
+
+    /// Asks for a job and runs it.
+    async fn work(&mut self, machine: &Machine) -> Result<Option<AgentExit>, AgentError> {
+        let Some(job) = self.ask_for_job(machine).await? else {
+            self.stepper.nothing_for(machine);
+            return Ok(None);
+        };
+        if job.state.is_final() {
+            self.record(&job);
+            return Ok(None);
+        }
+        let end = self.runner.run(machine, &job).await?;
+        if self.session.stop.soon.is_cancelled() {
+            return Ok(Some(AgentExit::Signal));
+        }
+        Ok(match end {
+            JobEnd::Lost => None,
+            JobEnd::Ended(exit) => match self.stepper.after(exit) {
+                After::GoOn => None,
+                After::Stop => Some(AgentExit::Stop),
+                After::Reboot => Some(AgentExit::Reboot),
+                After::Poweroff => Some(AgentExit::Poweroff),
+            },
+        })
+    }
+
+    /// Asks for a job under a key of the agent's choice: when the answer is lost, the job is there all the same.
+    async fn ask_for_job(&self, machine: &Machine) -> Result<Option<Job>, AgentError> {
+        let (uuid, context) = (uuid::Uuid::new_v4().to_string(), &self.context);
+        let (machine, job) = (&machine.uuid, &uuid);
+        let asked = self
+            .session
+            .ask("ask for a job", |client| async move { client.job_create(machine, context, job).await })
+            .await;
+        match asked {
+            Ok(JobCreation::Created(job) | JobCreation::Resumed(job)) => Ok(Some(job)),
+            Ok(JobCreation::Nothing) => Ok(None),
+            Err(error) if error.status() == Some(409) => {
+                let made = self.session.read_job(job).await?;
+                if made.is_none() {
+                    tracing::info!(machine.id = machine, "no job for now: {error:?}");
+                }
+                Ok(made.filter(|job| job.state == JobState::Created))
+            }
+            Err(error @ AgentError::Refused { .. }) => {
+                tracing::warn!(machine.id = machine, "no job: {error:?}");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does what an entry of the task list wants that the endpoint itself dealt with.
+    fn record(&self, job: &Job) {
+        let Some(folder) = job.task.strip_prefix("chroot:") else { return };
+        if self.power != PowerMode::Machine {
+            tracing::warn!(folder, "a simulated machine has no other root to change to");
+            return;
+        }
+        match power::change_root(folder) {
+            Ok(()) => tracing::info!(folder, "new root"),
+            Err(error) => tracing::error!(folder, %error, "failed to change the root"),
+        }
+    }
+
+    /// Moves a machine without a workflow to another stage (drp-api.md 9.8). The boot environment changes with it.
+    async fn change_stage(&self, machine: &Machine, stage: &str) -> Result<(), AgentError> {
+        self.session.pause_machine().await?;
+        let operations = [PatchOp::test("/Stage", machine.stage.as_str()), PatchOp::replace("/Stage", stage)];
+        if !self.session.patch_machine(&operations).await? {
+            tracing::warn!(machine.id = machine.uuid, stage, "the stage could not be changed");
+        }
+        Ok(())
+    }
+
+    /// Ends. Before a reboot the machine is made not runnable, so that nothing begins that the reboot would break off.
+    async fn leave(&self, exit: AgentExit) -> Result<AgentExit, AgentError> {
+        if matches!(exit, AgentExit::Reboot | AgentExit::Poweroff) {
+            let operations = [PatchOp::test("/Context", ""), PatchOp::replace("/Runnable", false)];
+            self.session.patch_machine(&operations).await?;
+            fs::remove_file(&self.boot_file).ok();
+        }
+        Ok(exit)
+    }
+}
+
+/// Returns the boot environment that is running: the machine's, unless an agent of this same boot has noted another.
+fn running_boot_env(file: &PathBuf, present: &str) -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let noted = fs::read_to_string(file).unwrap_or_default();
+    if let Some((noted_boot, boot_env)) = noted.split_once('\n')
+        && noted_boot == boot.trim()
+    {
+        return boot_env.trim().to_owned();
+    }
+    // Without the note a restart of the agent may miss a change of the boot environment; nothing else is lost.
+    fs::write(file, format!("{}\n{present}\n", boot.trim())).ok();
+    present.to_owned()
+}
+
+/// Stores by what the machine is known again, if it has nothing of that yet.
+async fn remember_fingerprint(session: &Session, machine: &Machine) -> Result<(), AgentError> {
+    let (found, stored) = (session.fingerprint(), &machine.fingerprint);
+    if *stored != MachineFingerprint::default() || *found == MachineFingerprint::default() {
+        return Ok(());
+    }
+    let value = serde_json::to_value(found).unwrap_or(Value::Null);
+    session.patch_machine(&[PatchOp::replace("/Fingerprint", value)]).await.map(drop)
+}
+
+/// Fails the job that an agent of this context left behind when it was killed.
+async fn fail_orphan(session: &Session, machine: &Machine, context: &str) -> Result<(), AgentError> {
+    if machine.current_job.is_empty() {
+        return Ok(());
+    }
+    let Some(job) = session.read_job(&machine.current_job).await? else { return Ok(()) };
+    if !is_orphan(&job.context, job.state, context) {
+        return Ok(());
+    }
+    let uuid = &job.uuid;
+    let line = format!("the agent began anew while this job was {}\n", job.state.as_str());
+    let line = line.as_bytes();
+    let noted = session
+        .ask("append to the log", |client| async move { client.job_log_append(uuid, line).await })
+        .await;
+    if let Err(error @ AgentError::Shutdown) = noted {
+        return Err(error);
+    }
+    tracing::warn!(job.id = job.uuid, "job of an agent that was killed");
+    session.move_job(&job.uuid, (job.state, JobState::Failed), ExitState::Failed).await.map(drop)
+}
+
+/// Returns the folder that the operator wants job files in.
+async fn runner_folder(session: &Session) -> Result<Option<PathBuf>, AgentError> {
+    let uuid = &session.machine;
+    let read = session
+        .ask("read a param", |client| async move {
+            client.collection("machines").param(uuid, "runner-tmpdir", true).await
+        })
+        .await;
+    match read {
+        Ok(Value::String(folder)) if folder.starts_with('/') => Ok(Some(folder.into())),
+        Ok(_) | Err(AgentError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restart_in_the_same_boot_still_knows_what_is_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(BOOT_FILE);
+        assert_eq!(running_boot_env(&file, "discovery"), "discovery");
+        assert_eq!(running_boot_env(&file, "local"), "discovery");
+        fs::write(&file, "another boot\ndiscovery\n").unwrap();
+        assert_eq!(running_boot_env(&file, "local"), "local");
+    }
+}

@@ -1,0 +1,349 @@
+//! Component tasks: a job action that names a component is run in the sandbox.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use formwork_client::ClientError;
+use formwork_model::{ExitState, Job, JobAction, JobState, Machine};
+use formwork_sandbox::{
+    CallError, Digest, Grants, HostError, HostFuture, Level, Limits, MachineInfo, Outcome, Sandbox,
+    SandboxConfig, TaskCall, TaskHost, WorkerCommand,
+};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::{AgentError, clock::now_ms, log::LogWriter, outcome::Verdict, session::Session};
+
+/// Time of one call. Far more than a task needs by itself: a param that is written while the endpoint restarts waits for
+/// it, and that must not fail the job. What a guest itself can use up is bounded by its fuel.
+const WALL_TIME: Duration = Duration::from_secs(600);
+
+/// Calls at once: an agent runs one job at a time.
+const CALLS: u32 = 4;
+
+/// How a component came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ComponentEnd {
+    /// With an answer, or with an error that is in the log.
+    Verdict(Verdict),
+    /// The agent was told to end, or the job is not this agent's any more.
+    Stopped,
+}
+
+/// The sandbox, made when the first component comes.
+pub(crate) struct Components {
+    cache_dir: PathBuf,
+    worker: WorkerCommand,
+    sandbox: OnceCell<Sandbox>,
+}
+
+/// A component that a job action names.
+#[derive(Clone, Debug)]
+struct Call {
+    name: String,
+    digest: Digest,
+    grants: Grants,
+}
+
+/// What all calls of one job share.
+#[derive(Clone, Debug)]
+pub(crate) struct JobPlace {
+    /// The machine's session.
+    pub(crate) session: Arc<Session>,
+    /// The machine when the job began.
+    pub(crate) machine: Machine,
+    /// The job.
+    pub(crate) job: Job,
+    /// The job's log.
+    pub(crate) log: LogWriter,
+}
+
+impl Components {
+    /// Prepares to run components; nothing is made yet.
+    pub(crate) fn new(cache_dir: PathBuf, worker: WorkerCommand) -> Self {
+        Self { cache_dir, worker, sandbox: OnceCell::new() }
+    }
+
+    /// Runs the component of an action until it does not want to be called again.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the session: what is wrong with the component is in the log, and the verdict is "failed".
+    pub(crate) async fn run(&self, action: &JobAction, place: &JobPlace) -> Result<ComponentEnd, AgentError> {
+        let failed = Ok(ComponentEnd::Verdict(Verdict::FAILED));
+        let call = match call(action) {
+            Ok(call) => call,
+            Err(words) => {
+                place.log.line(&format!("error: {words}")).await;
+                return failed;
+            }
+        };
+        loop {
+            let outcome = match self.call_once(&call, place).await {
+                Ok(outcome) => outcome,
+                Err(Failed::Agent(AgentError::Shutdown)) => return Ok(ComponentEnd::Stopped),
+                Err(Failed::Agent(error)) => return Err(error),
+                // It was prepared, and somebody emptied the folder at once.
+                Err(Failed::NotPrepared) => {
+                    place.log.line("error: the compiled component is gone").await;
+                    return failed;
+                }
+                Err(Failed::Component(words)) => {
+                    place.log.line(&format!("error: {words}")).await;
+                    return failed;
+                }
+            };
+            let verdict = match outcome {
+                Outcome::RetryAt(time_ms) => {
+                    if self.wait(time_ms, place).await? {
+                        continue;
+                    }
+                    return Ok(ComponentEnd::Stopped);
+                }
+                Outcome::Failed(failure) => {
+                    place.log.line(&format!("error: {}: {failure}", failure.code)).await;
+                    Verdict::FAILED
+                }
+                Outcome::Done => Verdict::DONE,
+                Outcome::Reboot => Verdict::done_and(ExitState::Reboot),
+                Outcome::Poweroff => Verdict::done_and(ExitState::Poweroff),
+                Outcome::Stop => Verdict::done_and(ExitState::Stop),
+            };
+            return Ok(ComponentEnd::Verdict(verdict));
+        }
+    }
+
+    /// Waits until a component wants to be called again. Returns false when it is not to be called again.
+    async fn wait(&self, time_ms: u64, place: &JobPlace) -> Result<bool, AgentError> {
+        let pause = Duration::from_millis(time_ms.saturating_sub(now_ms()));
+        place.log.line(&format!("to be called again in {} ms", pause.as_millis())).await;
+        tokio::select! {
+            () = place.session.stop.soon.cancelled() => return Ok(false),
+            () = tokio::time::sleep(pause) => {}
+        }
+        // Meanwhile the machine may have been given other work.
+        Ok(place.session.job_state(&place.job.uuid).await? == Some(JobState::Running))
+    }
+
+    async fn call_once(&self, call: &Call, place: &JobPlace) -> Result<Outcome, Failed> {
+        let sandbox = self.sandbox().await?;
+        let report = match self.start(&sandbox, call, place).await {
+            Err(Failed::NotPrepared) => {
+                self.fetch(&sandbox, call, place).await?;
+                self.start(&sandbox, call, place).await?
+            }
+            report => report?,
+        };
+        Ok(report)
+    }
+
+    async fn start(&self, sandbox: &Sandbox, call: &Call, place: &JobPlace) -> Result<Outcome, Failed> {
+        let task = TaskCall {
+            component_name: call.name.clone(),
+            grants: call.grants.clone(),
+            limits: limits(),
+            machine: place.info(),
+            now_ms: now_ms(),
+            host: Arc::new(place.clone()),
+        };
+        let report = tokio::select! {
+            () = place.session.stop.soon.cancelled() => return Err(Failed::Agent(AgentError::Shutdown)),
+            report = sandbox.run_task(&call.digest, task) => report,
+        };
+        match report {
+            Ok(report) => {
+                tracing::debug!(
+                    job.id = place.job.uuid,
+                    component = call.name,
+                    fuel = report.fuel_used,
+                    elapsed_ms = report.elapsed.as_millis() as u64,
+                    memory_peak = report.memory_peak,
+                    "component called"
+                );
+                Ok(report.outcome)
+            }
+            Err(CallError::NotPrepared { .. }) => Err(Failed::NotPrepared),
+            Err(error) => Err(Failed::Component(words(&error))),
+        }
+    }
+
+    /// Fetches a component, checks that it is the one that the job names, and compiles it.
+    async fn fetch(&self, sandbox: &Sandbox, call: &Call, place: &JobPlace) -> Result<(), Failed> {
+        let digest = &call.digest.to_string();
+        let fetched = place
+            .session
+            .ask("fetch a component", |client| async move { client.component(digest).await })
+            .await;
+        let bytes = match fetched {
+            Ok(bytes) => bytes,
+            Err(AgentError::Refused { source, .. }) => {
+                return Err(Failed::Component(format!("component `{}` ({digest}): {source}", call.name)));
+            }
+            Err(error) => return Err(Failed::Agent(error)),
+        };
+        let found = Digest::of(&bytes);
+        if found != call.digest {
+            let words = format!("component `{}` came with digest {found}, not {digest}", call.name);
+            return Err(Failed::Component(words));
+        }
+        let prepared = tokio::select! {
+            () = place.session.stop.soon.cancelled() => return Err(Failed::Agent(AgentError::Shutdown)),
+            prepared = sandbox.prepare(&bytes) => prepared,
+        };
+        prepared
+            .map(drop)
+            .map_err(|error| Failed::Component(format!("component `{}`: {}", call.name, words(&error))))
+    }
+
+    async fn sandbox(&self) -> Result<Sandbox, Failed> {
+        let make = || async {
+            let config = SandboxConfig {
+                cache_dir: self.cache_dir.clone(),
+                worker: self.worker.clone(),
+                limits: limits(),
+                concurrent_calls: CALLS,
+            };
+            Sandbox::new(config).map_err(|error| Failed::Component(words(&error)))
+        };
+        self.sandbox.get_or_try_init(make).await.cloned()
+    }
+}
+
+/// Why a call did not come to an outcome.
+#[derive(Debug)]
+enum Failed {
+    /// The component has to be fetched first.
+    NotPrepared,
+    /// Something is wrong with the component, in words for the log.
+    Component(String),
+    /// The session failed.
+    Agent(AgentError),
+}
+
+fn limits() -> Limits {
+    Limits { wall_time: WALL_TIME, ..Limits::default() }
+}
+
+/// Reads which component an action names and what it may do.
+fn call(action: &JobAction) -> Result<Call, String> {
+    let member = |name: &str| action.meta.get(name).map(String::as_str).unwrap_or_default();
+    let digest = member("digest").parse().map_err(|error| words(&error))?;
+    let grants = Grants::parse(member("grants").lines()).map_err(|error| words(&error))?;
+    Ok(Call { name: member("component").to_owned(), digest, grants })
+}
+
+/// Returns an error with its causes in one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl JobPlace {
+    fn info(&self) -> MachineInfo {
+        MachineInfo {
+            uuid: self.machine.uuid.clone(),
+            name: self.machine.name.clone(),
+            context: self.job.context.clone(),
+            workflow: self.job.workflow.clone(),
+            stage: self.job.stage.clone(),
+            bootenv: self.job.boot_env.clone(),
+            task: self.job.task.clone(),
+            job: self.job.uuid.clone(),
+        }
+    }
+
+    /// Asks as the job: with its own token where it has one (drp-behaviour.md 3.7).
+    async fn ask<T, F>(
+        &self,
+        what: &str,
+        request: impl Fn(formwork_client::Client) -> F,
+    ) -> Result<T, HostError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let asked = self.session.ask(what, |client| request(self.job_client(client))).await;
+        asked.map_err(|error| match (&error, error.status()) {
+            (AgentError::Shutdown, _) => HostError::Unavailable(error.to_string()),
+            (_, Some(422)) => HostError::Invalid(words(&error)),
+            _ => HostError::Other(words(&error)),
+        })
+    }
+
+    fn job_client(&self, client: formwork_client::Client) -> formwork_client::Client {
+        if self.job.token.is_empty() {
+            return client;
+        }
+        client.with_credentials(formwork_client::Credentials::Token(self.job.token.clone()))
+    }
+}
+
+impl TaskHost for JobPlace {
+    fn log<'a>(&'a self, level: Level, message: &'a str) -> HostFuture<'a, ()> {
+        Box::pin(async move {
+            let prefix = match level {
+                Level::Debug => "debug: ",
+                Level::Info => "",
+                Level::Warn => "warning: ",
+                Level::Error => "error: ",
+            };
+            self.log.line(&format!("{prefix}{message}")).await;
+        })
+    }
+
+    fn param<'a>(&'a self, name: &'a str) -> HostFuture<'a, Result<Option<String>, HostError>> {
+        Box::pin(async move {
+            let uuid = &self.machine.uuid;
+            let read = self.ask("read a param", |client| async move {
+                client.collection("machines").param(uuid, name, true).await
+            });
+            Ok(match read.await? {
+                Value::Null => None,
+                value => Some(value.to_string()),
+            })
+        })
+    }
+
+    fn set_param<'a>(&'a self, name: &'a str, json: &'a str) -> HostFuture<'a, Result<(), HostError>> {
+        Box::pin(async move {
+            let uuid = &self.machine.uuid;
+            let value: Value =
+                serde_json::from_str(json).map_err(|error| HostError::Invalid(error.to_string()))?;
+            let value = &value;
+            let written = self.ask("write a param", |client| async move {
+                client.collection("machines").param_set(uuid, name, value).await
+            });
+            written.await.map(drop)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(digest: &str, grants: &str) -> JobAction {
+        let meta = [("component", "core/inventory"), ("digest", digest), ("grants", grants)];
+        let meta = meta.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        JobAction { meta, ..JobAction::default() }
+    }
+
+    #[test]
+    fn action_names_a_component_and_its_grants() {
+        let digest = Digest::of(b"x").to_string();
+        let call = call(&action(&digest, "params: write inventory/*\nfiles: /proc ro")).unwrap();
+        assert_eq!(call.name, "core/inventory");
+        assert!(call.grants.may_write("inventory/cpu") && !call.grants.may_read("inventory/cpu"));
+        assert_eq!(call.grants.files.len(), 1);
+    }
+
+    #[test]
+    fn digest_or_grant_that_is_not_understood_is_refused() {
+        let digest = Digest::of(b"x").to_string();
+        assert!(call(&action("abc", "")).unwrap_err().contains("digest"));
+        assert!(call(&action(&digest, "network: all")).unwrap_err().contains("network: all"));
+    }
+}

@@ -1,0 +1,54 @@
+//! How an agent is run.
+
+use std::path::PathBuf;
+
+use formwork_client::Endpoint;
+use formwork_sandbox::WorkerCommand;
+
+/// How an agent is run.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// The endpoint, and the credentials to begin with: a user's, a machine's or those of discovery.
+    pub endpoint: Endpoint,
+    /// The context whose jobs are run; empty for the machine's own.
+    pub context: String,
+    /// The folder for job files, compiled components and what a restart should know. Not shared with another agent.
+    pub state_dir: PathBuf,
+    /// What a reboot or a power-off means.
+    pub power: PowerMode,
+    /// Which machine this is.
+    pub identity: Identity,
+    /// True to end when there is nothing left to do instead of waiting for more.
+    pub once: bool,
+    /// The program that compiles components.
+    pub compile_worker: WorkerCommand,
+}
+
+/// What a reboot or a power-off means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerMode {
+    /// The machine that the agent runs on does it. Needs root.
+    Machine,
+    /// The agent ends and says so by its exit.
+    Exit,
+}
+
+/// Which machine this is, where that is not to be found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The UUID of the machine object, when it is known already.
+    pub machine: Option<String>,
+    /// The name of a machine object that has to be made; the host name by default.
+    pub name: Option<String>,
+    /// What to say instead of what this computer's hardware says.
+    pub simulation: Option<Simulation>,
+}
+
+/// Invented hardware, so that several agents can run on one computer as different machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Simulation {
+    /// MAC addresses.
+    pub macs: Vec<String>,
+    /// The UUID that its firmware would tell.
+    pub uuid: Option<String>,
+}

@@ -1,0 +1,220 @@
+//! One request: its URL, its body, and the answer or the refusal.
+
+use formwork_api::ApiError;
+use reqwest::{
+    Method, Response, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Client, ClientError, Query};
+
+/// The largest answer that is read, in bytes. A list of 100,000 machines has some 300 MiB; an endpoint that sends
+/// more without a page limit would only fill the memory.
+const MAX_ANSWER: usize = 1 << 30;
+
+/// How much of an error that is no JSON is kept, in bytes.
+const MAX_RAW_ERROR: usize = 2048;
+
+/// What a request carries.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    /// Nothing.
+    None,
+    /// JSON text.
+    Json(Vec<u8>),
+    /// Bytes as they are.
+    Bytes(Vec<u8>),
+}
+
+impl Body {
+    /// Writes a value as JSON.
+    pub(crate) fn json(value: &impl Serialize) -> Result<Self, ClientError> {
+        serde_json::to_vec(value)
+            .map(Self::Json)
+            .map_err(|error| ClientError::Url { text: String::from("the body"), reason: error.to_string() })
+    }
+}
+
+/// The answer to a request that was not refused.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+    method: Method,
+    path: String,
+}
+
+impl Answer {
+    /// Reads the body as JSON; an empty body is null.
+    pub(crate) fn json(&self) -> Result<Value, ClientError> {
+        if self.bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&self.bytes).map_err(|error| self.wrong(error.to_string()))
+    }
+
+    /// Reads the body as a type.
+    pub(crate) fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_slice(&self.bytes).map_err(|error| self.wrong(error.to_string()))
+    }
+
+    /// Says that the answer does not fit.
+    pub(crate) fn wrong(&self, reason: impl Into<String>) -> ClientError {
+        ClientError::Answer {
+            method: self.method.to_string(),
+            path: self.path.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Client {
+    /// Sends a request without a body.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &Query,
+    ) -> Result<Answer, ClientError> {
+        self.send(method, path, query, Body::None).await
+    }
+
+    /// Sends a request. `path` are the segments behind the base path, not yet encoded.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &Query,
+        body: Body,
+    ) -> Result<Answer, ClientError> {
+        let url = url(&self.base, path, query)?;
+        let mut request = self
+            .http
+            .request(method.clone(), url.clone())
+            .header(AUTHORIZATION, self.credentials.authorization());
+        request = match body {
+            Body::None => request,
+            Body::Json(bytes) => request.header(CONTENT_TYPE, "application/json").body(bytes),
+            Body::Bytes(bytes) => request.header(CONTENT_TYPE, "application/octet-stream").body(bytes),
+        };
+        let response = request.send().await.map_err(|error| self.failed(&method, &url, error))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let bytes = self.body(&method, &url, response).await?;
+        let answer = Answer { status, headers, bytes, method, path: url.path().to_owned() };
+        // Not 304: nothing here asks for a change only.
+        if (200..300).contains(&status) { Ok(answer) } else { Err(refusal(&answer, path)) }
+    }
+
+    async fn body(&self, method: &Method, url: &Url, mut response: Response) -> Result<Vec<u8>, ClientError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(method, url, error))? {
+            if bytes.len() + chunk.len() > MAX_ANSWER {
+                return Err(ClientError::Answer {
+                    method: method.to_string(),
+                    path: url.path().to_owned(),
+                    reason: format!("it is longer than {MAX_ANSWER} bytes"),
+                });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    fn failed(&self, method: &Method, url: &Url, error: reqwest::Error) -> ClientError {
+        if error.is_connect() {
+            return ClientError::Connect {
+                url: self.endpoint().to_owned(),
+                source: Box::new(error.without_url()),
+            };
+        }
+        ClientError::Transport {
+            method: method.to_string(),
+            path: url.path().to_owned(),
+            source: Box::new(error.without_url()),
+        }
+    }
+}
+
+/// Puts a URL together. Empty and dotted segments would name something else than the caller means, such as the whole
+/// collection instead of one object.
+fn url(base: &Url, path: &[&str], query: &Query) -> Result<Url, ClientError> {
+    let unusable =
+        |text: &str, reason: &str| ClientError::Url { text: text.to_owned(), reason: reason.to_owned() };
+    let mut url = base.clone();
+    let mut segments =
+        url.path_segments_mut().map_err(|()| unusable(base.as_str(), "it cannot have a path"))?;
+    for segment in path {
+        if matches!(*segment, "" | "." | "..") {
+            return Err(unusable(segment, "it is no key"));
+        }
+        segments.push(segment);
+    }
+    drop(segments);
+    let mut members = query.iter().peekable();
+    if members.peek().is_some() {
+        url.query_pairs_mut().extend_pairs(members);
+    }
+    Ok(url)
+}
+
+/// Reads the error object of an answer (drp-api.md 1.5). What is no JSON is kept as it is.
+fn refusal(answer: &Answer, path: &[&str]) -> ClientError {
+    if let Ok(error) = serde_json::from_slice::<ApiError>(&answer.bytes)
+        && error.code != 0
+    {
+        return ClientError::Api(Box::new(error));
+    }
+    let kept = answer.bytes.get(..MAX_RAW_ERROR).unwrap_or(&answer.bytes);
+    let text = String::from_utf8_lossy(kept).trim().to_owned();
+    let message = match (text.is_empty(), answer.status) {
+        (false, _) => text,
+        (true, 404) => String::from("Not Found"),
+        (true, status) => format!("status {status}"),
+    };
+    let mut segments = path.iter();
+    let (model, key) = (segments.next().copied().unwrap_or(""), segments.next().copied().unwrap_or(""));
+    let error = ApiError::new(answer.status, answer.method.as_str(), message).about(model, key);
+    ClientError::Api(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> Url {
+        "https://h/api/v3".parse().unwrap()
+    }
+
+    #[test]
+    fn keys_and_query_members_are_encoded() {
+        let query = Query::new().with("Name", "Eq(a b)").with("sort", "Name");
+        let url = url(&base(), &["machines", "Name:a/b c"], &query).unwrap();
+        assert_eq!(url.as_str(), "https://h/api/v3/machines/Name:a%2Fb%20c?Name=Eq%28a+b%29&sort=Name");
+    }
+
+    #[test]
+    fn empty_key_never_becomes_the_collection() {
+        for key in ["", ".", ".."] {
+            assert!(url(&base(), &["machines", key], &Query::new()).is_err());
+        }
+    }
+
+    #[test]
+    fn error_that_is_no_json_is_kept_raw_and_a_bare_404_gets_words() {
+        let answer = |bytes: &[u8]| Answer {
+            status: 404,
+            headers: HeaderMap::new(),
+            bytes: bytes.to_vec(),
+            method: Method::HEAD,
+            path: String::new(),
+        };
+        let ClientError::Api(raw) = refusal(&answer(b"no route\n"), &["machines", "x"]) else { panic!() };
+        assert_eq!(raw.to_string(), "HEAD: machines/x\n  no route");
+        let ClientError::Api(bare) = refusal(&answer(b""), &["machines", "x"]) else { panic!() };
+        assert_eq!(bare.messages, ["Not Found"]);
+    }
+}

@@ -1,0 +1,248 @@
+//! Calls: what good components do, and how bad ones are stopped.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::time::Duration;
+
+use formwork_sandbox::{
+    CallError, Decision, Digest, FolderGrant, Grants, JobReport, JobState, Kind, Level, LimitName, Limits,
+    Outcome, PlanRequest, StageInfo, TaskInfo, TaskReport,
+};
+
+use crate::support::{Memory, call, guest, params, prepared};
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Runs the hostile task with one behaviour under small limits.
+async fn misbehave(behaviour: &str) -> (Result<TaskReport, CallError>, Arc<Memory>) {
+    let (sandbox, digest) = prepared("guest-hostile").await;
+    let host = Memory::with("hostile/behaviour", &format!("\"{behaviour}\""));
+    let mut call = call("hostile", params(&["hostile/*"], &["hostile/*"]), &host);
+    call.limits =
+        Limits { memory_bytes: 16 << 20, log_bytes: 64 << 10, host_calls: 500, ..Limits::default() };
+    match behaviour {
+        "spin" => call.limits.fuel = 50_000_000,
+        "wait" => call.limits.wall_time = Duration::from_millis(100),
+        _ => {}
+    }
+    (sandbox.run_task(&digest, call).await, host)
+}
+
+/// The limit that a misbehaving task ran into.
+async fn limit_of(behaviour: &str) -> (LimitName, u64) {
+    match misbehave(behaviour).await.0 {
+        Err(CallError::Limit { component, limit, value }) => {
+            assert_eq!(component, "hostile");
+            (limit, value)
+        }
+        other => panic!("{behaviour}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_task_reads_and_writes_what_it_was_granted() {
+    let (sandbox, digest) = prepared("plugin-greet").await;
+    let host = Memory::with("inventory/cpu", r#"{"model":"Made Up 9","threads":4}"#);
+    let grants = params(&["greet/name", "inventory/cpu"], &["greet/message"]);
+    let report = sandbox.run_task(&digest, call("greet", grants, &host)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done);
+    assert!(report.fuel_used > 1000 && report.memory_peak >= 1 << 16, "{report:?}");
+    assert_eq!(host.value("greet/message").unwrap(), r#""hello n1, 4 threads of Made Up 9""#);
+    let lines = host.lines.lock().unwrap().clone();
+    assert_eq!(lines, [(Level::Info, "hello n1, 4 threads of Made Up 9".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_component_that_asks_for_what_was_not_granted_is_not_started() {
+    let (sandbox, digest) = prepared("plugin-greet").await;
+    let host = Arc::new(Memory::default());
+    let error = sandbox.run_task(&digest, call("greet", Grants::default(), &host)).await.unwrap_err();
+    let CallError::NotGranted { component, import, grant } = &error else { panic!("{error:?}") };
+    assert_eq!((component.as_str(), import.as_str()), ("greet", "formwork:params/params@0.1.0"));
+    assert!(grant.starts_with("params:"), "{grant}");
+    assert!(host.lines.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_parameter_outside_of_the_grant_is_refused_to_the_guest() {
+    let (report, host) = misbehave("ask-for-more").await;
+    let Outcome::Failed(failure) = report.unwrap().outcome else { panic!("it read a secret") };
+    assert_eq!(failure.message, "param `secret` is not granted to this component");
+    assert!(host.value("secret").is_none());
+}
+
+#[tokio::test]
+async fn endless_computing_ends_with_the_fuel() {
+    assert_eq!(limit_of("spin").await, (LimitName::Fuel, 50_000_000));
+}
+
+#[tokio::test]
+async fn endless_waiting_ends_with_the_wall_time() {
+    assert_eq!(limit_of("wait").await, (LimitName::WallTime, 100));
+}
+
+#[tokio::test]
+async fn endless_allocation_ends_with_the_memory() {
+    assert_eq!(limit_of("allocate").await, (LimitName::Memory, 16 << 20));
+}
+
+#[tokio::test]
+async fn endless_logging_ends_with_the_log_bytes() {
+    assert_eq!(limit_of("log-flood").await, (LimitName::LogBytes, 64 << 10));
+}
+
+#[tokio::test]
+async fn endless_host_calls_end_with_their_number() {
+    assert_eq!(limit_of("host-calls").await, (LimitName::HostCalls, 500));
+}
+
+#[tokio::test]
+async fn a_huge_result_or_argument_is_not_taken() {
+    assert_eq!(limit_of("huge-result").await, (LimitName::ResultBytes, 2 << 20));
+    assert_eq!(limit_of("huge-argument").await, (LimitName::ResultBytes, 2 << 20));
+}
+
+#[tokio::test]
+async fn endless_recursion_is_told_as_a_stack_overflow() {
+    for behaviour in ["recurse", "recurse-without-locals"] {
+        let error = misbehave(behaviour).await.0.unwrap_err();
+        let CallError::Trap { reason, frames, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(reason, "stack overflow", "{behaviour}");
+        assert!(frames.iter().any(|frame| frame.contains("recurse")), "{frames:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_told_with_its_words_and_where_it_was() {
+    let (report, host) = misbehave("panic").await;
+    let error = report.unwrap_err();
+    assert!(error.to_string().contains("index out of bounds: the len is 0 but the index is 1"), "{error}");
+    let CallError::Trap { frames, .. } = &error else { panic!("{error:?}") };
+    assert!(frames.iter().any(|frame| frame.contains("out_of_bounds")), "{frames:?}");
+    let (level, line) = host.lines.lock().unwrap().last().unwrap().clone();
+    assert_eq!(level, Level::Error);
+    assert!(line.contains("tests/guests/hostile/src/lib.rs"), "{line}");
+}
+
+#[tokio::test]
+async fn too_many_instances_are_not_started() {
+    let (sandbox, digest) = prepared("guest-hostile").await;
+    let host = Memory::with("hostile/behaviour", "\"none\"");
+    let mut call = call("hostile", params(&["*"], &["*"]), &host);
+    call.limits.instances = 0;
+    let error = sandbox.run_task(&digest, call).await.unwrap_err();
+    assert!(matches!(error, CallError::Limit { limit: LimitName::Instances, value: 0, .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_guest_that_computes_gives_way_to_others() {
+    let (sandbox, spinner) = prepared("guest-hostile").await;
+    let (_, greeter) = prepared("plugin-greet").await;
+    let spin = Memory::with("hostile/behaviour", "\"spin\"");
+    let mut spin = call("hostile", params(&["*"], &["*"]), &spin);
+    spin.limits = Limits { fuel: u64::MAX, wall_time: Duration::from_secs(60), ..Limits::default() };
+    let host = Arc::new(Memory::default());
+    let greet = call("greet", params(&["*"], &["*"]), &host);
+    // The spinner is asked first; on one thread the greeter is reached only when the spinner gives way.
+    tokio::select! {
+        biased;
+        ended = sandbox.run_task(&spinner, spin) => panic!("the spinner ended: {ended:?}"),
+        greeted = sandbox.run_task(&greeter, greet) => assert_eq!(greeted.unwrap().outcome, Outcome::Done),
+    }
+}
+
+#[tokio::test]
+async fn the_inventory_is_read_from_granted_folders_only() {
+    let (sandbox, digest) = prepared("plugin-inventory").await;
+    let sys = tempfile::tempdir().unwrap();
+    let file = |path: &str, text: &str| {
+        let path = sys.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    file("class/dmi/id/product_name", "Made Up Box\n");
+    file("devices/pci0/block/sda/size", "4096\n");
+    file("devices/pci0/net/eth0/address", "52:54:00:00:00:01\n");
+    fs::create_dir_all(sys.path().join("block")).unwrap();
+    fs::create_dir_all(sys.path().join("class/net")).unwrap();
+    symlink("../devices/pci0/block/sda", sys.path().join("block/sda")).unwrap();
+    symlink("../../devices/pci0/net/eth0", sys.path().join("class/net/eth0")).unwrap();
+    // Leads out of what is granted, and must not be followed.
+    symlink("/etc", sys.path().join("class/net/evil")).unwrap();
+    let cpuinfo = sys.path().join("cpuinfo");
+    fs::write(&cpuinfo, "processor : 0\nmodel name : Made Up 9\n").unwrap();
+
+    let host = Arc::new(Memory::default());
+    let mut grants = params(&[], &["inventory/*"]);
+    grants.files = vec![
+        FolderGrant { prefix: "/sys".to_owned(), host_path: sys.path().to_owned() },
+        FolderGrant { prefix: "/proc/cpuinfo".to_owned(), host_path: cpuinfo },
+    ];
+    let report = sandbox.run_task(&digest, call("inventory", grants, &host)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Done);
+    assert_eq!(host.value("inventory/dmi").unwrap(), r#"{"product_name":"Made Up Box"}"#);
+    assert_eq!(host.value("inventory/disks").unwrap(), r#"[{"name":"sda","size_bytes":2097152}]"#);
+    assert_eq!(host.value("inventory/nics").unwrap(), r#"[{"name":"eth0","mac":"52:54:00:00:00:01"}]"#);
+    assert!(host.value("inventory/cpu").unwrap().contains("Made Up 9"));
+    assert_eq!(host.value("inventory/memory").unwrap(), "{}");
+    let warned = |(level, line): &(Level, String)| *level == Level::Warn && line.contains("/proc/meminfo");
+    assert!(host.lines.lock().unwrap().iter().any(warned));
+}
+
+#[tokio::test]
+async fn the_classic_rules_are_asked_through_the_sandbox() {
+    let (sandbox, digest) = prepared("plugin-classic").await;
+    let request = PlanRequest {
+        workflow: Some("w".to_owned()),
+        stages: vec![StageInfo { name: "s".to_owned(), bootenv: "b".to_owned(), tasks: words("t") }],
+        tasks: vec![TaskInfo { name: "t".to_owned(), prerequisites: words("p") }],
+        ..PlanRequest::default()
+    };
+    let plan = sandbox.plan(&digest, "classic", &request).await.unwrap();
+    assert_eq!(plan, words("stage:s bootenv:b p t"));
+
+    let tasks = vec![TaskInfo { name: "t".to_owned(), prerequisites: words("t") }];
+    let error = sandbox.plan(&digest, "classic", &PlanRequest { tasks, ..request }).await.unwrap_err();
+    let CallError::Refused { failure, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(failure.code, "prerequisite-cycle");
+
+    let report = JobReport {
+        task: "t".to_owned(),
+        state: JobState::Failed,
+        attempt: 1,
+        retries: Some(2),
+        handlers: words("h"),
+        error_depth: 0,
+    };
+    assert_eq!(sandbox.after_job(&digest, "classic", &report).await.unwrap(), Decision::RetryAfterMs(4000));
+    let report = JobReport { attempt: 2, ..report };
+    assert_eq!(sandbox.after_job(&digest, "classic", &report).await.unwrap(), Decision::Divert(words("h")));
+}
+
+#[tokio::test]
+async fn an_endless_plan_is_refused() {
+    let (sandbox, digest) = prepared("guest-endless-plan").await;
+    let stages = vec![StageInfo { name: "s".to_owned(), ..StageInfo::default() }];
+    let request = PlanRequest { stages, ..PlanRequest::default() };
+    let error = sandbox.plan(&digest, "endless", &request).await.unwrap_err();
+    assert!(matches!(error, CallError::Limit { limit: LimitName::PlanEntries, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_component_of_another_kind_is_not_called() {
+    let (sandbox, classic) = prepared("plugin-classic").await;
+    let host = Arc::new(Memory::default());
+    let error = sandbox.run_task(&classic, call("classic", Grants::default(), &host)).await.unwrap_err();
+    assert_eq!(error, CallError::WrongKind { component: "classic".to_owned(), expected: Kind::Task });
+}
+
+#[tokio::test]
+async fn a_component_that_was_not_prepared_is_not_called() {
+    let (sandbox, _) = prepared("plugin-greet").await;
+    let digest = Digest::of(&guest("plugin-greet")[1..]);
+    let error = sandbox.plan(&digest, "other", &PlanRequest::default()).await.unwrap_err();
+    assert_eq!(error, CallError::NotPrepared { component: "other".to_owned(), digest });
+}

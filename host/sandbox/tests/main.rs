@@ -1,0 +1,8 @@
+//! The sandbox with real components: those of `plugins/`, and those of `tests/guests/` that misbehave.
+
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod prepare;
+#[cfg(test)]
+mod support;

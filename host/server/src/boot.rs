@@ -1,0 +1,131 @@
+//! The boot network: DHCP, TFTP and the file server, around `formwork-boot`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `dhcp` | one request: decide, make the lease durable, answer |
+//! | `leases` | the leases in memory, in step with the store |
+//! | `choose` | what a client boots |
+//! | `space` | one name space of rendered files and the file root |
+//! | `tftp`, `web` | that name space over TFTP and HTTP |
+
+mod choose;
+mod dhcp;
+mod leases;
+mod space;
+mod tftp;
+mod web;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use formwork_boot::{BindError, DhcpConfig, DhcpService, RaResponder, TftpConfig, TftpService};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::endpoint::Endpoint;
+
+/// A boot service could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// A service of `formwork-boot` has no socket.
+    #[error("{source}\nhint: `{flag} PORT` chooses the port, 0 turns the service off")]
+    Bind {
+        /// The flag that sets the port.
+        flag: &'static str,
+        /// Which service, which address, and why.
+        source: BindError,
+    },
+    /// The file server has no socket.
+    #[error(
+        "the file server cannot listen on `{address}`: {source}\n\
+         hint: `--static-port PORT` chooses the port, 0 turns it off; ports below 1024 need root"
+    )]
+    Files {
+        /// The address and port.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Binds all boot services and runs them until the shutdown. Needs a runtime of tokio.
+///
+/// # Errors
+///
+/// A port is taken or not permitted; then none of them runs.
+pub(crate) async fn start(
+    endpoint: Arc<Endpoint>,
+    shutdown: watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, BootError> {
+    let files = bind_files(&endpoint).await?;
+    let tftp = bind_tftp(&endpoint)?;
+    let dhcp = bind_dhcp(&endpoint)?;
+    let advertiser = dhcp.as_ref().and_then(|_| bind_advertiser(&endpoint));
+    let mut running = Vec::new();
+    if let Some(listener) = files {
+        running.push(tokio::spawn(web::run(Arc::clone(&endpoint), listener, ended(shutdown.clone()))));
+    }
+    if let Some(service) = tftp {
+        tracing::info!(address = %service.address(), "tftp is served");
+        let source = Arc::new(tftp::Source(Arc::clone(&endpoint)));
+        running.push(tokio::spawn(service.run(source, ended(shutdown.clone()))));
+    }
+    if let Some((service, subnet)) = dhcp {
+        tracing::info!(port = service.port(), range = %subnet.name, "dhcp is served");
+        let handler = Arc::new(dhcp::Handler::new(Arc::clone(&endpoint), subnet));
+        running.push(tokio::spawn(service.run(handler, ended(shutdown.clone()))));
+    }
+    if let Some(advertiser) = advertiser {
+        running.push(tokio::spawn(advertiser.run(ended(shutdown))));
+    }
+    Ok(running)
+}
+
+async fn bind_files(endpoint: &Endpoint) -> Result<Option<TcpListener>, BootError> {
+    if endpoint.options.static_port == 0 {
+        return Ok(None);
+    }
+    let address = SocketAddr::from((endpoint.options.listen, endpoint.options.static_port));
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).map_err(|source| BootError::Files { address, source })
+}
+
+fn bind_tftp(endpoint: &Endpoint) -> Result<Option<TftpService>, BootError> {
+    if endpoint.options.tftp_port == 0 {
+        return Ok(None);
+    }
+    let address = SocketAddr::from((endpoint.options.listen, endpoint.options.tftp_port));
+    let bound = TftpService::bind(TftpConfig::new(address));
+    bound.map(Some).map_err(|source| BootError::Bind { flag: "--tftp-port", source })
+}
+
+type Dhcp = (DhcpService, formwork_boot_proto::dhcp::server::Subnet);
+
+fn bind_dhcp(endpoint: &Endpoint) -> Result<Option<Dhcp>, BootError> {
+    let options = &endpoint.options;
+    let Some(subnet) = options.dhcp_subnet.as_ref().filter(|_| options.dhcp_port != 0) else {
+        return Ok(None);
+    };
+    let config = DhcpConfig {
+        interface: options.dhcp_interface.clone(),
+        // Without a configured address the server is known by the one that faces each client.
+        address: options.static_ip,
+        port: options.dhcp_port,
+        ..DhcpConfig::default()
+    };
+    let service =
+        DhcpService::bind(config).map_err(|source| BootError::Bind { flag: "--dhcp-port", source })?;
+    Ok(Some((service, dhcp::subnet(subnet))))
+}
+
+/// The answer to router solicitations only saves iPXE time, so nothing depends on it.
+fn bind_advertiser(endpoint: &Endpoint) -> Option<RaResponder> {
+    let interface = endpoint.options.dhcp_interface.as_deref()?;
+    RaResponder::bind(interface)
+        .inspect_err(|error| tracing::info!(interface, %error, "no router advertisements: iPXE boots slower"))
+        .ok()
+}
+
+/// Ends when the shutdown begins.
+pub(crate) async fn ended(mut shutdown: watch::Receiver<bool>) {
+    // An error means that whoever could have said it is gone, which is an end too.
+    let _ = shutdown.wait_for(|over| *over).await;
+}

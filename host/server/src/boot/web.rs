@@ -1,0 +1,291 @@
+//! The file server: rendered files and the file root over plain HTTP, for firmware, loaders and installers.
+
+mod range;
+
+use std::{
+    fs::Metadata,
+    io::SeekFrom,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Path as UrlPath, State},
+    http::{
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{
+            ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE,
+            IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+        },
+    },
+    response::{IntoResponse, Response},
+    routing::any,
+    serve::ListenerExt,
+};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt},
+    net::TcpListener,
+};
+use tokio_util::io::ReaderStream;
+
+use self::range::Selected;
+use super::space::{Found, find};
+use crate::endpoint::Endpoint;
+
+/// Bytes that are read from disk at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Serves until the shutdown ends.
+pub(super) async fn run(
+    endpoint: Arc<Endpoint>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    tracing::info!(url = endpoint.file_url(), "files are served");
+    let listener = listener.tap_io(|stream| {
+        // Without it a short answer waits for the acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+    });
+    let service = routes(endpoint).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::select! {
+        ended = axum::serve(listener, service).into_future() => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the file server ended");
+            }
+        }
+        // Whoever is in the middle of a file asks again for the rest.
+        () = shutdown => {}
+    }
+}
+
+fn routes(endpoint: Arc<Endpoint>) -> Router {
+    Router::new().route("/", any(welcome)).route("/{*path}", any(serve_path)).with_state(endpoint)
+}
+
+async fn welcome(State(endpoint): State<Arc<Endpoint>>) -> Response {
+    let text = format!(
+        "Formwork endpoint {}\n\nthis server  boot files: {}/default.ipxe\nthe API      {}/api/v3/info\n",
+        endpoint.id,
+        endpoint.file_url(),
+        endpoint.api_url()
+    );
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+async fn serve_path(
+    State(endpoint): State<Arc<Endpoint>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    UrlPath(path): UrlPath<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")], "only GET and HEAD\n")
+            .into_response();
+    }
+    let response = match find(&endpoint, &path).await {
+        Found::Text(text) => rendered(&path, text, &headers),
+        Found::File(file) => from_disk(&file, &headers).await,
+        Found::Elsewhere(url) => match HeaderValue::from_str(&url) {
+            Ok(url) => (StatusCode::FOUND, [(LOCATION, url)]).into_response(),
+            Err(_) => broken(),
+        },
+        Found::Nothing => (StatusCode::NOT_FOUND, "Not Found\n").into_response(),
+        Found::Broken => broken(),
+    };
+    let (status, address) = (response.status().as_u16(), peer.ip());
+    let bytes = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).unwrap_or("-");
+    tracing::info!(target: "formwork_boot::http", %address, file = path, status, bytes, "http {method}");
+    response
+}
+
+fn broken() -> Response {
+    let text = "the file cannot be rendered; the log of the endpoint says why\n";
+    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+}
+
+/// Answers with a text that was rendered for this request. It is never to be kept: it may hold a token.
+fn rendered(path: &str, text: String, headers: &HeaderMap) -> Response {
+    let bytes = text.into_bytes();
+    let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let mut response = match range::select(headers.get(RANGE), len) {
+        Selected::Part { first, last } => {
+            let part = usize::try_from(first).ok().zip(usize::try_from(last).ok());
+            let part = part.and_then(|(first, last)| bytes.get(first..=last)).unwrap_or_default().to_vec();
+            partial(first, last, len, Body::from(part))
+        }
+        Selected::All => whole(len, Body::from(bytes)),
+        Selected::Impossible => return impossible(len),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(path, "text/plain; charset=utf-8")));
+    headers.insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn from_disk(path: &Path, headers: &HeaderMap) -> Response {
+    let opened = async {
+        let file = File::open(path).await?;
+        let metadata = file.metadata().await?;
+        std::io::Result::Ok((file, metadata))
+    };
+    let (mut file, metadata) = match opened.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "a file cannot be opened");
+            return (StatusCode::NOT_FOUND, "Not Found\n").into_response();
+        }
+    };
+    let len = metadata.len();
+    let version = Version::of(&metadata);
+    if version.is_known(headers) {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        version.write(response.headers_mut());
+        return response;
+    }
+    // A part of another version than the client has would not fit to what it has.
+    let ranges = headers.get(RANGE).filter(|_| version.fits(headers.get(IF_RANGE)));
+    let mut response = match range::select(ranges, len) {
+        Selected::Part { first, last } => {
+            if let Err(error) = file.seek(SeekFrom::Start(first)).await {
+                tracing::error!(path = %path.display(), %error, "a file cannot be read");
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+            let part = file.take(last - first + 1);
+            partial(first, last, len, Body::from_stream(ReaderStream::with_capacity(part, CHUNK_BYTES)))
+        }
+        Selected::All => {
+            let all = file.take(len);
+            whole(len, Body::from_stream(ReaderStream::with_capacity(all, CHUNK_BYTES)))
+        }
+        Selected::Impossible => return impossible(len),
+    };
+    version.write(response.headers_mut());
+    let name = path.to_str().unwrap_or_default();
+    let kind = HeaderValue::from_static(content_type(name, "application/octet-stream"));
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+fn whole(len: u64, body: Body) -> Response {
+    let headers =
+        [(CONTENT_LENGTH, HeaderValue::from(len)), (ACCEPT_RANGES, HeaderValue::from_static("bytes"))];
+    (headers, body).into_response()
+}
+
+fn partial(first: u64, last: u64, len: u64, body: Body) -> Response {
+    let mut response = whole(last - first + 1, body);
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    if let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{last}/{len}")) {
+        response.headers_mut().insert(CONTENT_RANGE, range);
+    }
+    response
+}
+
+fn impossible(len: u64) -> Response {
+    let range = format!("bytes */{len}");
+    (StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, range)]).into_response()
+}
+
+/// By what a client knows whether its copy is still right: the time of the last change, and its length.
+struct Version {
+    modified: SystemTime,
+    tag: String,
+}
+
+impl Version {
+    fn of(metadata: &Metadata) -> Self {
+        let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
+        let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        Self { modified, tag: format!("\"{nanos:x}-{:x}\"", metadata.len()) }
+    }
+
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        if let Some(tags) = text(IF_NONE_MATCH) {
+            let same = |tag: &str| tag == "*" || tag.trim_start_matches("W/") == self.tag;
+            return tags.split(',').any(|tag| same(tag.trim()));
+        }
+        text(IF_MODIFIED_SINCE)
+            .and_then(|date| httpdate::parse_http_date(date).ok())
+            .is_some_and(|since| self.seconds() <= seconds(since))
+    }
+
+    fn fits(&self, if_range: Option<&HeaderValue>) -> bool {
+        let Some(given) = if_range.map(|value| value.to_str().unwrap_or_default()) else { return true };
+        given == self.tag
+            || httpdate::parse_http_date(given).is_ok_and(|date| seconds(date) == self.seconds())
+    }
+
+    fn seconds(&self) -> u64 {
+        seconds(self.modified)
+    }
+
+    fn write(&self, headers: &mut HeaderMap) {
+        let date = httpdate::fmt_http_date(self.modified);
+        for (name, text) in [(ETAG, &self.tag), (LAST_MODIFIED, &date)] {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Returns the type of a file by the end of its name.
+fn content_type(name: &str, other: &'static str) -> &'static str {
+    let end = name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map(|(_, end)| end);
+    match end.unwrap_or_default() {
+        // UEFI HTTP boot refuses a loader under another type.
+        "efi" => "application/efi",
+        "ipxe" | "txt" | "cfg" | "sh" | "ks" | "seed" | "log" => "text/plain; charset=utf-8",
+        "html" => "text/html; charset=utf-8",
+        "json" => "application/json",
+        "yaml" | "yml" => "application/yaml",
+        "iso" => "application/x-iso9660-image",
+        _ => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loader_and_script_have_the_types_that_firmware_wants() {
+        assert_eq!(content_type("/a.b/snponly.efi", "x"), "application/efi");
+        assert_eq!(content_type("02:00.ipxe", "x"), "text/plain; charset=utf-8");
+        assert_eq!(content_type("/a.txt/vmlinuz", "x"), "x");
+    }
+
+    #[tokio::test]
+    async fn file_is_given_in_parts_and_not_again_to_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vmlinuz");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(RANGE, HeaderValue::from_static("bytes=2-4"));
+        let response = from_disk(&path, &headers).await;
+        assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+        assert_eq!(response.headers()[CONTENT_RANGE], "bytes 2-4/10");
+        let tag = response.headers()[ETAG].clone();
+        let date = response.headers()[LAST_MODIFIED].clone();
+        assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), "234");
+        headers.insert(IF_RANGE, HeaderValue::from_static("\"another\""));
+        let response = from_disk(&path, &headers).await;
+        assert_eq!(response.status(), StatusCode::OK, "another version is sent whole");
+        assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), "0123456789");
+        for (name, value) in [(IF_NONE_MATCH, tag), (IF_MODIFIED_SINCE, date)] {
+            let headers = HeaderMap::from_iter([(name, value)]);
+            assert_eq!(from_disk(&path, &headers).await.status(), StatusCode::NOT_MODIFIED);
+        }
+    }
+}

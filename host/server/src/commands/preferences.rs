@@ -1,0 +1,41 @@
+//! Preferences (drp-api.md 12.4).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use formwork_api::ApiError;
+use formwork_core::preferences;
+
+use crate::{
+    auth::Caller,
+    commit::{commit, refused},
+    endpoint::Endpoint,
+};
+
+/// Members that no answer shows: they sign tokens.
+const SECRET: &[&str] = &["baseTokenSecret", "systemGrantorSecret"];
+
+/// Returns all preferences that may be shown.
+pub(crate) fn all(endpoint: &Endpoint) -> BTreeMap<String, String> {
+    let mut found = preferences::all(&endpoint.snapshot());
+    found.retain(|name, _| !SECRET.contains(&name.as_str()));
+    found
+}
+
+/// Changes some preferences, all or nothing, and returns all of them.
+pub(crate) async fn change(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    values: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, ApiError> {
+    caller.require("preferences", "post", "")?;
+    commit(endpoint, &caller.principal, move |work| {
+        let changed = preferences::change(&*work.tx, &values)
+            .map_err(|refusal| refused("preferences", "", refusal))?;
+        for preference in changed {
+            work.put(Box::new(preference))?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(all(endpoint))
+}

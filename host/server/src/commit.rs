@@ -1,0 +1,264 @@
+//! The one way in which anything is written: decide inside a transaction, and ask a component outside of it.
+//!
+//! A decision that needs a workflow component cannot wait for it while the store waits. So the transaction stops
+//! with a question, the component is asked, and the transaction runs again with the answer. It takes the answer
+//! only if it still asks the same question, so an answer to things that have changed since is never used.
+
+use std::sync::Arc;
+
+use formwork_api::ApiError;
+use formwork_core::{
+    Refusal, availability,
+    plan::{Decision, FailureReport, PlanRequest},
+};
+use formwork_model::{Object, Timestamp};
+use formwork_sandbox as sandbox;
+use formwork_store::{Action, Transaction, WriteError};
+
+use crate::{
+    endpoint::{Endpoint, now},
+    files::FileRoot,
+    housekeeping, render,
+};
+
+/// How often a decision is begun anew because the objects changed while a component was asked.
+const ATTEMPTS: usize = 32;
+
+/// Why a transaction did not go through.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    /// A component must say what the task list is.
+    #[error("a task list is needed")]
+    Plan(Box<PlanRequest>),
+    /// A component must say what happens after a failure.
+    #[error("a decision is needed")]
+    Decide(Box<FailureReport>),
+    /// It is refused.
+    #[error("{0}")]
+    Fail(Box<ApiError>),
+}
+
+impl From<ApiError> for Stop {
+    fn from(error: ApiError) -> Self {
+        Self::Fail(Box::new(error))
+    }
+}
+
+/// Turns a refusal into the error of the API.
+pub(crate) fn refused(prefix: &str, key: &str, refusal: Refusal) -> ApiError {
+    match refusal {
+        Refusal::Invalid(messages) => ApiError::invalid(prefix, key, messages),
+        Refusal::Conflict(message) => ApiError::new(409, "Conflict", message).about(prefix, key),
+    }
+}
+
+/// What components have answered so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    plan: Option<(PlanRequest, Vec<String>)>,
+    decision: Option<(FailureReport, Decision)>,
+}
+
+impl Answers {
+    /// Returns the task list that answers a question, or stops to have it asked.
+    pub(crate) fn plan(&self, request: PlanRequest) -> Result<Vec<String>, Stop> {
+        match &self.plan {
+            Some((asked, tasks)) if *asked == request => Ok(tasks.clone()),
+            _ => Err(Stop::Plan(Box::new(request))),
+        }
+    }
+
+    /// Returns the decision that answers a report, or stops to have it asked.
+    pub(crate) fn decide(&self, report: FailureReport) -> Result<Decision, Stop> {
+        match &self.decision {
+            Some((asked, decision)) if *asked == report => Ok(decision.clone()),
+            _ => Err(Stop::Decide(Box::new(report))),
+        }
+    }
+}
+
+/// A transaction with what is needed to admit objects into it.
+pub(crate) struct Work<'a> {
+    /// The objects, own changes included.
+    pub(crate) tx: &'a mut Transaction,
+    /// What components have answered.
+    pub(crate) answers: &'a Answers,
+    /// The time of the change.
+    pub(crate) now: Timestamp,
+    files: &'a FileRoot,
+}
+
+impl Work<'_> {
+    /// Checks an object and puts it.
+    pub(crate) fn put(&mut self, mut object: Box<dyn Object>) -> Result<Arc<dyn Object>, Stop> {
+        let (prefix, key) = (object.kind().prefix, object.key());
+        let broken = render::template_problems(self.tx, object.as_ref());
+        if !broken.is_empty() {
+            return Err(ApiError::invalid(prefix, &key, broken).into());
+        }
+        let faults = housekeeping::faults(self.files, object.as_ref());
+        availability::admit(self.tx, object.as_mut(), faults)
+            .map_err(|refusal| refused(prefix, &key, refusal))?;
+        self.put_unchecked(object)
+    }
+
+    /// Puts an object that the server itself changed in ways that need no check.
+    pub(crate) fn put_unchecked(&mut self, mut object: Box<dyn Object>) -> Result<Arc<dyn Object>, Stop> {
+        let user = self.tx.principal().strip_prefix("user:").unwrap_or_default().to_owned();
+        let header = object.header_mut();
+        header.validated = true;
+        if header.created_at.is_unset() {
+            header.created_at = self.now;
+            header.created_by.clone_from(&user);
+        }
+        header.last_modified_at = self.now;
+        if !user.is_empty() {
+            header.last_modified_by = user;
+        }
+        let object = object.shared();
+        self.tx.put(Arc::clone(&object));
+        Ok(object)
+    }
+
+    /// Recomputes the availability of everything that depends on what came, went or changed its own.
+    fn settle(&mut self) {
+        let causes: Vec<_> = self
+            .tx
+            .changes()
+            .iter()
+            .filter(|change| {
+                change.action != Action::Updated
+                    || change.before.as_ref().map(|object| object.header().available)
+                        != change.after.as_ref().map(|object| object.header().available)
+            })
+            .filter(|change| !matches!(change.prefix, "jobs" | "machines" | "leases" | "preferences"))
+            .map(|change| (change.prefix, change.key.to_string()))
+            .collect();
+        if causes.is_empty() {
+            return;
+        }
+        let files = self.files;
+        let touched = availability::dependants(&*self.tx, causes, &|object| housekeeping::faults(files, object));
+        for object in touched {
+            self.tx.put(object);
+        }
+    }
+}
+
+/// Decides and commits. `decide` may run several times; it must depend on nothing but the transaction, the
+/// answers and the time.
+pub(crate) async fn commit<T, D>(endpoint: &Arc<Endpoint>, principal: &str, decide: D) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    D: Fn(&mut Work<'_>) -> Result<T, Stop> + Clone + Send + 'static,
+{
+    let mut answers = Answers::default();
+    for _ in 0..ATTEMPTS {
+        let (decide, given, files, now) = (decide.clone(), answers.clone(), endpoint.files.clone(), now());
+        let written = endpoint.store.write(principal, move |tx: &mut Transaction| {
+            let mut work = Work { tx, answers: &given, now, files: &files };
+            let value = decide(&mut work)?;
+            work.settle();
+            Ok::<T, Stop>(value)
+        });
+        match written.await {
+            Ok(committed) => return Ok(committed.value),
+            Err(WriteError::Refused(Stop::Fail(error))) => return Err(*error),
+            Err(WriteError::Refused(Stop::Plan(request))) => {
+                let tasks = ask_plan(endpoint, &request).await?;
+                answers.plan = Some((*request, tasks));
+            }
+            Err(WriteError::Refused(Stop::Decide(report))) => {
+                let decision = ask_decision(endpoint, &report).await;
+                answers.decision = Some((*report, decision));
+            }
+            Err(error) => return Err(internal(&error)),
+        }
+    }
+    Err(ApiError::new(409, "Conflict", "the objects changed again and again while the workflow was planned\nhint: try again"))
+}
+
+/// Logs an error with all that is below it, and answers without the detail.
+pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> ApiError {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!(error = %text, "failed");
+    ApiError::new(500, "INTERNAL", error.to_string())
+}
+
+async fn ask_plan(endpoint: &Arc<Endpoint>, request: &PlanRequest) -> Result<Vec<String>, ApiError> {
+    let digest = component(endpoint, &request.component).await?;
+    let question = sandbox::PlanRequest {
+        machine: sandbox::PlanMachine {
+            uuid: request.uuid.clone(),
+            name: request.machine.clone(),
+            stage: request.stage.clone(),
+            bootenv: request.boot_env.clone(),
+            workflow: request.workflow.clone(),
+        },
+        workflow: (!request.workflow.is_empty()).then(|| request.workflow.clone()),
+        stages: request
+            .stages
+            .iter()
+            .map(|stage| sandbox::StageInfo {
+                name: stage.name.clone(),
+                bootenv: stage.boot_env.clone(),
+                tasks: stage.tasks.clone(),
+            })
+            .collect(),
+        tasks: request
+            .tasks
+            .iter()
+            .map(|task| sandbox::TaskInfo {
+                name: task.name.clone(),
+                prerequisites: task.prerequisites.clone(),
+            })
+            .collect(),
+    };
+    endpoint.sandbox.plan(&digest, &request.component, &question).await.map_err(|error| {
+        let message = format!("the workflow component {} gave no task list: {error}", request.component);
+        ApiError::invalid("machines", &request.uuid, vec![message])
+    })
+}
+
+/// Asks what happens after a failure. A component that gives no answer leaves the machine to an operator.
+async fn ask_decision(endpoint: &Arc<Endpoint>, report: &FailureReport) -> Decision {
+    let question = sandbox::JobReport {
+        task: report.task.clone(),
+        state: sandbox::JobState::Failed,
+        attempt: report.attempt,
+        retries: report.retries,
+        handlers: report.handlers.clone(),
+        error_depth: report.error_depth,
+    };
+    let answer = match component(endpoint, &report.component).await {
+        Ok(digest) => endpoint.sandbox.after_job(&digest, &report.component, &question).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match answer {
+        Ok(sandbox::Decision::Advance) => Decision::Advance,
+        Ok(sandbox::Decision::RetryAfterMs(millis)) => Decision::RetryAfterMillis(millis),
+        Ok(sandbox::Decision::Divert(tasks)) => Decision::Divert(tasks),
+        Ok(sandbox::Decision::Stop(reason)) => Decision::Stop(reason),
+        Err(error) => {
+            tracing::error!(component = %report.component, %error, "no decision after a failure");
+            Decision::Stop(format!("the workflow component {} gave no decision: {error}", report.component))
+        }
+    }
+}
+
+/// Returns the digest of a component that is compiled and ready.
+async fn component(endpoint: &Arc<Endpoint>, name: &str) -> Result<sandbox::Digest, ApiError> {
+    let missing = |why: String| ApiError::invalid("contents", name, vec![format!("component `{name}` {why}")]);
+    let snapshot = endpoint.snapshot();
+    let record =
+        endpoint.library.component(&snapshot, name).ok_or_else(|| missing(String::from("is not installed")))?;
+    let bytes =
+        endpoint.library.bytes(&record.digest).ok_or_else(|| missing(String::from("has lost its bytes")))?;
+    endpoint.sandbox.prepare(&bytes).await.map_err(|error| missing(format!("cannot be run: {error}")))
+}

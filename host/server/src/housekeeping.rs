@@ -1,0 +1,299 @@
+//! What the saved state owes by itself as time goes by: retries of failed tasks, the availability of boot
+//! environments whose files come and go, and the end of leases.
+//!
+//! Nothing here is remembered that the store does not hold: after a restart the same is found again.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use formwork_api::ApiError;
+use formwork_core::{availability, jobs};
+use formwork_model::{
+    BootEnv, Job, JobState, KINDS, Lease, Machine, Object, Objects, ObjectsExt, Timestamp, canonical_arch,
+};
+use formwork_store::{Entry, FeedError, Snapshot, Transaction};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use crate::{
+    boot::ended,
+    commit::commit,
+    content::BUILT_IN,
+    endpoint::{Endpoint, now},
+    files::FileRoot,
+};
+
+/// How often boot files and leases are looked at. Files change without telling anybody.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// The longest sleep before the next retry; the clock may be set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Who the server is when it changes something by itself.
+const PRINCIPAL: &str = "system";
+
+/// Keeps house until the shutdown.
+pub(crate) fn start(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(run(endpoint, shutdown))
+}
+
+/// Returns what is missing of a boot environment's files (drp-api.md 7.1). One that comes out of an archive is
+/// judged by the archive alone.
+pub(crate) fn faults(files: &FileRoot, object: &dyn Object) -> Vec<String> {
+    let Some(env) = object.as_any().downcast_ref::<BootEnv>() else { return Vec::new() };
+    let mut arches: BTreeSet<&str> =
+        env.os.supported_architectures.keys().filter_map(|arch| canonical_arch(arch)).collect();
+    if !env.kernel.is_empty() && (arches.is_empty() || !arches.contains("amd64")) {
+        // Members at the top stand for amd64 where the map lacks it (drp-behaviour.md 5.1).
+        arches.insert("amd64");
+    }
+    let mut missing = Vec::new();
+    for arch in arches {
+        let boot = env.for_arch(arch);
+        if boot.kernel.is_empty() || !boot.iso_file.is_empty() {
+            continue;
+        }
+        for file in std::iter::once(&boot.kernel).chain(&boot.initrds) {
+            let path = format!("{}/{}", env.install_tree(arch), file.trim_start_matches('/'));
+            if files.find(&path).is_none() {
+                missing.push(format!("{}: missing boot file {path} below the file root", env.name));
+            }
+        }
+    }
+    missing
+}
+
+async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
+    let over = ended(shutdown);
+    tokio::pin!(over);
+    let (snapshot, mut feed) = endpoint.store.snapshot_and_feed();
+    let mut retries = Retries::default();
+    retries.scan(&snapshot);
+    drop(snapshot);
+    report("built-in objects", uncover_built_in(&endpoint).await);
+    let mut rounds = interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let pause = retries.pause(now());
+        tokio::select! {
+            () = &mut over => return,
+            () = sleep(pause), if !retries.0.is_empty() => report("retry", retries.perform(&endpoint).await),
+            _ = rounds.tick() => {
+                report("availability", check_boot_files(&endpoint).await);
+                report("leases", end_leases(&endpoint).await);
+            }
+            entry = feed.next() => match entry {
+                Ok(entry) => retries.note(&entry),
+                Err(FeedError::Lagged { .. }) => {
+                    let (snapshot, fresh) = endpoint.store.snapshot_and_feed();
+                    feed = fresh;
+                    retries.scan(&snapshot);
+                }
+                Err(FeedError::Closed) => return,
+            }
+        }
+    }
+}
+
+fn report(what: &'static str, done: Result<(), ApiError>) {
+    if let Err(error) = done {
+        tracing::error!(what, %error, "housekeeping failed; it is tried again");
+    }
+}
+
+/// The jobs that are tried again, and when.
+#[derive(Default)]
+struct Retries(HashMap<String, Timestamp>);
+
+impl Retries {
+    /// Finds all retries that are owed.
+    fn scan(&mut self, snapshot: &Snapshot) {
+        self.0.clear();
+        snapshot.visit("machines", &mut |object| {
+            let machine = object.as_any().downcast_ref::<Machine>();
+            let job = machine.filter(|machine| !machine.runnable).map(|machine| &machine.current_job);
+            if let Some(job) = job.and_then(|job| snapshot.get::<Job>(job)) {
+                self.note_job(&job);
+            }
+            true
+        });
+    }
+
+    fn note(&mut self, entry: &Entry) {
+        for change in entry.changes.iter().filter(|change| change.prefix == "jobs") {
+            match change.after.as_ref().and_then(|job| job.as_any().downcast_ref::<Job>()) {
+                Some(job) => self.note_job(job),
+                None => drop(self.0.remove(&*change.key)),
+            }
+        }
+    }
+
+    fn note_job(&mut self, job: &Job) {
+        if job.state == JobState::Failed && !job.retry_at.is_unset() && job.current {
+            self.0.insert(job.uuid.clone(), job.retry_at);
+        } else {
+            self.0.remove(&job.uuid);
+        }
+    }
+
+    /// Returns how long it is until the next retry is due.
+    fn pause(&self, now: Timestamp) -> Duration {
+        let next = self.0.values().min().map_or(i64::MAX, |due| due.millis().saturating_sub(now.millis()));
+        Duration::from_millis(u64::try_from(next).unwrap_or(0)).min(LONGEST_SLEEP)
+    }
+
+    /// Makes the machines runnable whose time has come.
+    async fn perform(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
+        let now = now();
+        let due: Vec<String> =
+            self.0.iter().filter(|(_, time)| **time <= now).map(|(job, _)| job.clone()).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let jobs = due.clone();
+        let done = commit(endpoint, PRINCIPAL, move |work| {
+            for job in jobs.iter().filter_map(|job| work.tx.get::<Job>(job)).collect::<Vec<_>>() {
+                let machine = work.tx.get::<Machine>(&job.machine);
+                if let Some(machine) = machine.and_then(|machine| jobs::retry_due(&machine, &job, work.now)) {
+                    work.put_unchecked(Box::new(machine))?;
+                }
+            }
+            Ok(())
+        })
+        .await;
+        for job in due {
+            match done {
+                Ok(()) => drop(self.0.remove(&job)),
+                // The store may be full or closing: neither is helped by haste.
+                Err(_) => drop(self.0.insert(job, now.plus_millis(5000))),
+            }
+        }
+        done
+    }
+}
+
+/// Notes which boot environments lost their files or got them back, and all that depends on them.
+async fn check_boot_files(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
+    let (snapshot, files) = (endpoint.snapshot(), endpoint.files.clone());
+    let looked = tokio::task::spawn_blocking(move || changed_environments(&snapshot, &files));
+    let changed = looked.await.unwrap_or_default();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    for (name, errors) in &changed {
+        tracing::info!(bootenv = name, available = errors.is_empty(), ?errors, "boot files changed");
+    }
+    let files = endpoint.files.clone();
+    commit(endpoint, PRINCIPAL, move |work| {
+        note_availability(work.tx, &files, changed.iter().map(|(name, _)| name));
+        Ok(())
+    })
+    .await
+}
+
+/// Returns the boot environments whose errors are others than those that are noted.
+fn changed_environments(objects: &impl Objects, files: &FileRoot) -> Vec<(String, Vec<String>)> {
+    let mut changed = Vec::new();
+    objects.visit("bootenvs", &mut |env| {
+        let errors = availability::errors(objects, env.as_ref(), faults(files, env.as_ref()));
+        if errors != env.header().errors {
+            changed.push((env.key(), errors));
+        }
+        true
+    });
+    changed
+}
+
+/// Writes the present availability of boot environments and of what depends on them.
+fn note_availability<'a>(tx: &mut Transaction, files: &FileRoot, names: impl Iterator<Item = &'a String>) {
+    let mut causes = Vec::new();
+    for name in names {
+        let Some(env) = tx.find("bootenvs", name) else { continue };
+        let errors = availability::errors(tx, env.as_ref(), faults(files, env.as_ref()));
+        let mut env = env.boxed();
+        env.header_mut().set_errors(errors);
+        put(tx, env.shared());
+        causes.push(("bootenvs", name.clone()));
+    }
+    for object in availability::dependants(tx, causes, &|object| faults(files, object)) {
+        put(tx, object);
+    }
+}
+
+/// Puts an object whose availability changed. One of the built-in layer is hidden by a copy only while it is not
+/// available, so that a later release is not hidden by what this one had.
+fn put(tx: &mut Transaction, object: Arc<dyn Object>) {
+    let (prefix, key) = (object.kind().prefix, object.key());
+    let built_in = object.header().bundle == BUILT_IN;
+    if built_in && object.header().available && !tx.is_base(prefix, &key) {
+        tx.delete(prefix, &key);
+        return;
+    }
+    tx.put(object);
+}
+
+/// Uncovers the built-in objects that an earlier process hid because they were not available. They may be those of
+/// another release now; the first round looks at their files again.
+async fn uncover_built_in(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
+    let snapshot = endpoint.snapshot();
+    let mut hiding = Vec::new();
+    for kind in KINDS {
+        snapshot.visit_stored(kind.prefix, &mut |key, stored| {
+            let header = stored.object.header();
+            if !stored.base && header.read_only && header.bundle == BUILT_IN {
+                hiding.push((kind.prefix, key.to_owned()));
+            }
+            true
+        });
+    }
+    if hiding.is_empty() {
+        return Ok(());
+    }
+    commit(endpoint, PRINCIPAL, move |work| {
+        for (prefix, key) in &hiding {
+            work.tx.delete(prefix, key);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Notes the end of leases whose time is over; their records stay, so that a client gets its address again.
+async fn end_leases(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
+    let now = now();
+    let mut over = Vec::new();
+    endpoint.snapshot().visit("leases", &mut |object| {
+        if object.as_any().downcast_ref::<Lease>().is_some_and(|lease| is_over(lease, now)) {
+            over.push(object.key());
+        }
+        true
+    });
+    if over.is_empty() {
+        return Ok(());
+    }
+    commit(endpoint, PRINCIPAL, move |work| {
+        for key in &over {
+            // It may have been renewed since.
+            let lease = work.tx.get::<Lease>(key).filter(|lease| is_over(lease, work.now));
+            if let Some(lease) = lease {
+                let ended = Lease { state: String::from("EXPIRED"), ..lease.as_ref().clone() };
+                work.put_unchecked(Box::new(ended))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn is_over(lease: &Lease, now: Timestamp) -> bool {
+    lease.expire_time <= now && matches!(lease.state.as_str(), "OFFER" | "ACK")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! The OpenAPI document, made from the kinds of objects and the types of the API.
+
+use formwork_api::{ApiError, BASE_PATH, Event, Info, UserPassword, UserToken, Whoami};
+use formwork_model::{Content, ContentSummary, JobAction, KINDS, Kind};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::params;
+
+/// Returns the document.
+pub(super) fn document(version: &str) -> Value {
+    let mut generator = SchemaSettings::openapi3().into_generator();
+    let mut paths = Map::new();
+    for kind in KINDS.iter().filter(|kind| !super::NOT_GENERIC.contains(&kind.prefix)) {
+        let schema = (kind.schema)(&mut generator).to_value();
+        of_kind(&mut paths, kind, &schema);
+    }
+    others(&mut paths, &mut generator);
+    let error = generator.subschema_for::<ApiError>().to_value();
+    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+            responses.insert(String::from("default"), content("What is wrong.", &error));
+        }
+    }
+    let schemas = generator.take_definitions(true);
+    json!({
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Formwork",
+            "version": version,
+            "description": "Provisions machines over the network and keeps their whole life in order.",
+            "license": { "name": "Apache-2.0" },
+        },
+        "servers": [{ "url": BASE_PATH }],
+        "security": [{ "basic": [] }, { "bearer": [] }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "basic": { "type": "http", "scheme": "basic" },
+                "bearer": { "type": "http", "scheme": "bearer" },
+            },
+        },
+    })
+}
+
+fn content(description: &str, schema: &Value) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
+
+fn operation(id: &str, summary: &str, answer: (&str, Value)) -> Value {
+    json!({ "operationId": id, "summary": summary, "responses": { answer.0: content(summary, &answer.1) } })
+}
+
+fn with_body(mut operation: Value, schema: &Value) -> Value {
+    operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    operation
+}
+
+fn parameter(name: &str, place: &str, description: &str) -> Value {
+    json!({ "name": name, "in": place, "required": place == "path", "description": description,
+            "schema": { "type": "string" } })
+}
+
+fn add(paths: &mut Map<String, Value>, path: &str, method: &str, mut operation: Value) {
+    let named = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let mut parameters: Vec<Value> = named.map(|name| parameter(name, "path", "Which one.")).collect();
+    if method == "get" && !path.contains('{') {
+        let controls = [("limit", "At most so many."), ("offset", "Skip so many."), ("sort", "Sort by this member.")];
+        parameters.extend(controls.map(|(name, words)| parameter(name, "query", words)));
+    }
+    operation["parameters"] = Value::Array(parameters);
+    let item = paths.entry(path.to_owned()).or_insert_with(|| json!({}));
+    item[method] = operation;
+}
+
+fn patch_schema() -> Value {
+    json!({ "type": "array", "items": { "type": "object", "required": ["op", "path"], "properties": {
+        "op": { "type": "string", "enum": ["test", "add", "remove", "replace", "move", "copy"] },
+        "path": { "type": "string" }, "from": { "type": "string" }, "value": {} } } })
+}
+
+fn of_kind(paths: &mut Map<String, Value>, kind: &'static Kind, schema: &Value) {
+    let (prefix, noun) = (kind.prefix, kind.noun);
+    let all = json!({ "type": "array", "items": schema });
+    let list = format!("/{prefix}");
+    let item = format!("/{prefix}/{{key}}");
+    let id = |verb: &str| format!("{verb}_{prefix}");
+    add(paths, &list, "get", operation(&id("list"), &format!("Lists every {noun}."), ("200", all)));
+    let create = operation(&id("create"), &format!("Creates a {noun}."), ("201", schema.clone()));
+    add(paths, &list, "post", with_body(create, schema));
+    add(paths, &item, "get", operation(&id("get"), &format!("Returns a {noun}."), ("200", schema.clone())));
+    let put = operation(&id("put"), &format!("Replaces a {noun}."), ("200", schema.clone()));
+    add(paths, &item, "put", with_body(put, schema));
+    let patch = operation(&id("patch"), &format!("Changes a {noun} by RFC 6902."), ("200", schema.clone()));
+    add(paths, &item, "patch", with_body(patch, &patch_schema()));
+    let delete = operation(&id("delete"), &format!("Deletes a {noun}."), ("200", schema.clone()));
+    add(paths, &item, "delete", delete);
+    if params::bears(kind) {
+        of_params(paths, kind);
+    }
+}
+
+fn of_params(paths: &mut Map<String, Value>, kind: &'static Kind) {
+    let (prefix, noun) = (kind.prefix, kind.noun);
+    let map = json!({ "type": "object", "additionalProperties": {} });
+    let all = format!("/{prefix}/{{key}}/params");
+    let one = format!("/{prefix}/{{key}}/params/{{param}}");
+    let id = |verb: &str| format!("{verb}_{prefix}_params");
+    let words = format!("Returns the parameters of a {noun}.");
+    add(paths, &all, "get", operation(&id("list"), &words, ("200", map.clone())));
+    let replace = operation(&id("replace"), &format!("Replaces the parameters of a {noun}."), ("200", map.clone()));
+    add(paths, &all, "post", with_body(replace, &map));
+    let patch = operation(&id("patch"), &format!("Changes the parameters of a {noun}."), ("200", map));
+    add(paths, &all, "patch", with_body(patch, &patch_schema()));
+    let words = format!("Returns one parameter of a {noun}; null when it is not set.");
+    add(paths, &one, "get", operation(&id("get"), &words, ("200", json!({}))));
+    let set = operation(&id("set"), &format!("Sets one parameter of a {noun}."), ("200", json!({})));
+    add(paths, &one, "post", with_body(set, &json!({})));
+    add(paths, &one, "delete", operation(&id("unset"), &format!("Removes one parameter of a {noun}."), ("200", json!({}))));
+}
+
+fn others(paths: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
+    fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+        generator.subschema_for::<T>().to_value()
+    }
+    let strings = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let names = json!({ "type": "array", "items": { "type": "string" } });
+    let info = of::<Info>(generator);
+    add(paths, "/info", "get", operation("get_info", "Describes the endpoint.", ("200", info)));
+    add(paths, "/objects", "get", operation("list_objects", "Names the types of objects.", ("200", names)));
+    add(paths, "/prefs", "get", operation("list_prefs", "Returns the preferences.", ("200", strings.clone())));
+    let prefs = operation("set_prefs", "Changes preferences, all or nothing.", ("201", strings.clone()));
+    add(paths, "/prefs", "post", with_body(prefs, &strings));
+    let event = of::<Event>(generator);
+    let inject = json!({ "operationId": "post_events", "summary": "Tells all listeners of an event.",
+                         "responses": { "204": { "description": "It was told." } } });
+    add(paths, "/events", "post", with_body(inject, &event));
+    let whoami = of::<Whoami>(generator);
+    let asked = operation("whoami", "Tells a machine which object it is.", ("200", whoami.clone()));
+    add(paths, "/whoami", "post", with_body(asked, &whoami));
+    let token = of::<UserToken>(generator);
+    let words = "Makes a token of a user.";
+    add(paths, "/users/{key}/token", "get", operation("get_user_token", words, ("200", token.clone())));
+    let words = "Makes a token of a machine.";
+    add(paths, "/machines/{key}/token", "get", operation("get_machine_token", words, ("200", token)));
+    let password = of::<UserPassword>(generator);
+    let set = operation("set_password", "Sets the password of a user.", ("200", json!({ "type": "object" })));
+    add(paths, "/users/{key}/password", "put", with_body(set, &password));
+    let actions = json!({ "type": "array", "items": of::<JobAction>(generator) });
+    let words = "Renders what an agent does for a job.";
+    add(paths, "/jobs/{key}/actions", "get", operation("get_job_actions", words, ("200", actions)));
+    of_logs(paths);
+    of_contents(paths, &of::<Content>(generator), &of::<ContentSummary>(generator));
+}
+
+fn of_logs(paths: &mut Map<String, Value>) {
+    let octets = json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
+    let read = json!({ "operationId": "get_job_log", "summary": "Returns the log of a job.",
+                       "responses": { "200": { "description": "The log.", "content": octets } } });
+    add(paths, "/jobs/{key}/log", "get", read);
+    let append = json!({ "operationId": "append_job_log", "summary": "Appends to the log of a job.",
+                         "requestBody": { "content": octets },
+                         "responses": { "204": { "description": "It is on disk." } } });
+    add(paths, "/jobs/{key}/log", "put", append);
+    let component = json!({ "operationId": "get_component", "summary": "Returns the bytes of a component.",
+                            "responses": { "200": { "description": "The component.", "content": octets } } });
+    add(paths, "/components/{digest}", "get", component);
+}
+
+fn of_contents(paths: &mut Map<String, Value>, content: &Value, summary: &Value) {
+    let all = json!({ "type": "array", "items": summary });
+    add(paths, "/contents", "get", operation("list_contents", "Lists all layers of content.", ("200", all)));
+    let create = operation("create_contents", "Installs a bundle.", ("201", summary.clone()));
+    add(paths, "/contents", "post", with_body(create, content));
+    let show = operation("get_contents", "Returns a bundle.", ("200", content.clone()));
+    add(paths, "/contents/{key}", "get", show);
+    let put = operation("put_contents", "Replaces a bundle.", ("200", summary.clone()));
+    add(paths, "/contents/{key}", "put", with_body(put, content));
+    let delete = json!({ "operationId": "delete_contents", "summary": "Removes a bundle.",
+                         "responses": { "204": { "description": "It is gone." } } });
+    add(paths, "/contents/{key}", "delete", delete);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_routes_and_every_reference_resolves() {
+        let document = document("v4.0.0");
+        for kind in KINDS.iter().filter(|kind| !super::super::NOT_GENERIC.contains(&kind.prefix)) {
+            assert!(document["paths"].get(format!("/{}/{{key}}", kind.prefix)).is_some(), "{}", kind.prefix);
+        }
+        let text = document.to_string();
+        let mut references = text.split("\"$ref\":\"#").skip(1).peekable();
+        assert!(references.peek().is_some());
+        for part in references {
+            let pointer = part.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn operation_ids_are_unique() {
+        let document = document("v4.0.0");
+        let mut seen = std::collections::HashSet::new();
+        for item in document["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                let id = operation["operationId"].as_str().unwrap().to_owned();
+                assert!(seen.insert(id.clone()), "{id}");
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What templates become: the files that machines boot from, and what agents run.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `scene` | what one render is about: the objects, the machine, who includes the text |
+//! | `root`, `machine`, `environment`, `members` | the root object of templates and what hangs below it (drp-api.md 10.2) |
+//! | `shared`, `compiled` | parsed templates, kept until an object behind them changes |
+//! | `index`, `builder`, `paths` | which path is whose file, kept up with the feed |
+//! | `actions` | what an agent does for a job (drp-api.md 9.4) |
+//!
+//! Nothing rendered is stored: a file is rendered for each request that asks for it, with the parameters of that
+//! moment (drp-behaviour.md 5.5).
+
+mod actions;
+mod builder;
+mod compiled;
+mod environment;
+mod index;
+mod machine;
+mod members;
+mod paths;
+mod root;
+mod scene;
+mod shared;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use formwork_model::{BootEnv, Object, Objects, Stage, Task, Template as TemplateObject, TemplateInfo};
+use formwork_store::Store;
+use formwork_template::{Delimiters, ParseError, RenderError, Template};
+
+pub(crate) use self::{
+    actions::{job_actions, lacking, subjects},
+    scene::Site,
+};
+use self::{index::Index, shared::SharedTemplates};
+use crate::endpoint::Endpoint;
+
+/// A file that exists only while it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BootFile {
+    /// Its text.
+    Text(String),
+    /// Another file stands for it: a path in the same space, or a whole URL.
+    Link(String),
+}
+
+/// Why a text could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RenderProblem {
+    /// The template does not parse.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// The template asked for something that is not there, or took too much.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The owner names a template that does not exist.
+    #[error("{owner}: there is no template `{template}`")]
+    NoTemplate {
+        /// The object that names it.
+        owner: String,
+        /// The template.
+        template: String,
+    },
+    /// The owner needs parameters that the machine does not have.
+    #[error("{owner}: required params without a value: {}", names.join(", "))]
+    RequiredParams {
+        /// The object that needs them.
+        owner: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+}
+
+/// A machine, as the boot services see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownMachine {
+    /// Its key.
+    pub(crate) uuid: String,
+    /// The path of the script that iPXE runs for this very card; `None` when its boot environment has none.
+    pub(crate) script: Option<String>,
+}
+
+/// The parsed templates and the index of paths of one endpoint. Both follow the store by themselves.
+#[derive(Default)]
+pub(crate) struct Renderer {
+    shared: SharedTemplates,
+    index: Mutex<Option<Index>>,
+}
+
+impl Renderer {
+    /// Returns the file at a path of the dynamic file space; `None` when there is none.
+    pub(crate) fn boot_file(
+        &self,
+        site: &Arc<dyn Site>,
+        store: &Store,
+        path: &str,
+    ) -> Option<Result<BootFile, RenderProblem>> {
+        let path = paths::clean(path)?;
+        if let Some(uuid) = path.strip_prefix("machines/").and_then(|rest| rest.strip_suffix("/kexec")) {
+            return paths::kexec(site, &store.snapshot(), &self.shared, uuid);
+        }
+        let found = self.with_index(site, store, |index| index.find(&path))?;
+        found.render(site, store.snapshot())
+    }
+
+    /// Returns the machine that has a network card.
+    pub(crate) fn machine_of(&self, site: &Arc<dyn Site>, store: &Store, mac: &str) -> Option<KnownMachine> {
+        self.with_index(site, store, |index| index.machine_of(mac))
+    }
+
+    /// Runs something over an index that knows everything that is committed.
+    fn with_index<T>(&self, site: &Arc<dyn Site>, store: &Store, act: impl FnOnce(&Index) -> T) -> T {
+        let mut slot = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = slot.get_or_insert_with(|| Index::new(store));
+        index.follow(site, store, &self.shared);
+        act(index)
+    }
+}
+
+/// Returns the file at a path of the dynamic file space; `None` when there is none (drp-behaviour.md 5.5).
+pub(crate) fn boot_file(endpoint: &Arc<Endpoint>, path: &str) -> Option<Result<BootFile, RenderProblem>> {
+    let site: Arc<dyn Site> = Arc::clone(endpoint) as _;
+    endpoint.renderer.boot_file(&site, &endpoint.store, path)
+}
+
+/// Returns what is wrong with the templates in an object by themselves, one message a problem.
+///
+/// Names that they include are not looked up: those may come later.
+pub(crate) fn template_problems(_objects: &dyn Objects, object: &dyn Object) -> Vec<String> {
+    let any = object.as_any();
+    if let Some(template) = any.downcast_ref::<TemplateObject>() {
+        let delimiters = Delimiters::new(&template.start_delimiter, &template.end_delimiter);
+        let parsed = Template::parse_between(&template.id, &template.contents, &delimiters);
+        return parsed.err().map(|error| format!("{}: {error}", template.id)).into_iter().collect();
+    }
+    if let Some(bootenv) = any.downcast_ref::<BootEnv>() {
+        let marks = (bootenv.start_delimiter.as_str(), bootenv.end_delimiter.as_str());
+        let mut found = entry_problems(&bootenv.name, &bootenv.templates, marks);
+        let delimiters = Delimiters::new(marks.0, marks.1);
+        let params = Template::parse_between("BootParams", &bootenv.boot_params, &delimiters);
+        found.extend(params.err().map(|error| format!("{}: {error}", bootenv.name)));
+        return found;
+    }
+    if let Some(stage) = any.downcast_ref::<Stage>() {
+        return entry_problems(&stage.name, &stage.templates, ("", ""));
+    }
+    any.downcast_ref::<Task>()
+        .map(|task| entry_problems(&task.name, &task.templates, ("", "")))
+        .unwrap_or_default()
+}
+
+fn entry_problems(key: &str, entries: &[TemplateInfo], marks: (&str, &str)) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in entries {
+        let delimiters = compiled::delimiters(entry, marks);
+        for text in [&entry.path, &entry.contents, &entry.link] {
+            let parsed = Template::parse_between(&entry.name, text, &delimiters);
+            found.extend(parsed.err().map(|error| format!("{key}: {error}")));
+        }
+    }
+    found
+}

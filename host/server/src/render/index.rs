@@ -1,0 +1,223 @@
+//! Which path is whose file, and which network card whose machine.
+//!
+//! Paths are templates too, so they are rendered once for each machine and kept. The index follows the feed: a change
+//! of a machine costs a few short renders, a change of a boot environment those of the machines in it.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use formwork_core::preferences;
+use formwork_model::{BootEnv, Machine, ObjectsExt};
+use formwork_store::{Change, Feed, FeedError, Snapshot, Store};
+
+use super::{
+    BootFile, KnownMachine, RenderProblem,
+    builder::Builder,
+    compiled::Compiled,
+    scene::{About, Scene, Site},
+    shared::SharedTemplates,
+};
+
+/// The name of the entry whose file iPXE runs for one network card.
+const SCRIPT: &str = "ipxe-mac";
+
+/// All paths of the dynamic file space at one revision.
+pub(super) struct Index {
+    feed: Feed,
+    /// True until everything was looked at once.
+    stale: bool,
+    pub(super) files: HashMap<Arc<str>, Vec<FileKey>>,
+    pub(super) owners: HashMap<Owner, Owned>,
+    pub(super) macs: HashMap<String, BTreeSet<Arc<str>>>,
+    pub(super) compiled: HashMap<(&'static str, String), Arc<Compiled>>,
+    /// True when some path looks at parameters or shared templates.
+    pub(super) looks_elsewhere: bool,
+    pub(super) paths: usize,
+}
+
+/// Whose files: those of a machine, or those of the environment for unknown machines.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    Machine(Arc<str>),
+    Unknown,
+}
+
+/// What is kept of an owner.
+#[derive(Default)]
+pub(super) struct Owned {
+    pub(super) env: String,
+    pub(super) stage: String,
+    pub(super) macs: Vec<String>,
+    pub(super) paths: Vec<(Arc<str>, FileKey)>,
+}
+
+/// Which entry of which object a file is rendered from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileKey {
+    pub(super) owner: Owner,
+    /// The type of the object that has the entry.
+    pub(super) prefix: &'static str,
+    /// The place of the entry in its object.
+    pub(super) entry: usize,
+    /// The hardware address that the file is for.
+    pub(super) mac: usize,
+}
+
+/// A file that was found, ready to be rendered without holding the index.
+pub(super) struct Found {
+    key: FileKey,
+    compiled: Arc<Compiled>,
+}
+
+/// What has to be looked at again.
+#[derive(Default)]
+pub(super) struct Stale {
+    pub(super) all: bool,
+    pub(super) machines: HashSet<Arc<str>>,
+    pub(super) envs: HashSet<Arc<str>>,
+    pub(super) stages: HashSet<Arc<str>>,
+    pub(super) elsewhere: bool,
+}
+
+impl Index {
+    /// Makes an index that has not looked at anything yet.
+    pub(super) fn new(store: &Store) -> Self {
+        Self {
+            feed: store.feed(),
+            stale: true,
+            files: HashMap::new(),
+            owners: HashMap::new(),
+            macs: HashMap::new(),
+            compiled: HashMap::new(),
+            looks_elsewhere: false,
+            paths: 0,
+        }
+    }
+
+    /// Brings the index up to all that is committed.
+    pub(super) fn follow(&mut self, site: &Arc<dyn Site>, store: &Store, shared: &SharedTemplates) {
+        let mut stale = Stale { all: std::mem::take(&mut self.stale), ..Stale::default() };
+        loop {
+            match self.feed.try_next() {
+                Ok(Some(entry)) => entry.changes.iter().for_each(|change| stale.note(change)),
+                Err(FeedError::Lagged { .. }) => {
+                    self.feed = store.feed();
+                    stale.all = true;
+                }
+                Ok(None) | Err(FeedError::Closed) => break,
+            }
+        }
+        if stale.is_empty() {
+            return;
+        }
+        Builder { site, objects: store.snapshot(), shared, index: self }.apply(stale);
+    }
+
+    /// Returns the file at a clean path.
+    pub(super) fn find(&self, path: &str) -> Option<Found> {
+        let key = self.files.get(path)?.first()?.clone();
+        let owned = self.owners.get(&key.owner)?;
+        let name = if key.prefix == "bootenvs" { &owned.env } else { &owned.stage };
+        let compiled = Arc::clone(self.compiled.get(&(key.prefix, name.clone()))?);
+        Some(Found { key, compiled })
+    }
+
+    /// Returns the machine that has a network card; the first by UUID when several say so.
+    pub(super) fn machine_of(&self, mac: &str) -> Option<KnownMachine> {
+        let uuid = self.macs.get(mac)?.first()?;
+        let owned = self.owners.get(&Owner::Machine(Arc::clone(uuid)))?;
+        let card = owned.macs.iter().position(|own| own == mac)?;
+        Some(KnownMachine { uuid: uuid.to_string(), script: self.script(owned, card) })
+    }
+
+    /// Returns the script for one card: the entry made for it, else any script with the card's address in its name.
+    fn script(&self, owned: &Owned, card: usize) -> Option<String> {
+        let named = |key: &FileKey| {
+            let name = if key.prefix == "bootenvs" { &owned.env } else { &owned.stage };
+            let compiled = self.compiled.get(&(key.prefix, name.clone()))?;
+            compiled.entries.get(key.entry).map(|entry| entry.info.name.as_str())
+        };
+        let mac = owned.macs.get(card)?;
+        let dashes = mac.replace(':', "-");
+        let own =
+            |path: &str| path.ends_with(".ipxe") && (path.contains(mac.as_str()) || path.contains(&dashes));
+        let mut scripts = owned
+            .paths
+            .iter()
+            .filter(|(path, key)| key.mac == card && (named(key) == Some(SCRIPT) || own(path)));
+        let (path, _) = scripts.next()?;
+        Some(path.to_string())
+    }
+
+    pub(super) fn forget(&mut self, owner: &Owner) {
+        let Some(owned) = self.owners.remove(owner) else { return };
+        self.paths = self.paths.saturating_sub(owned.paths.len());
+        for (path, key) in owned.paths {
+            if let Some(keys) = self.files.get_mut(&path) {
+                keys.retain(|other| *other != key);
+                if keys.is_empty() {
+                    self.files.remove(&path);
+                }
+            }
+        }
+        let Owner::Machine(uuid) = owner else { return };
+        for mac in owned.macs {
+            if let Some(machines) = self.macs.get_mut(&mac) {
+                machines.remove(uuid);
+                if machines.is_empty() {
+                    self.macs.remove(&mac);
+                }
+            }
+        }
+    }
+}
+
+impl Stale {
+    fn note(&mut self, change: &Change) {
+        let key = || Arc::clone(&change.key);
+        match change.prefix {
+            "machines" => drop(self.machines.insert(key())),
+            "bootenvs" => drop(self.envs.insert(key())),
+            "stages" => drop(self.stages.insert(key())),
+            "templates" | "params" | "profiles" => self.elsewhere = true,
+            "preferences" => self.all |= matches!(&*change.key, "defaultBootEnv" | "unknownBootEnv"),
+            _ => {}
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.all
+            && !self.elsewhere
+            && self.machines.is_empty()
+            && self.envs.is_empty()
+            && self.stages.is_empty()
+    }
+}
+
+impl Found {
+    /// Renders the file with the objects as they are now; `None` when its owner has just gone.
+    pub(super) fn render(
+        &self,
+        site: &Arc<dyn Site>,
+        objects: Snapshot,
+    ) -> Option<Result<BootFile, RenderProblem>> {
+        let mut about = match &self.key.owner {
+            Owner::Unknown => {
+                let env = objects.get::<BootEnv>(&preferences::value(&objects, "unknownBootEnv"));
+                About { env, ..About::default() }
+            }
+            Owner::Machine(uuid) => About::machine(&objects, objects.get::<Machine>(uuid)?),
+        };
+        let entry = self.compiled.entries.get(self.key.entry)?;
+        (about.mac, about.entry) = (self.key.mac, Some(Arc::clone(&entry.info)));
+        let required = match self.key.prefix {
+            "bootenvs" => about.env.as_ref().map(|env| env.required_params.clone()),
+            _ => about.stage.as_ref().map(|stage| stage.required_params.clone()),
+        };
+        let scene = Arc::new(Scene::new(site, &objects, about));
+        let required = required.unwrap_or_default();
+        Some(self.compiled.require(&required, &scene).and_then(|()| self.compiled.file(entry, &scene)))
+    }
+}

@@ -1,0 +1,151 @@
+//! One job in the context `host`, from its start to its end.
+
+use std::sync::Arc;
+
+use formwork_api::ApiError;
+use formwork_model::{ExitState, Job, JobState, Machine, Task, Timestamp};
+use formwork_sandbox::{Limits, MachineInfo, Outcome, TaskCall, TaskReport};
+
+use super::{CONTEXT, task_host::HostSide};
+use crate::{
+    commands::{jobs::update_job, machines::update_machine},
+    content,
+    endpoint::{Endpoint, now},
+    render,
+};
+
+/// Runs a job and says how it ended. Returns the time at which it wants to be called again, if it does.
+///
+/// # Errors
+///
+/// The job could not be changed; nothing is wrong with its task.
+pub(super) async fn perform(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    job: &Job,
+) -> Result<Option<Timestamp>, ApiError> {
+    update_job(endpoint, principal, &job.uuid, |job| job.state = JobState::Running).await?;
+    let ended = run(endpoint, principal, job).await;
+    let report = match ended {
+        Ok(report) => report,
+        Err(words) => {
+            end(endpoint, principal, job, End::Failed(words)).await?;
+            return Ok(None);
+        }
+    };
+    let used = format!(
+        "used {} units of fuel, {} ms, {} KiB",
+        report.fuel_used,
+        report.elapsed.as_millis(),
+        report.memory_peak >> 10
+    );
+    let finish = match report.outcome {
+        Outcome::Done => End::Finished(ExitState::Complete),
+        Outcome::Reboot => End::Finished(ExitState::Reboot),
+        Outcome::Poweroff => End::Finished(ExitState::Poweroff),
+        Outcome::Stop => End::Finished(ExitState::Stop),
+        Outcome::Failed(failure) => End::Failed(failure.to_string()),
+        Outcome::RetryAt(millis) => {
+            let time = Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX));
+            say(endpoint, job, &format!("to be called again at {time}; {used}")).await;
+            end(endpoint, principal, job, End::Incomplete).await?;
+            return Ok(Some(time));
+        }
+    };
+    say(endpoint, job, &used).await;
+    end(endpoint, principal, job, finish).await?;
+    Ok(None)
+}
+
+/// How a job ends.
+enum End {
+    Finished(ExitState),
+    Failed(String),
+    Incomplete,
+}
+
+/// Finds the component of a job's task and calls it; in words what keeps it from that.
+async fn run(endpoint: &Arc<Endpoint>, principal: &str, job: &Job) -> Result<TaskReport, String> {
+    let snapshot = endpoint.snapshot();
+    let (task, machine) = render::subjects(&snapshot, job).map_err(|words| words.join("\n"))?;
+    if task.component.is_empty() {
+        return Err(format!(
+            "task {} has scripts, which the endpoint itself never runs\n\
+             hint: an agent elsewhere can: `formwork agent --context` with a context of its own",
+            task.name
+        ));
+    }
+    let site: Arc<dyn render::Site> = Arc::clone(endpoint) as _;
+    render::lacking(&site, &snapshot, job, &task, &machine).map_err(|words| words.join("\n"))?;
+    let record = endpoint.library.component(&snapshot, &task.component);
+    let record = record.ok_or_else(|| format!("component {} is not installed", task.component))?;
+    let grants =
+        content::grants(&record).map_err(|error| format!("component {}: {error}", task.component))?;
+    let bytes = endpoint.library.bytes(&record.digest);
+    let bytes = bytes.ok_or_else(|| format!("component {} has lost its bytes", task.component))?;
+    let prepared = endpoint.sandbox.prepare(&bytes).await;
+    let digest = prepared.map_err(|error| format!("component {} cannot be run: {error}", task.component))?;
+    say(
+        endpoint,
+        job,
+        &format!("component {} {}", task.component, record.digest.get(..12).unwrap_or_default()),
+    )
+    .await;
+    let host = HostSide::new(Arc::clone(endpoint), principal, job);
+    let call = TaskCall {
+        component_name: task.component.clone(),
+        grants,
+        limits: Limits::default(),
+        machine: facts(&machine, &task, job),
+        now_ms: u64::try_from(now().millis()).unwrap_or(0),
+        host: Arc::new(host),
+    };
+    endpoint.sandbox.run_task(&digest, call).await.map_err(|error| error.to_string())
+}
+
+fn facts(machine: &Machine, task: &Task, job: &Job) -> MachineInfo {
+    MachineInfo {
+        uuid: machine.uuid.clone(),
+        name: machine.name.clone(),
+        context: CONTEXT.to_owned(),
+        workflow: machine.workflow.clone(),
+        stage: machine.stage.clone(),
+        bootenv: machine.boot_env.clone(),
+        task: task.name.clone(),
+        job: job.uuid.clone(),
+    }
+}
+
+async fn end(endpoint: &Arc<Endpoint>, principal: &str, job: &Job, end: End) -> Result<(), ApiError> {
+    let (state, exit, errors) = match end {
+        End::Finished(exit) => (JobState::Finished, exit, Vec::new()),
+        End::Incomplete => (JobState::Incomplete, ExitState::Complete, Vec::new()),
+        End::Failed(words) => {
+            say(endpoint, job, &format!("failed: {words}")).await;
+            (JobState::Failed, ExitState::Failed, vec![words])
+        }
+    };
+    let stops = matches!(exit, ExitState::Reboot | ExitState::Poweroff | ExitState::Stop);
+    if stops {
+        // As an agent does before it goes (drp-api.md 9.3). Who has power control acts on the exit state.
+        say(endpoint, job, &format!("asks for {}: the machine is not runnable until then", exit.as_str()))
+            .await;
+        update_machine(endpoint, principal, &job.machine, |machine| machine.runnable = false).await?;
+    }
+    update_job(endpoint, principal, &job.uuid, move |job| {
+        job.state = state;
+        job.exit_state = exit;
+        if !errors.is_empty() {
+            job.result_errors.clone_from(&errors);
+        }
+    })
+    .await
+    .map(|_| ())
+}
+
+/// Writes a line of the endpoint into the log of a job.
+async fn say(endpoint: &Endpoint, job: &Job, words: &str) {
+    if let Err(error) = endpoint.logs.append(&job.uuid, format!("[endpoint] {words}\n").as_bytes()).await {
+        tracing::warn!(job = job.uuid, %error, "a line of a job log is lost");
+    }
+}

@@ -1,0 +1,213 @@
+//! Compiles guests and encodes them as components.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::command::{clean, remap_crates, run};
+use crate::{TARGET, Toolchain};
+
+/// What to build.
+#[derive(Debug, Clone)]
+pub struct GuestBuild {
+    /// The folder of the workspace whose members the packages are.
+    pub workspace_dir: PathBuf,
+    /// Names of packages, each with a `cdylib` target. All are compiled by one cargo.
+    pub packages: Vec<String>,
+    /// Where cargo keeps its work. It must differ from that of a cargo around us, which holds a lock on its own.
+    pub target_dir: PathBuf,
+    /// The name of a profile of the workspace, such as `guest`.
+    pub profile: String,
+}
+
+/// A component, encoded and validated.
+#[derive(Debug, Clone)]
+pub struct BuiltComponent {
+    /// The package that it came from.
+    pub package: String,
+    /// The component.
+    pub wasm: Vec<u8>,
+    /// Size in bytes of the core module before it was encoded.
+    pub core_size: usize,
+}
+
+/// Guests could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The workspace cannot be read.
+    #[error("failed to read the workspace at `{path}`: {words}")]
+    Workspace {
+        /// The workspace's folder.
+        path: PathBuf,
+        /// Cargo's words, one line.
+        words: String,
+    },
+    /// A package is not there, or does not build a guest.
+    #[error("package `{package}` has no library of type `cdylib` in the workspace at `{path}`")]
+    NotAGuest {
+        /// The package.
+        package: String,
+        /// The workspace's folder.
+        path: PathBuf,
+    },
+    /// Cargo ended with an error; its words went to standard error.
+    #[error("failed to compile {packages}; the compiler's words are above")]
+    Compile {
+        /// The packages, each in backticks.
+        packages: String,
+    },
+    /// A file that cargo should have written cannot be read.
+    #[error("failed to read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// What was compiled is no component of a world that it names.
+    #[error("failed to encode `{package}` as a component: {words}")]
+    Encode {
+        /// The package.
+        package: String,
+        /// The encoder's words.
+        words: String,
+    },
+}
+
+impl Toolchain {
+    /// Builds packages and returns one component for each, in the order of the request.
+    ///
+    /// The same sources, versions and compiler give the same bytes, wherever the workspace lies.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a package is unknown, does not compile, or imports what its world does not have.
+    pub fn build(&self, build: &GuestBuild) -> Result<Vec<BuiltComponent>, BuildError> {
+        // Cargo is started in the workspace, where a relative path would mean another folder.
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|source| BuildError::Read { path: path.to_owned(), source })
+        };
+        let build = &GuestBuild {
+            workspace_dir: absolute(&build.workspace_dir)?,
+            target_dir: absolute(&build.target_dir)?,
+            ..build.clone()
+        };
+        let libraries = self.guest_libraries(build)?;
+        let built = run(&mut self.cargo_build(build));
+        if !built.unwrap_or(false) {
+            let packages: Vec<_> = build.packages.iter().map(|name| format!("`{name}`")).collect();
+            return Err(BuildError::Compile { packages: packages.join(", ") });
+        }
+        // Cargo names the folder of the profile `dev` otherwise.
+        let folder = if build.profile == "dev" { "debug" } else { build.profile.as_str() };
+        let folder = build.target_dir.join(TARGET).join(folder);
+        build
+            .packages
+            .iter()
+            .zip(libraries)
+            .map(|(package, library)| encode(package, &folder.join(format!("{library}.wasm"))))
+            .collect()
+    }
+
+    /// Looks up the names of the packages' libraries.
+    fn guest_libraries(&self, build: &GuestBuild) -> Result<Vec<String>, BuildError> {
+        let failed = |words: String| BuildError::Workspace { path: build.workspace_dir.clone(), words };
+        let output = self
+            .cargo(build)
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            return Err(failed(first_line(&output.stderr)));
+        }
+        let metadata: Metadata =
+            serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
+        let known: BTreeMap<_, _> =
+            metadata.packages.iter().map(|package| (&package.name, package)).collect();
+        let library = |package: &String| {
+            known.get(package).and_then(|package| package.cdylib()).ok_or_else(|| BuildError::NotAGuest {
+                package: package.clone(),
+                path: build.workspace_dir.clone(),
+            })
+        };
+        build.packages.iter().map(library).collect()
+    }
+
+    /// The command that compiles the packages.
+    fn cargo_build(&self, build: &GuestBuild) -> Command {
+        let mut flags = Vec::new();
+        flags.push(format!("--remap-path-prefix={}=/src", build.workspace_dir.display()));
+        flags.extend(remap_crates());
+        if let Some(sysroot) = &self.sysroot {
+            flags.push(format!("--sysroot={}", sysroot.display()));
+        }
+        if let Some(linker) = &self.linker {
+            flags.push(format!("-Clinker={}", linker.display()));
+        }
+        let mut command = self.cargo(build);
+        command
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+            .args(["build", "--quiet", "--profile", &build.profile, "--target", TARGET, "--target-dir"])
+            .arg(&build.target_dir);
+        for package in &build.packages {
+            command.args(["--package", package]);
+        }
+        command
+    }
+
+    /// Cargo with our compiler, in the workspace.
+    fn cargo(&self, build: &GuestBuild) -> Command {
+        let mut command = clean(&self.compiler.cargo);
+        command.current_dir(&build.workspace_dir).env("RUSTC", &self.compiler.rustc);
+        command
+    }
+}
+
+/// Makes a component of a core module.
+fn encode(package: &str, path: &Path) -> Result<BuiltComponent, BuildError> {
+    let core = fs::read(path).map_err(|source| BuildError::Read { path: path.to_owned(), source })?;
+    let wasm = wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(&core)
+        .and_then(|encoder| encoder.encode())
+        .map_err(|error| BuildError::Encode { package: package.to_owned(), words: format!("{error:#}") })?;
+    Ok(BuiltComponent { package: package.to_owned(), wasm, core_size: core.len() })
+}
+
+/// The first line of what a program said.
+fn first_line(words: &[u8]) -> String {
+    String::from_utf8_lossy(words).lines().next().unwrap_or_default().to_owned()
+}
+
+/// The part of cargo's metadata that is read here.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    crate_types: Vec<String>,
+}
+
+impl Package {
+    /// The file name, without its extension, of the library that is a guest.
+    fn cdylib(&self) -> Option<String> {
+        let is_guest = |target: &&Target| target.crate_types.iter().any(|name| name == "cdylib");
+        self.targets.iter().find(is_guest).map(|target| target.name.replace('-', "_"))
+    }
+}

@@ -1,0 +1,73 @@
+//! Files of the place where the component runs, read only.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::bindings::capabilities::formwork::files::files;
+
+pub use crate::bindings::capabilities::formwork::files::files::{Entry, Kind};
+
+/// A path could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FilesError {
+    /// The component's grant does not cover the path.
+    NotGranted(String),
+    /// Nothing is there.
+    NotFound(String),
+    /// A folder where a file was asked for, or the other way round.
+    WrongKind(String),
+    /// The operating system's words.
+    Other(String),
+}
+
+impl fmt::Display for FilesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotGranted(path) => write!(f, "`{path}` is not granted to this component"),
+            Self::NotFound(path) => write!(f, "nothing is at `{path}`"),
+            Self::WrongKind(path) => write!(f, "`{path}` is of another kind"),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
+impl Error for FilesError {}
+
+impl From<files::Error> for FilesError {
+    fn from(error: files::Error) -> Self {
+        match error {
+            files::Error::NotGranted(path) => Self::NotGranted(path),
+            files::Error::NotFound(path) => Self::NotFound(path),
+            files::Error::WrongKind(path) => Self::WrongKind(path),
+            files::Error::Other(words) => Self::Other(words),
+        }
+    }
+}
+
+/// Reads the first bytes of a file; fewer than `max_bytes` mean that this is all. The host gives at most 1 MiB.
+///
+/// # Errors
+///
+/// Fails when the path is not granted, not there, or no file.
+pub fn read(path: &str, max_bytes: u32) -> Result<Vec<u8>, FilesError> {
+    Ok(files::read(path, max_bytes)?)
+}
+
+/// Lists a folder, in the order of the names' bytes. The host gives at most 4096 entries.
+///
+/// # Errors
+///
+/// Fails when the path is not granted, not there, or no folder.
+pub fn list(path: &str) -> Result<Vec<Entry>, FilesError> {
+    Ok(files::list_folder(path)?)
+}
+
+/// Reads where a symbolic link points, as it is written there.
+///
+/// # Errors
+///
+/// Fails when the path is not granted, not there, or no link.
+pub fn read_link(path: &str) -> Result<String, FilesError> {
+    Ok(files::read_link(path)?)
+}

@@ -1,0 +1,81 @@
+//! Tasks: one step of a workflow.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::bindings::task_world::exports::formwork::task::task;
+use crate::{Failure, log};
+
+pub use crate::bindings::capabilities::formwork::machine::machine::Machine;
+
+/// One step of a workflow, done for one machine.
+///
+/// Each call gets a fresh instance, so nothing is remembered between calls but what was written to params. A repeat must
+/// be harmless: after a crash of the agent, the power or the network the same step is called again.
+pub trait Task {
+    /// Advances the step. Returns promptly; waiting is [`Outcome::RetryAt`].
+    ///
+    /// # Errors
+    ///
+    /// What the component did not expect; an answer is [`Outcome::Failed`]. Both fail the job.
+    fn run(machine: &Machine, now: Timestamp) -> Result<Outcome, Failure>;
+}
+
+/// What the host does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The step is complete; the workflow goes on.
+    Done,
+    /// Not complete: call again at or after this time.
+    RetryAt(Timestamp),
+    /// The step refuses: the job fails.
+    Failed(Failure),
+    /// Complete; reboot the machine before the next step.
+    Reboot,
+    /// Complete; power the machine off.
+    Poweroff,
+    /// Complete; the agent ends and the machine is left as it is.
+    Stop,
+}
+
+/// A time, in milliseconds since 1970-01-01 00:00 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Returns the time after a while; the latest possible one when that is too far.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Stands between the world's types and those of this crate.
+#[derive(Debug)]
+pub struct TaskComponent<T>(PhantomData<T>);
+
+impl<T: Task> task::Guest for TaskComponent<T> {
+    fn run(machine: Machine, now_ms: u64) -> Result<task::Outcome, task::Failure> {
+        log::send_panics();
+        T::run(&machine, Timestamp(now_ms)).map(Into::into).map_err(Into::into)
+    }
+}
+
+impl From<Outcome> for task::Outcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::Done,
+            Outcome::RetryAt(time) => Self::RetryAt(time.0),
+            Outcome::Failed(failure) => Self::Failed(failure.into()),
+            Outcome::Reboot => Self::Reboot,
+            Outcome::Poweroff => Self::Poweroff,
+            Outcome::Stop => Self::Stop,
+        }
+    }
+}
+
+impl From<Failure> for task::Failure {
+    fn from(failure: Failure) -> Self {
+        Self { code: failure.code, message: failure.message, hint: failure.hint }
+    }
+}

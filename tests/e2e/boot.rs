@@ -1,0 +1,88 @@
+//! A machine from its firmware's first packet to the end of its workflow.
+
+use std::{net::UdpSocket, process::Stdio};
+
+use formwork_client::Query;
+use formwork_model::{Job, JobState, Machine};
+
+use crate::endpoint::{Endpoint, PATIENCE, program};
+
+const MAC: &str = "52:54:00:77:00:01";
+
+#[tokio::test]
+async fn simulated_machine_boots_and_completes_its_workflow() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let prefs = [("unknownBootEnv", "discovery"), ("defaultWorkflow", "discover")];
+    client.prefs_set(&prefs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()).await.unwrap();
+    let mut events = client.events().await.unwrap();
+    events.register("machines.*.*").await.unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let mut machine = tokio::process::Command::from({
+        let mut command = program();
+        command.args(["demo", "firmware", "--agent", "--mac", MAC, "--uuid", "00112233-4455-6677-8899-aabbccddeeff"]);
+        command.args(["--dhcp", &format!("127.0.0.1:{}", endpoint.ports.dhcp)]);
+        command.args(["--tftp", &format!("127.0.0.1:{}", endpoint.ports.tftp)]);
+        command.arg("--").arg("--state-dir").arg(state.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    })
+    .kill_on_drop(true)
+    .spawn()
+    .unwrap();
+    let complete = async {
+        loop {
+            tokio::select! {
+                ended = machine.wait() => panic!("the machine ended: {ended:?}"),
+                event = events.next() => {
+                    let machine: Machine = serde_json::from_value(event.unwrap().object).unwrap();
+                    if machine.workflow_complete && !machine.tasks.is_empty() {
+                        return machine;
+                    }
+                }
+            }
+        }
+    };
+    let Ok(found) = tokio::time::timeout(PATIENCE, complete).await else {
+        panic!("not complete: {}", std::fs::read_to_string(endpoint.folder().join("log")).unwrap());
+    };
+    machine.start_kill().unwrap();
+    machine.wait().await.unwrap();
+    assert_eq!(found.hardware_addrs, [MAC]);
+    assert!(found.address.starts_with("127.0.77."), "{}", found.address);
+    for name in ["inventory/cpu", "inventory/memory", "inventory/nics", "greet/message"] {
+        assert!(found.params.contains_key(name), "{name} is missing in {:?}", found.params);
+    }
+    let jobs: Vec<Job> = client.list(&Query::new().with("Machine", &found.uuid)).await.unwrap();
+    assert!(jobs.len() >= 2);
+    assert!(jobs.iter().all(|job| job.state == JobState::Finished), "{jobs:?}");
+    assert!(jobs.iter().any(|job| job.task == "greet" && job.context == "host"));
+}
+
+#[tokio::test]
+async fn random_packets_harm_nobody() {
+    let endpoint = Endpoint::start();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut state = 0x2545_f491_4f6c_dd1du64;
+    for length in 0..600usize {
+        let bytes: Vec<u8> = std::iter::repeat_with(|| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[0]
+        })
+        .take(length)
+        .collect();
+        for port in [endpoint.ports.dhcp, endpoint.ports.tftp] {
+            socket.send_to(&bytes, ("127.0.0.1", port)).unwrap();
+        }
+    }
+    let output = program()
+        .args(["demo", "firmware", "--mac", MAC, "--dhcp", &format!("127.0.0.1:{}", endpoint.ports.dhcp)])
+        .args(["--tftp", &format!("127.0.0.1:{}", endpoint.ports.tftp)])
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("DHCP offer"), "{words}");
+    assert!(!std::fs::read_to_string(endpoint.folder().join("log")).unwrap().contains("panicked"));
+}

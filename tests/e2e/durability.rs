@@ -1,0 +1,138 @@
+//! What was acknowledged survives, and what was interrupted goes on.
+
+use std::process::Stdio;
+
+use formwork_client::{PatchOp, Query};
+use formwork_model::{Job, JobState, Machine};
+use serde_json::json;
+
+use crate::endpoint::{Endpoint, PATIENCE, program, serve_command};
+
+#[tokio::test]
+async fn acknowledged_objects_survive_a_kill() {
+    let mut endpoint = Endpoint::start();
+    let mut made = Vec::new();
+    for index in 0..20 {
+        made.push(endpoint.machine(&format!("m{index}")).await.uuid);
+        if index % 7 == 6 {
+            endpoint.kill_and_start_again();
+        }
+    }
+    endpoint.kill_and_start_again();
+    for uuid in made {
+        assert!(endpoint.client().get::<Machine>(&uuid).await.is_ok(), "{uuid}");
+    }
+}
+
+#[test]
+fn second_endpoint_on_the_same_folder_is_refused_and_told_the_holder() {
+    let endpoint = Endpoint::start();
+    let mut ports = endpoint.ports;
+    ports.api = 0;
+    let output = serve_command(endpoint.folder(), ports).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    let holder = std::fs::read_to_string(endpoint.folder().join("formwork.pid")).unwrap();
+    assert!(words.contains(&format!("served by process {}", holder.trim())), "{words}");
+}
+
+#[tokio::test]
+async fn job_survives_a_restart_of_the_endpoint_in_its_middle() {
+    let mut endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let folder = tempfile::tempdir().unwrap();
+    let (begun, go) = (folder.path().join("begun"), folder.path().join("go"));
+    // The script waits for a file, so that the test decides when it ends.
+    let script = format!(
+        "#!/bin/sh\necho before\nmkfifo {go} 2>/dev/null\n: > {begun}\nread word < {go}\necho after $word\n",
+        go = go.display(),
+        begun = begun.display()
+    );
+    let task = json!({"Name": "slow", "Meta": {"feature-flags": "sane-exit-codes"},
+                      "Templates": [{"Name": "script", "Contents": script}]});
+    client.collection("tasks").create(&task).await.unwrap();
+    client.collection("stages").create(&json!({"Name": "one", "Tasks": ["slow"]})).await.unwrap();
+    client.collection("workflows").create(&json!({"Name": "wf", "Stages": ["one"]})).await.unwrap();
+    let machine = client.collection("machines").create(&json!({"Name": "m1", "Workflow": "wf"})).await.unwrap();
+    let uuid = machine["Uuid"].as_str().unwrap().to_owned();
+    let token = client.machine_token(&uuid, "1h").await.unwrap().token;
+    let mut agent = tokio::process::Command::from({
+        let mut command = program();
+        command.env("RS_ENDPOINT", endpoint.url()).env("RS_TOKEN", token);
+        command.args(["agent", "--uuid", &uuid, "--no-power", "--simulate-mac", "52:54:00:00:00:09", "--state-dir"]);
+        command.arg(folder.path().join("state")).stdin(Stdio::null());
+        command
+    })
+    .kill_on_drop(true)
+    .spawn()
+    .unwrap();
+    let running = async {
+        let mut events = client.events().await.unwrap();
+        events.register("jobs.*.*").await.unwrap();
+        loop {
+            let jobs: Vec<Job> = client.list(&Query::new().with("Task", "slow")).await.unwrap();
+            if jobs.iter().any(|job| job.state == JobState::Running) {
+                break;
+            }
+            events.next().await.unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, running).await.expect("the job never ran");
+    endpoint.kill();
+    // The script may end while nobody is there to be told.
+    let word = go.clone();
+    tokio::task::spawn_blocking(move || {
+        while !word.exists() {
+            std::thread::yield_now();
+        }
+        std::fs::write(&word, "restart\n").unwrap();
+    })
+    .await
+    .unwrap();
+    endpoint.start_again();
+    let client = endpoint.client();
+    let complete = async {
+        let mut events = client.events().await.unwrap();
+        events.register(&format!("machines.*.{uuid}")).await.unwrap();
+        while !client.get::<Machine>(&uuid).await.unwrap().workflow_complete {
+            events.next().await.unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, complete).await.expect("the workflow never completed");
+    agent.start_kill().unwrap();
+    agent.wait().await.unwrap();
+    let jobs: Vec<Job> = client.list(&Query::new().with("Task", "slow")).await.unwrap();
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    assert_eq!(jobs[0].state, JobState::Finished);
+    let log = String::from_utf8(client.job_log(&jobs[0].uuid).await.unwrap()).unwrap();
+    let (before, after) = (log.find("before").expect("before"), log.find("after restart").expect("after"));
+    assert!(before < after, "{log}");
+}
+
+#[tokio::test]
+async fn two_writers_never_lose_an_update() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    client.collection("profiles").create(&json!({"Name": "counter", "Params": {"n": 0}})).await.unwrap();
+    let writers: Vec<_> = (0..8)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let mut done = 0;
+                while done < 10 {
+                    let profiles = client.collection("profiles");
+                    let now = profiles.param("counter", "n", false).await.unwrap();
+                    let next = now.as_u64().unwrap() + 1;
+                    let patch = [PatchOp::test("/Params/n", now), PatchOp::replace("/Params/n", next)];
+                    if profiles.patch("counter", &patch).await.is_ok() {
+                        done += 1;
+                    }
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(client.collection("profiles").param("counter", "n", false).await.unwrap(), json!(80));
+}

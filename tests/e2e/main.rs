@@ -1,0 +1,12 @@
+//! End to end: the real program on loopback, with the real client, firmware packets and agent.
+//!
+//! Few cases, to prove the wiring; rules are tested beside the code that holds them. Nothing here waits for luck:
+//! a test waits for an event, for a line of output, or for a process to end.
+
+#![cfg(test)]
+
+mod api;
+mod boot;
+mod command_line;
+mod durability;
+mod endpoint;
