@@ -1,24 +1,36 @@
-//! The `formwork` program: the endpoint, the agent, and the operator's commands, a file each.
+//! The `formwork` program: the endpoint, the agent and the command line in one file.
+//!
+//! A file a subcommand is below `commands`; each reads its arguments, calls a crate of the house and shows the answer.
+//! Started under the name `dr-provision`, the program serves.
 
-mod app;
+mod arguments;
 mod commands;
-mod firmware;
+mod demo;
+mod failure;
+mod input;
+mod logging;
 mod output;
-mod session;
+mod settings;
+mod shutdown;
 
-use std::process::ExitCode;
+use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
-    // Compiling must not share anything with the rest: it is the part that a hostile component sees first.
-    if std::env::args().nth(1).as_deref() == Some("compile-worker") {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    // Before anything else is set up: the child that compiles lowers its own limits.
+    if arguments.get(1).is_some_and(|word| word == commands::COMPILE_WORKER) {
         return formwork_sandbox::compile_worker();
     }
+    let named = arguments.first().and_then(|path| Path::new(path).file_name());
+    let as_server = named.is_some_and(|name| name == commands::serve::SERVER_NAME);
+    let arguments = if as_server { commands::serve::arguments_of_server(arguments) } else { arguments };
+    let matches = commands::command(as_server).get_matches_from(arguments);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output::failed(&anyhow::anyhow!(error).context("failed to start the runtime")),
+        Err(error) => return failure::report(&anyhow::Error::from(error).context("failed to start")),
     };
-    match runtime.block_on(app::run(std::env::args_os().collect())) {
+    match runtime.block_on(commands::run(&matches)) {
         Ok(code) => code,
-        Err(error) => output::failed(&error),
+        Err(error) => failure::report(&error),
     }
 }

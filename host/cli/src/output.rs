@@ -1,188 +1,168 @@
-//! What people and programs see: results on standard output, words on standard error.
+//! Where results go: standard output, as JSON, YAML or a table.
 
-use std::{io::Write, process::ExitCode};
+use std::io::{self, Write};
 
-use anyhow::Context;
-use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
-use formwork_client::ClientError;
-use formwork_model::kind_of;
+use anyhow::Result;
+use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-/// The longest text of a cell before it is cut.
+use crate::arguments::Format;
+
+/// The longest text in a cell of a list; the rest is cut, for it would break the table.
 const MAX_CELL: usize = 60;
 
-/// How results are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// JSON, indented by two spaces.
-    #[default]
-    Json,
-    /// YAML.
-    Yaml,
-    /// A table for people.
-    Table,
-}
-
-/// Where results go.
-#[derive(Clone, Copy, Debug)]
+/// The one place that writes results.
 pub(crate) struct Output {
     format: Format,
+    to: Box<dyn Write + Send>,
 }
 
 impl Output {
-    /// Writes results in one format.
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format }
+    /// Writes to standard output.
+    pub(crate) fn stdout(format: Format) -> Self {
+        Self { format, to: Box::new(io::stdout()) }
     }
 
-    /// Writes a result; `prefix` says what it is, for the columns of a table.
-    pub(crate) fn value(self, prefix: &str, value: &impl Serialize) -> anyhow::Result<()> {
+    /// Writes a value. In a table an object is one row a member, in the order of their names, and a list of objects one
+    /// row an object with these columns; anything else is written as JSON.
+    pub(crate) fn value(&mut self, value: &impl Serialize, columns: &[&str]) -> Result<()> {
         let value = serde_json::to_value(value)?;
-        let text = match self.format {
-            Format::Json => serde_json::to_string_pretty(&value)?,
-            Format::Yaml => serde_saphyr::to_string(&value)?.trim_end().to_owned(),
-            Format::Table => table(prefix, &value),
+        let text = match (self.format, &value) {
+            (Format::Json, _) => serde_json::to_string_pretty(&value)?,
+            (Format::Yaml, _) => serde_saphyr::to_string(&value)?.trim_end().to_owned(),
+            (Format::Table, Value::Object(members)) => fields(members),
+            (Format::Table, Value::Array(items)) if items.iter().all(Value::is_object) => {
+                list(items, columns)
+            }
+            (Format::Table, _) => serde_json::to_string_pretty(&value)?,
         };
         self.line(&text)
     }
 
-    /// Writes one compact JSON text a line, for streams.
-    pub(crate) fn json_line(self, value: &impl Serialize) -> anyhow::Result<()> {
-        self.line(&serde_json::to_string(value)?)
+    /// Writes one of many values as soon as it is there: JSON in one line.
+    pub(crate) fn item(&mut self, value: &impl Serialize, summary: &str) -> Result<()> {
+        match self.format {
+            Format::Json => self.line(&serde_json::to_string(value)?)?,
+            Format::Yaml => {
+                let text = serde_saphyr::to_string(value)?;
+                self.line(&format!("---\n{}", text.trim_end()))?;
+            }
+            Format::Table => self.line(summary)?,
+        }
+        Ok(self.to.flush()?)
     }
 
-    /// Writes a line.
-    pub(crate) fn line(self, text: &str) -> anyhow::Result<()> {
-        self.bytes(text.as_bytes())?;
-        self.bytes(b"\n")
+    /// Writes a line of text, whatever the format.
+    pub(crate) fn line(&mut self, text: &str) -> Result<()> {
+        Ok(writeln!(self.to, "{text}")?)
     }
 
     /// Writes bytes as they are.
-    pub(crate) fn bytes(self, bytes: &[u8]) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            other => other.context("failed to write to standard output"),
-        }
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+        self.to.write_all(bytes)?;
+        Ok(self.to.flush()?)
     }
 }
 
-fn table(prefix: &str, value: &Value) -> String {
-    let rows: Vec<&Value> = match value {
-        Value::Array(items) => items.iter().collect(),
-        Value::Object(members) if kind_of(prefix).is_none() => return pairs(members),
-        Value::Object(members) if !members.contains_key(kind_of(prefix).map_or("", |kind| kind.key)) => {
-            return pairs(members);
-        }
-        Value::Object(_) => vec![value],
-        Value::String(text) => return text.clone(),
-        other => return other.to_string(),
-    };
-    let columns = columns(prefix, &rows);
-    let mut table = blank();
-    table.set_header(&columns);
-    for row in rows {
-        table.add_row(columns.iter().map(|column| cell(row.pointer(&pointer(prefix, column)).unwrap_or(&Value::Null))));
-    }
-    table.to_string()
-}
-
-fn blank() -> Table {
+fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(presets::NOTHING).set_header(header);
     table
 }
 
-fn pairs(members: &serde_json::Map<String, Value>) -> String {
-    let mut table = blank();
-    for (name, value) in members {
-        table.add_row([name.clone(), cell(value)]);
+fn fields(members: &serde_json::Map<String, Value>) -> String {
+    let mut table = table(&["Field", "Value"]);
+    let mut names: Vec<&String> = members.keys().collect();
+    names.sort();
+    for name in names {
+        let value = members.get(name).unwrap_or(&Value::Null);
+        table.add_row([name.clone(), plain(value)]);
     }
-    table.to_string()
+    table.trim_fmt()
 }
 
-fn columns(prefix: &str, rows: &[&Value]) -> Vec<String> {
-    if let Some(kind) = kind_of(prefix) {
-        return kind.columns.iter().map(|column| (*column).to_owned()).collect();
+fn list(items: &[Value], columns: &[&str]) -> String {
+    let columns = if columns.is_empty() { &["Name"][..] } else { columns };
+    let mut table = table(columns);
+    for item in items {
+        table.add_row(columns.iter().map(|column| cell(item.get(*column).unwrap_or(&Value::Null))));
     }
-    let first = rows.first().and_then(|row| row.as_object());
-    first.map(|members| members.keys().take(8).cloned().collect()).unwrap_or_default()
+    table.trim_fmt()
 }
 
-/// The members of a content bundle are one level down.
-fn pointer(prefix: &str, column: &str) -> String {
-    if prefix == "contents" { format!("/meta/{column}") } else { format!("/{column}") }
+/// Returns a value as people write it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
+        value => value.to_string(),
+    }
 }
 
 fn cell(value: &Value) -> String {
-    let text = match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    };
-    match text.char_indices().nth(MAX_CELL) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
+    let text = plain(value).replace('\n', " ");
+    if text.chars().count() <= MAX_CELL {
+        return text;
     }
-}
-
-/// Writes an error for people and returns the exit code for it.
-pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
-    let mut err = std::io::stderr().lock();
-    let text = error
-        .chain()
-        .map(ToString::to_string)
-        .fold(Vec::<String>::new(), |mut told, text| {
-            // A message often holds the one below it already.
-            if !told.last().is_some_and(|last| last.contains(&text)) {
-                told.push(text);
-            }
-            told
-        })
-        .join(": ");
-    let _ = writeln!(err, "Error: {text}");
-    if let Some(hint) = error.downcast_ref::<ClientError>().and_then(hint) {
-        let _ = writeln!(err, "hint: {hint}");
-    }
-    ExitCode::FAILURE
-}
-
-fn hint(error: &ClientError) -> Option<&'static str> {
-    match error {
-        ClientError::Connect { .. } => {
-            Some("is the endpoint running? start one with `formwork serve`, or name another with --endpoint")
-        }
-        ClientError::Api(refused) => match refused.code {
-            401 => Some("give credentials with --username and --password, --token, or RS_KEY=user:password"),
-            403 if refused.messages.iter().any(|message| message.contains("password")) => {
-                Some("the first start of `formwork serve` told the password; set RS_KEY=user:password")
-            }
-            _ => None,
-        },
-        _ => None,
-    }
+    let kept: String = text.chars().take(MAX_CELL - 3).collect();
+    format!("{kept}...")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use serde_json::json;
 
     use super::*;
 
-    #[test]
-    fn table_has_the_columns_of_the_kind() {
-        let text = table("stages", &json!([{"Name": "one", "BootEnv": "local", "Tasks": ["a", "b"]}]));
-        let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].contains("Name") && lines[0].contains("Tasks"), "{text}");
-        assert!(lines[1].contains("a b"), "{text}");
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: Format, value: &Value, columns: &[&str]) -> String {
+        let kept = Kept::default();
+        let mut output = Output { format, to: Box::new(kept.clone()) };
+        output.value(value, columns).unwrap();
+        let bytes = kept.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]
-    fn long_cells_are_cut_between_characters() {
-        assert_eq!(cell(&json!("ä".repeat(100))).chars().count(), MAX_CELL + 1);
+    fn json_is_indented_and_yaml_is_yaml() {
+        let value = json!({"Name": "x", "Tasks": ["a"]});
+        assert_eq!(
+            written(Format::Json, &value, &[]),
+            "{\n  \"Name\": \"x\",\n  \"Tasks\": [\n    \"a\"\n  ]\n}\n"
+        );
+        assert_eq!(crate::input::parse(&written(Format::Yaml, &value, &[])).unwrap(), value);
+    }
+
+    #[test]
+    fn list_in_a_table_has_the_columns_of_its_type_and_short_cells() {
+        let items = json!([{"Name": "x", "Secret": "s", "Tasks": ["a", "b"]}, {"Name": "y".repeat(200)}]);
+        let text = written(Format::Table, &items, &["Name", "Tasks"]);
+        assert!(text.contains("a, b") && !text.contains('s'.to_string().repeat(2).as_str()), "{text}");
+        assert!(text.lines().all(|line| line.len() < MAX_CELL + 20), "{text}");
+    }
+
+    #[test]
+    fn one_object_in_a_table_is_sorted_by_field() {
+        let text = written(Format::Table, &json!({"b": 1, "a": null}), &[]);
+        let (a, b) = (text.find(" a").unwrap(), text.find(" b").unwrap());
+        assert!(a < b, "{text}");
     }
 }

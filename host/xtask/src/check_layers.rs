@@ -29,37 +29,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agent", &["client", "api", "model", "sandbox"]),
     (
         "server",
-        &["model", "core", "template", "boot-proto", "api", "store", "packs", "sandbox", "boot", "toolchain"],
+        &["model", "core", "template", "boot-proto", "api", "store", "packs", "sandbox", "boot"],
     ),
-    ("cli", &["server", "agent", "client", "api", "model", "sandbox", "packs", "toolchain"]),
+    ("cli", &["server", "agent", "client", "api", "model", "sandbox", "boot-proto"]),
     ("xtask", &["toolchain"]),
-    (
-        "e2e",
-        &[
-            "api",
-            "agent",
-            "boot",
-            "boot-proto",
-            "client",
-            "core",
-            "model",
-            "packs",
-            "sandbox",
-            "server",
-            "store",
-            "template",
-            "testkit",
-            "toolchain",
-        ],
-    ),
-    ("testkit", &["model", "core", "boot-proto", "store", "api"]),
 ];
 
 /// What a build script may use besides: the embedded pack is built from guests.
 const BUILD_ARROWS: &[(&str, &[&str])] = &[("packs", &["toolchain"])];
 
 /// What every package's tests may use besides.
-const TEST_ARROWS: &[&str] = &["testkit", "toolchain"];
+const TEST_ARROWS: &[&str] = &["toolchain"];
 
 /// What a guest may use: the host's crates are not for it.
 const GUEST_ARROWS: &[&str] = &["sdk"];

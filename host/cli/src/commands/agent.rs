@@ -1,84 +1,123 @@
 //! `formwork agent`: runs the jobs of the machine that it is on.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::Context;
-use clap::Args;
+use anyhow::{Context as _, Result};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use formwork_agent::{AgentOptions, Identity, PowerMode, Simulation};
 use formwork_client::Endpoint;
 use formwork_sandbox::WorkerCommand;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-use super::serve::log_to_stderr;
+use super::{COMPILE_WORKER, Context};
+use crate::shutdown;
 
-/// Which machine the agent is for, and what it may do to it.
-#[derive(Args, Debug)]
-pub(crate) struct AgentArgs {
-    /// The UUID of the machine; found out from the hardware when absent
-    #[arg(long, env = "RS_UUID")]
+/// The name of the folder that the agent keeps its state in.
+const STATE_DIR: &str = "formwork-agent";
+
+/// Flags of the agent.
+#[derive(Clone, Debug, Args)]
+struct AgentArgs {
+    /// The UUID of the machine object; found by the hardware by default
+    #[arg(long, env = "RS_UUID", value_name = "UUID")]
     uuid: Option<String>,
-    /// The name of the machine when it has to be made; the host name when absent
+    /// The name of a machine object that has to be made; the host name by default
     #[arg(long)]
     name: Option<String>,
-    /// The context whose jobs are run; the machine's own when absent
+    /// The context whose jobs are run; the machine's own by default
     #[arg(long, env = "RS_CONTEXT", default_value = "")]
     context: String,
-    /// The folder for job files and compiled components
-    #[arg(long, env = "RS_RUNNER_DIR", default_value = "/var/lib/formwork-agent", value_name = "FOLDER")]
-    state_dir: PathBuf,
-    /// End, with a code that says so, where the machine would reboot or power off
+    /// The folder for state and job files
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// End with exit code 64 instead of rebooting, and with 32 instead of powering off
     #[arg(long)]
     no_power: bool,
     /// End when there is nothing left to do
-    #[arg(long)]
+    #[arg(long, alias = "oneshot")]
     once: bool,
-    /// Be a machine with this hardware address instead of the one that this is; may be given several times
+    /// Be a machine with this MAC address instead of this one; implies --no-power
     #[arg(long, value_name = "MAC")]
     simulate_mac: Vec<String>,
-    /// The UUID that the simulated machine's firmware tells
-    #[arg(long, value_name = "UUID", requires = "simulate_mac")]
+    /// Be a machine whose firmware tells this UUID; implies --no-power
+    #[arg(long, value_name = "UUID")]
     simulate_uuid: Option<String>,
 }
 
-impl AgentArgs {
-    fn options(self, endpoint: Endpoint) -> anyhow::Result<AgentOptions> {
-        let simulated = !self.simulate_mac.is_empty();
-        Ok(AgentOptions {
-            endpoint,
-            context: self.context,
-            state_dir: self.state_dir,
-            power: if self.no_power || simulated { PowerMode::Exit } else { PowerMode::Machine },
-            identity: Identity {
-                machine: self.uuid,
-                name: self.name,
-                simulation: simulated
-                    .then_some(Simulation { macs: self.simulate_mac, uuid: self.simulate_uuid }),
-            },
-            once: self.once,
-            compile_worker: WorkerCommand {
-                program: std::env::current_exe().context("failed to find this program")?,
-                args: vec![String::from("compile-worker")],
-            },
-        })
-    }
+pub(super) fn command() -> Command {
+    AgentArgs::augment_args(Command::new("agent").about("Runs the jobs of this machine"))
 }
 
-/// Runs the agent until it is told to stop or its machine goes down.
-pub(crate) async fn run(args: AgentArgs, endpoint: Endpoint) -> anyhow::Result<ExitCode> {
-    log_to_stderr();
-    let options = args.options(endpoint)?;
-    let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stop.cancel();
-    });
-    let exit = formwork_agent::run(options, shutdown).await?;
+pub(super) async fn run(matches: &ArgMatches, context: &Context) -> Result<ExitCode> {
+    let options = options(AgentArgs::from_arg_matches(matches)?, context.settings.endpoint.clone())?;
+    let exit = formwork_agent::run(options, shutdown::on_signal()?).await?;
     Ok(ExitCode::from(exit.code()))
+}
+
+fn options(args: AgentArgs, endpoint: Endpoint) -> Result<AgentOptions> {
+    let simulated = !args.simulate_mac.is_empty() || args.simulate_uuid.is_some();
+    let simulation = simulated.then(|| Simulation { macs: args.simulate_mac, uuid: args.simulate_uuid });
+    let own = simulation.as_ref().and_then(|simulation| {
+        simulation.macs.first().or(simulation.uuid.as_ref()).map(|name| name.replace([':', '/'], ""))
+    });
+    let state_dir = match args.state_dir {
+        Some(folder) => folder,
+        None => own.map_or_else(state_dir, |own| state_dir().join(own)),
+    };
+    Ok(AgentOptions {
+        endpoint,
+        context: args.context,
+        state_dir: std::path::absolute(state_dir).context("failed to find the working folder")?,
+        power: if simulated || args.no_power { PowerMode::Exit } else { PowerMode::Machine },
+        identity: Identity { machine: args.uuid, name: args.name, simulation },
+        once: args.once,
+        compile_worker: compile_worker()?,
+    })
+}
+
+/// Returns this very program as the one that compiles components.
+pub(crate) fn compile_worker() -> Result<WorkerCommand> {
+    let program = env::current_exe().context("failed to find this program")?;
+    Ok(WorkerCommand { program, args: vec![COMPILE_WORKER.to_owned()] })
+}
+
+/// Returns where state is kept when nothing else was said: the system's place for root, the user's for others.
+fn state_dir() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return Path::new("/var/lib").join(STATE_DIR);
+    }
+    let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+    state.or(home).unwrap_or_else(env::temp_dir).join(STATE_DIR)
+}
+
+#[cfg(test)]
+mod tests {
+    use formwork_client::Credentials;
+
+    use super::*;
+
+    fn parse(line: &str) -> AgentOptions {
+        let matches = super::super::command(false).get_matches_from(line.split(' '));
+        let (_, matches) = matches.subcommand().unwrap();
+        let endpoint = Endpoint { url: "https://h".into(), credentials: Credentials::from_key("t") };
+        options(AgentArgs::from_arg_matches(matches).unwrap(), endpoint).unwrap()
+    }
+
+    #[test]
+    fn simulated_machine_never_touches_the_power_and_has_its_own_folder() {
+        let options = parse("formwork agent --simulate-mac 52:54:00:00:00:01 --simulate-mac 52:54:00:00:00:02");
+        assert_eq!(options.power, PowerMode::Exit);
+        assert!(options.state_dir.ends_with("formwork-agent/525400000001"), "{:?}", options.state_dir);
+        assert_eq!(options.identity.simulation.unwrap().macs.len(), 2);
+    }
+
+    #[test]
+    fn real_machine_switches_its_own_power_unless_told_not_to() {
+        assert_eq!(parse("formwork agent").power, PowerMode::Machine);
+        assert_eq!(parse("formwork agent --no-power").power, PowerMode::Exit);
+    }
 }

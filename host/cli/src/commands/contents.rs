@@ -1,57 +1,76 @@
-//! Content bundles.
+//! `formwork contents`: content bundles.
 
-use clap::{ArgMatches, Command};
+use anyhow::{Result, bail};
+use clap::{Arg, ArgMatches, Command};
 use serde_json::Value;
 
-use super::input::{parse, source, text, word};
-use crate::session::Session;
+use super::Context;
+use crate::{arguments::text, failure::UsageError, input};
 
-/// Returns the command.
-pub(crate) fn command() -> Command {
-    let bundle = || word("bundle", "A bundle: a JSON or YAML file, text, or -");
+/// What a table of bundles shows.
+const COLUMNS: &[&str] = &["Name", "Version", "Type", "Description"];
+
+pub(super) fn command() -> Command {
+    let name = || Arg::new("name").required(true);
+    let file = || Arg::new("file").value_name("FILE").help("JSON or YAML; `-` is standard input").required(true);
     Command::new("contents")
-        .about("Work with content bundles")
+        .about("Lists, shows and installs content bundles")
         .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(Command::new("list").about("List all layers of content"))
-        .subcommand(Command::new("show").about("Show a bundle").arg(word("name", "The bundle")))
-        .subcommand(Command::new("exists").about("Succeed if there is such a bundle").arg(word("name", "The bundle")))
-        .subcommand(Command::new("create").about("Install a new bundle").arg(bundle()))
-        .subcommand(Command::new("upload").about("Install a bundle, or replace the installed one").arg(bundle()))
-        .subcommand(
-            Command::new("update").about("Replace an installed bundle").arg(word("name", "The bundle")).arg(bundle()),
-        )
-        .subcommand(Command::new("destroy").about("Remove a bundle").arg(word("name", "The bundle")))
+        .subcommand(Command::new("list").about("Lists content bundles"))
+        .subcommand(Command::new("show").about("Shows a content bundle with its objects").arg(name()))
+        .subcommand(Command::new("exists").about("Tells whether there is such a bundle").arg(name()))
+        .subcommand(Command::new("create").about("Installs a new bundle").arg(file()))
+        .subcommand(Command::new("update").about("Replaces a bundle").arg(name()).arg(file()))
+        .subcommand(Command::new("upload").about("Installs a bundle, or replaces it when it is there").arg(file()))
+        .subcommand(Command::new("destroy").about("Removes a bundle").arg(name()))
 }
 
-/// Runs a verb.
-pub(crate) async fn run(session: &Session, verb: &str, matches: &ArgMatches) -> anyhow::Result<()> {
-    let client = &session.client;
-    let bundle = || -> anyhow::Result<Value> { parse(&source(text(matches, "bundle")?)?) };
+pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let client = context.client()?;
+    let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };
+    let argument = |name| if matches.try_contains_id(name).is_ok() { text(matches, name) } else { "" };
+    let (name, file) = (argument("name"), argument("file"));
     match verb {
-        "list" => session.output.value("contents", &client.contents().await?),
-        "show" => session.output.value("", &client.content(text(matches, "name")?).await?),
-        "exists" => client.content(text(matches, "name")?).await.map(|_| ()).map_err(Into::into),
-        "create" => session.output.value("contents", &client.content_create(&bundle()?).await?),
+        "list" => {
+            let list = client.contents().await?;
+            if context.settings.format == crate::arguments::Format::Table {
+                let metas: Vec<_> = list.into_iter().map(|summary| summary.meta).collect();
+                return context.out.value(&metas, COLUMNS);
+            }
+            context.out.value(&list, COLUMNS)
+        }
+        "show" => context.out.value(&client.content(name).await?, &[]),
+        "exists" => client.content(name).await.map(drop).map_err(Into::into),
+        "create" => {
+            let (_, bundle) = bundle(file)?;
+            context.out.value(&client.content_create(&bundle).await?, &[])
+        }
         "update" => {
-            let name = text(matches, "name")?;
-            session.output.value("contents", &client.content_update(name, &bundle()?).await?)
+            let (_, bundle) = bundle(file)?;
+            context.out.value(&client.content_update(name, &bundle).await?, &[])
         }
         "upload" => {
-            let bundle = bundle()?;
-            let name = bundle.pointer("/meta/Name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let there = client.contents().await?.iter().any(|content| content.meta.name == name);
-            let summary = if there {
+            let (name, bundle) = bundle(file)?;
+            let known = client.contents().await?.iter().any(|summary| summary.meta.name == name);
+            let summary = if known {
                 client.content_update(&name, &bundle).await?
             } else {
                 client.content_create(&bundle).await?
             };
-            session.output.value("contents", &summary)
+            context.out.value(&summary, &[])
         }
         _ => {
-            let name = text(matches, "name")?;
             client.content_destroy(name).await?;
-            session.output.line(&format!("Deleted content {name}"))
+            context.out.line(&format!("Deleted content {name}"))
         }
+    }
+}
+
+/// Reads a bundle and its name.
+fn bundle(file: &str) -> Result<(String, Value)> {
+    let value = input::parse(&input::file(file)?)?;
+    match value.pointer("/meta/Name").and_then(Value::as_str).filter(|name| !name.is_empty()) {
+        Some(name) => Ok((name.to_owned(), value)),
+        None => bail!(UsageError(format!("`{file}` is no content bundle: it has no `meta.Name`"))),
     }
 }

@@ -1,39 +1,49 @@
-//! Events: watching and injecting.
+//! `formwork events`: what happens on the endpoint.
 
+use anyhow::{Context as _, Result};
 use clap::{Arg, ArgMatches, Command};
 use formwork_api::Event;
 
-use super::input::{parse, source, text, texts, word};
-use crate::session::Session;
+use super::Context;
+use crate::{arguments::text, failure::UsageError, input};
 
-/// Returns the command.
-pub(crate) fn command() -> Command {
+pub(super) fn command() -> Command {
     Command::new("events")
-        .about("Watch what happens, or tell others")
+        .about("Follows and posts events")
         .subcommand_required(true)
-        .arg_required_else_help(true)
         .subcommand(
-            Command::new("watch").about("Print events as they happen, one JSON object a line").arg(
-                Arg::new("filters")
-                    .num_args(0..)
-                    .default_value("*.*.*")
-                    .help("TYPE.ACTION.KEY, each part * or a comma list"),
-            ),
+            Command::new("watch")
+                .about("Shows events as they happen, one JSON line each")
+                .arg(Arg::new("filter").value_name("TYPE.ACTION.KEY").default_value("*.*.*")),
         )
-        .subcommand(Command::new("post").about("Tell all listeners of an event").arg(word("event", "JSON, a file, or -")))
+        .subcommand(
+            Command::new("post")
+                .about("Sends an event to all listeners")
+                .arg(Arg::new("event").value_name("JSON").required(true)),
+        )
 }
 
-/// Runs a verb.
-pub(crate) async fn run(session: &Session, verb: &str, matches: &ArgMatches) -> anyhow::Result<()> {
-    if verb == "post" {
-        let event: Event = serde_json::from_value(parse(&source(text(matches, "event")?)?)?)?;
-        return Ok(session.client.event_post(&event).await?);
-    }
-    let mut events = session.client.events().await?;
-    for filter in texts(matches, "filters") {
-        events.register(filter).await?;
-    }
-    loop {
-        session.output.json_line(&events.next().await?)?;
+pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let client = context.client()?;
+    match matches.subcommand() {
+        Some(("post", matches)) => {
+            let value = input::value(text(matches, "event"))?;
+            let event: Event =
+                serde_json::from_value(value).map_err(|error| UsageError(format!("no event: {error}")))?;
+            Ok(client.event_post(&event).await?)
+        }
+        Some(("watch", matches)) => {
+            let mut events = client.events().await?;
+            events.register(text(matches, "filter")).await?;
+            loop {
+                let event = events.next().await.context("the events end")?;
+                let summary = format!(
+                    "{} {}.{} {} by {}",
+                    event.time, event.r#type, event.action, event.key, event.principal
+                );
+                context.out.item(&event, &summary)?;
+            }
+        }
+        _ => Ok(()),
     }
 }

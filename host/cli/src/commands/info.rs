@@ -1,24 +1,22 @@
-//! What the endpoint says of itself.
+//! `formwork info`: what the endpoint says of itself.
 
-use clap::Command;
+use anyhow::Result;
+use clap::{ArgMatches, Command};
 
-use crate::session::Session;
+use super::Context;
 
-/// Returns the command.
-pub(crate) fn command() -> Command {
+pub(super) fn command() -> Command {
     Command::new("info")
-        .about("Describe the endpoint")
+        .about("Shows what the endpoint says of itself")
         .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(Command::new("get").about("Show all that the endpoint says of itself"))
-        .subcommand(Command::new("check").about("Succeed if the endpoint answers"))
+        .subcommand(Command::new("get").about("Shows version, ports and features"))
+        .subcommand(Command::new("check").about("Shows whether the endpoint answers"))
 }
 
-/// Runs a verb.
-pub(crate) async fn run(session: &Session, verb: &str) -> anyhow::Result<()> {
-    let info = session.client.info().await?;
-    if verb == "check" {
-        return session.output.line(&format!("{} answers as {}", session.client.endpoint(), info.version));
+pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let info = context.client()?.info().await?;
+    match matches.subcommand_name() {
+        Some("check") => context.out.line(&format!("{} {}", info.id, info.version)),
+        _ => context.out.value(&info, &[]),
     }
-    session.output.value("", &info)
 }

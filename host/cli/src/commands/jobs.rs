@@ -1,40 +1,47 @@
-//! What jobs have beyond the common verbs.
+//! What only jobs have: actions and logs.
 
+use anyhow::Result;
 use clap::{Arg, ArgMatches, Command};
 
-use super::input::{source, text, word};
-use crate::session::Session;
+use super::Context;
+use crate::{
+    arguments::{optional, text},
+    input,
+};
 
-/// Adds the verbs of jobs.
-pub(crate) fn extend(command: Command) -> Command {
+/// Adds the verbs that only jobs have.
+pub(super) fn extend(command: Command) -> Command {
     command
         .subcommand(
-            Command::new("log")
-                .about("Show the log of a job, or append to it")
-                .arg(word("id", "UUID"))
-                .arg(Arg::new("text").help("What to append: a text, a file, or -")),
+            Command::new("actions")
+                .about("Shows what a job does, rendered now")
+                .arg(Arg::new("id").required(true))
+                .arg(Arg::new("os").long("os").default_value("linux")),
         )
         .subcommand(
-            Command::new("actions")
-                .about("Show what an agent does for a job")
-                .arg(word("id", "UUID"))
-                .arg(Arg::new("os").long("for-os").default_value("linux").help("The operating system of the agent")),
+            Command::new("log")
+                .about("Shows the log of a job, or appends to it")
+                .arg(Arg::new("id").required(true))
+                .arg(Arg::new("text").help("What to append; `-` is standard input")),
         )
 }
 
-/// Tells whether a verb is one of this file.
-pub(crate) fn owns(verb: &str) -> bool {
-    matches!(verb, "log" | "actions")
-}
-
-/// Runs a verb.
-pub(crate) async fn run(session: &Session, verb: &str, matches: &ArgMatches) -> anyhow::Result<()> {
-    let id = text(matches, "id")?;
-    if verb == "actions" {
-        return session.output.value("", &session.client.job_actions(id, text(matches, "os")?).await?);
+/// Runs a verb that only jobs have. Returns false for any other.
+pub(super) async fn run(verb: &str, matches: &ArgMatches, context: &mut Context) -> Result<bool> {
+    let client = context.client()?;
+    match verb {
+        "actions" => {
+            let actions = client.job_actions(text(matches, "id"), text(matches, "os")).await?;
+            context.out.value(&actions, &["Name", "Path", "Meta"])?;
+        }
+        "log" => match optional(matches, "text") {
+            Some(words) => {
+                let words = input::text(words)?;
+                client.job_log_append(text(matches, "id"), words.as_bytes()).await?;
+            }
+            None => context.out.raw(&client.job_log(text(matches, "id")).await?)?,
+        },
+        _ => return Ok(false),
     }
-    match matches.get_one::<String>("text") {
-        Some(given) => Ok(session.client.job_log_append(id, source(given)?.as_bytes()).await?),
-        None => session.output.bytes(&session.client.job_log(id).await?),
-    }
+    Ok(true)
 }

@@ -1,131 +1,158 @@
-//! What machines have beyond the common verbs.
+//! What only machines have: their way through stages and workflows.
 
-use std::time::Duration;
-
-use anyhow::bail;
+use anyhow::{Result, bail};
 use clap::{Arg, ArgMatches, Command};
-use formwork_client::{PatchOp, Query};
-use formwork_model::Machine;
+use formwork_client::Query;
+use formwork_model::{Job, Machine};
 use serde_json::{Value, json};
 
-use super::input::{text, texts, word, words};
-use crate::session::Session;
+use super::{Context, objects::change, users};
+use crate::arguments::{text, texts};
 
-/// Verbs that set one member: the verb, the member, what it is.
+/// Verbs that set one member to a name: verb, member, words.
 const SETTERS: &[(&str, &str, &str)] = &[
-    ("workflow", "Workflow", "The workflow; an empty name ends it"),
-    ("stage", "Stage", "The stage"),
-    ("bootenv", "BootEnv", "The boot environment"),
-    ("runnable", "Runnable", "true or false"),
+    ("workflow", "Workflow", "Puts a machine into a workflow; an empty name takes it out of any"),
+    ("stage", "Stage", "Puts a machine into a stage"),
+    ("bootenv", "BootEnv", "Gives a machine a boot environment"),
 ];
 
-/// Adds the verbs of machines.
-pub(crate) fn extend(mut command: Command) -> Command {
-    for (verb, member, help) in SETTERS {
-        command = command.subcommand(
-            Command::new(verb)
-                .about(format!("Set the {member} of a machine"))
-                .arg(word("id", "UUID or Name:NAME"))
-                .arg(word("value", help)),
-        );
-    }
-    let seconds = Arg::new("seconds").value_parser(clap::value_parser!(u64)).default_value("86400").help("Wait at most so long");
+/// Verbs that set `Runnable`.
+const RUNNABLE: &[(&str, bool, &str)] = &[
+    ("run", true, "Makes a machine runnable, so that its agent goes on"),
+    ("pause", false, "Makes a machine not runnable; a running job goes on to its end"),
+];
+
+/// Adds the verbs that only machines have.
+pub(super) fn extend(command: Command) -> Command {
+    let id = || Arg::new("id").required(true);
+    let names = |what: &'static str| Arg::new("names").value_name(what).required(true).num_args(1..);
+    let setters = SETTERS.iter().map(|(verb, _, about)| {
+        Command::new(*verb).about(*about).arg(id()).arg(Arg::new("name").required(true))
+    });
+    let runnable = RUNNABLE.iter().map(|(verb, _, about)| Command::new(*verb).about(*about).arg(id()));
     command
+        .subcommands(setters)
+        .subcommands(runnable)
         .subcommand(
-            Command::new("addprofile")
-                .about("Add profiles to a machine")
-                .arg(word("id", "UUID or Name:NAME"))
-                .arg(words("profiles", "Profiles")),
+            Command::new("addprofile").about("Adds profiles to a machine").arg(id()).arg(names("PROFILE")),
         )
         .subcommand(
             Command::new("removeprofile")
-                .about("Take profiles from a machine")
-                .arg(word("id", "UUID or Name:NAME"))
-                .arg(words("profiles", "Profiles")),
+                .about("Takes profiles from a machine")
+                .arg(id())
+                .arg(names("PROFILE")),
         )
-        .subcommand(Command::new("currentlog").about("Show the log of the current job").arg(word("id", "UUID or Name:NAME")))
         .subcommand(
-            Command::new("wait")
-                .about("Wait until a member of a machine has a value")
-                .arg(word("id", "UUID or Name:NAME"))
-                .arg(word("field", "The member, such as WorkflowComplete"))
-                .arg(word("value", "The value, such as true"))
-                .arg(seconds),
+            Command::new("addtask").about("Appends entries to the task list").arg(id()).arg(names("TASK")),
+        )
+        .subcommand(Command::new("tasks").about("Shows the task list and where it stands").arg(id()))
+        .subcommand(Command::new("jobs").about("Lists the jobs of a machine, oldest first").arg(id()))
+        .subcommand(Command::new("currentlog").about("Shows the log of the current job").arg(id()))
+        .subcommand(
+            Command::new("token")
+                .about("Shows a token with the rights of the machine's agent")
+                .arg(id())
+                .arg(Arg::new("ttl").long("ttl").default_value("1h")),
         )
 }
 
-/// Tells whether a verb is one of this file.
-pub(crate) fn owns(verb: &str) -> bool {
-    SETTERS.iter().any(|(setter, ..)| *setter == verb)
-        || matches!(verb, "addprofile" | "removeprofile" | "currentlog" | "wait")
-}
-
-/// Runs a verb.
-pub(crate) async fn run(session: &Session, verb: &str, matches: &ArgMatches) -> anyhow::Result<()> {
-    let id = text(matches, "id")?;
-    let machine: Machine = session.client.get(id).await?;
-    match verb {
-        "currentlog" => {
-            if machine.current_job.is_empty() {
-                bail!("machine {} has had no job yet", machine.name);
-            }
-            session.output.bytes(&session.client.job_log(&machine.current_job).await?)
-        }
-        "addprofile" | "removeprofile" => {
-            let named = texts(matches, "profiles");
-            let mut profiles = machine.profiles.clone();
-            profiles.retain(|profile| !named.contains(&profile.as_str()));
-            if verb == "addprofile" {
-                profiles.extend(named.iter().map(ToString::to_string));
-            }
-            change(session, &machine, "Profiles", json!(machine.profiles), json!(profiles)).await
-        }
-        "wait" => wait(session, &machine, matches).await,
-        _ => {
-            let member = SETTERS.iter().find(|(setter, ..)| *setter == verb).map_or("", |(_, member, _)| member);
-            let given = text(matches, "value")?;
-            let value = match member {
-                "Runnable" => json!(given.parse::<bool>()?),
-                _ => json!(given),
-            };
-            let objects = session.client.collection("machines").force(session.force);
-            let old = objects.show(&machine.uuid, &Query::new()).await?;
-            change(session, &machine, member, old[member].clone(), value).await
-        }
+/// Runs a verb that only machines have. Returns false for any other.
+pub(super) async fn run(verb: &str, matches: &ArgMatches, context: &mut Context) -> Result<bool> {
+    let id = if matches.try_contains_id("id").is_ok() { text(matches, "id") } else { "" };
+    if let Some((_, member, _)) = SETTERS.iter().find(|(setter, ..)| *setter == verb) {
+        let name = text(matches, "name");
+        set(context, id, member, json!(name)).await?;
+        return Ok(true);
     }
-}
-
-async fn change(session: &Session, machine: &Machine, member: &str, old: Value, new: Value) -> anyhow::Result<()> {
-    let path = format!("/{member}");
-    let operations = [PatchOp::test(path.as_str(), old), PatchOp::replace(path.as_str(), new)];
-    let objects = session.client.collection("machines").force(session.force);
-    session.output.value("machines", &objects.patch(&machine.uuid, &operations).await?)
-}
-
-async fn wait(session: &Session, machine: &Machine, matches: &ArgMatches) -> anyhow::Result<()> {
-    let (field, wanted) = (text(matches, "field")?, text(matches, "value")?);
-    let wanted: Value = serde_json::from_str(wanted).unwrap_or_else(|_| json!(wanted));
-    let seconds = matches.get_one::<u64>("seconds").copied().unwrap_or(86_400);
-    let mut events = session.client.events().await?;
-    events.register(&format!("machines.*.{}", machine.uuid)).await?;
-    let objects = session.client.collection("machines");
-    let reached = async {
-        loop {
-            let now = objects.show(&machine.uuid, &Query::new()).await?;
-            if now.get(field) == Some(&wanted) {
-                return Ok::<(), anyhow::Error>(());
-            }
-            if now.get(field).is_none() {
-                bail!("machines have no member `{field}`");
-            }
-            events.next().await?;
-        }
+    if let Some((_, runnable, _)) = RUNNABLE.iter().find(|(setter, ..)| *setter == verb) {
+        set(context, id, "Runnable", json!(runnable)).await?;
+        return Ok(true);
+    }
+    let names: Vec<String> = if matches.try_contains_id("names").is_ok() {
+        texts(matches, "names").map(str::to_owned).collect()
+    } else {
+        Vec::new()
     };
-    match tokio::time::timeout(Duration::from_secs(seconds), reached).await {
-        Ok(done) => {
-            done?;
-            session.output.line("complete")
+    match verb {
+        "addprofile" => edit_list(context, id, "Profiles", |list| add_missing(list, &names)).await?,
+        "removeprofile" => {
+            edit_list(context, id, "Profiles", |list| list.retain(|name| !names.contains(name))).await?;
         }
-        Err(_) => bail!("timeout: {field} did not become {wanted} within {seconds} s"),
+        "addtask" => edit_list(context, id, "Tasks", |list| list.extend(names)).await?,
+        "tasks" => tasks(context, id).await?,
+        "jobs" => {
+            let machine: Machine = context.client()?.get(id).await?;
+            let query = Query::new().with("Machine", format!("Eq({})", machine.uuid)).with("sort", "StartTime");
+            let jobs = context.client()?.collection("jobs").list(&query).await?;
+            context.out.value(&jobs, formwork_model::kind_of("jobs").map_or(&[], |kind| kind.columns))?;
+        }
+        "currentlog" => {
+            let machine: Machine = context.client()?.get(id).await?;
+            if machine.current_job.is_empty() {
+                bail!("machine `{}` has not had any job yet", machine.name);
+            }
+            let job: Job = context.client()?.get(&machine.current_job).await?;
+            context.out.raw(&context.client()?.job_log(&job.uuid).await?)?;
+        }
+        "token" => {
+            let machine: Machine = context.client()?.get(id).await?;
+            let token = context.client()?.machine_token(&machine.uuid, text(matches, "ttl")).await?;
+            context.out.value(&token, &[])?;
+        }
+        _ => return Ok(false),
     }
+    Ok(true)
+}
+
+async fn set(context: &mut Context, id: &str, member: &str, value: Value) -> Result<()> {
+    let changed = change(context, "machines", id, |machine| {
+        if let Some(members) = machine.as_object_mut() {
+            members.insert(member.to_owned(), value);
+        }
+    });
+    let changed = changed.await?;
+    context.out.value(&changed, &[])
+}
+
+async fn edit_list(
+    context: &mut Context,
+    id: &str,
+    member: &str,
+    edit: impl FnOnce(&mut Vec<String>),
+) -> Result<()> {
+    let changed = change(context, "machines", id, |machine| {
+        if let Some(list) = machine.get_mut(member) {
+            let mut names: Vec<String> = serde_json::from_value(list.take()).unwrap_or_default();
+            edit(&mut names);
+            *list = json!(names);
+        }
+    });
+    let changed = changed.await?;
+    context.out.value(&changed, &[])
+}
+
+fn add_missing(list: &mut Vec<String>, names: &[String]) {
+    for name in names {
+        if !list.contains(name) {
+            list.push(name.clone());
+        }
+    }
+}
+
+async fn tasks(context: &mut Context, id: &str) -> Result<()> {
+    let machine: Machine = context.client()?.get(id).await?;
+    let rows: Vec<Value> = machine
+        .tasks
+        .iter()
+        .zip(0_i64..)
+        .map(|(task, index)| {
+            let state = match index.cmp(&machine.current_task) {
+                std::cmp::Ordering::Less => "done",
+                std::cmp::Ordering::Equal => "current",
+                std::cmp::Ordering::Greater => "to come",
+            };
+            json!({"Index": index, "Task": task, "State": state})
+        })
+        .collect();
+    context.out.value(&rows, &["Index", "Task", "State"])
 }

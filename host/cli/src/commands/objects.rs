@@ -1,194 +1,345 @@
-//! The verbs that every type of object has, in the grammar of the ecosystem's command line.
+//! The verbs that all object types share, made from the list of kinds (drp-behaviour.md 10.3).
 
-use anyhow::{Context, bail};
-use clap::{Arg, ArgMatches, Command};
-use formwork_client::{Collection, PatchOp, Query};
-use formwork_model::{Kind, kind_of};
-use serde_json::{Map, Value, json};
+use std::time::Duration;
 
-use super::input::{parse, source, text, texts, word, words};
-use crate::session::Session;
+use anyhow::{Result, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use formwork_client::{PatchOp, Query, merged};
+use formwork_model::{KINDS, Kind};
+use serde_json::{Value, json};
 
-/// Returns the command of a type with the verbs that all have.
-pub(crate) fn command(kind: &'static Kind) -> Command {
-    let noun = kind.noun;
-    let about = |verb: &str| format!("{verb} a {noun}");
-    let number = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_parser(clap::value_parser!(u64)).help(help)
-    };
-    let list = Command::new("list")
-        .about(format!("List every {noun}; INDEX=VALUE or INDEX=Op(VALUE) filters"))
-        .arg(words("filters", "Filters such as Name=x or Available=Eq(true)"))
-        .arg(number("limit", "At most so many"))
-        .arg(number("offset", "Skip so many"))
-        .arg(Arg::new("sort").long("sort").help("Sort by this member"))
-        .arg(Arg::new("reverse").long("reverse").action(clap::ArgAction::SetTrue).help("Reverse the order"))
-        .arg(Arg::new("slim").long("slim").help("Leave these members out, as a comma list"));
-    let mut command = Command::new(kind.prefix)
-        .about(format!("Work with every {noun}"))
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(list)
-        .subcommand(
-            Command::new("count").about(format!("Count every {noun} that filters match")).arg(words("filters", "Filters")),
-        )
-        .subcommand(Command::new("show").about(about("Show")).arg(word("id", "Key or INDEX:VALUE")))
-        .subcommand(Command::new("exists").about(about("Succeed if there is such")).arg(word("id", "Key or INDEX:VALUE")))
-        .subcommand(
-            Command::new("create").about(about("Create")).arg(word("object", "JSON, YAML, a file, a bare name, or - for standard input")),
-        )
-        .subcommand(
-            Command::new("update")
-                .about(format!("Merge changes into a {noun}"))
-                .arg(word("id", "Key or INDEX:VALUE"))
-                .arg(word("object", "What changes: JSON, YAML, a file, or -")),
-        )
-        .subcommand(
-            Command::new("patch")
-                .about(format!("Change a {noun} by RFC 6902"))
-                .arg(word("id", "Key or INDEX:VALUE"))
-                .arg(word("operations", "A JSON array of operations, a file, or -")),
-        )
-        .subcommand(Command::new("destroy").about(about("Delete")).arg(word("id", "Key or INDEX:VALUE")));
-    if bears_params(kind) {
-        command = command.subcommands(param_verbs(noun));
-    }
-    command
+use super::{Context, jobs, machines, users};
+use crate::{
+    arguments::{optional, text, texts},
+    failure::UsageError,
+    input,
+};
+
+/// Types whose API is not that of objects; they have commands of their own.
+const OWN_COMMANDS: &[&str] = &["contents", "preferences"];
+
+/// How long `wait` waits: a day, as the ecosystem's tools do.
+const WAIT_SECONDS: u64 = 86_400;
+
+/// Returns the types that have the common verbs.
+pub(super) fn kinds() -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().copied().filter(|kind| !OWN_COMMANDS.contains(&kind.prefix))
 }
 
+/// Returns one command for each type.
+pub(super) fn commands() -> impl Iterator<Item = Command> {
+    kinds().map(|kind| {
+        let command = Command::new(kind.prefix)
+            .about(format!("Lists, shows and changes objects of the type {}", kind.noun))
+            .subcommand_required(true)
+            .subcommands(verbs(kind));
+        let command = if bears_params(kind) { command.subcommands(param_verbs()) } else { command };
+        match kind.prefix {
+            "machines" => machines::extend(command),
+            "jobs" => jobs::extend(command),
+            "users" => users::extend(command),
+            _ => command,
+        }
+    })
+}
+
+/// Tells whether objects of a type have params, which an empty one of them knows.
 fn bears_params(kind: &Kind) -> bool {
-    (kind.decode)(json!({})).is_ok_and(|blank| blank.params().is_some())
+    (kind.decode)(json!({})).is_ok_and(|object| object.params().is_some())
 }
 
-fn param_verbs(noun: &str) -> [Command; 4] {
-    let aggregate = || {
-        Arg::new("aggregate").long("aggregate").action(clap::ArgAction::SetTrue).help("Look in all sources, not only in the object's own")
-    };
+fn id() -> Arg {
+    Arg::new("id").value_name("ID").help("The key, or INDEX:VALUE such as Name:fred").required(true)
+}
+
+fn filters() -> Arg {
+    Arg::new("filters").value_name("NAME=VALUE").help("Such as Name=fred or CurrentTask='Gt(2)'").num_args(0..)
+}
+
+fn members() -> [Arg; 2] {
     [
-        Command::new("params")
-            .about(format!("Show or replace the parameters of a {noun}"))
-            .arg(word("id", "Key or INDEX:VALUE"))
-            .arg(Arg::new("object").help("A map of all parameters: JSON, YAML, a file, or -"))
-            .arg(aggregate()),
-        Command::new("get")
-            .about("Show one parameter: get ID param NAME")
-            .arg(word("id", "Key or INDEX:VALUE"))
-            .arg(word("param", "The word param"))
-            .arg(word("name", "The parameter"))
-            .arg(aggregate()),
-        Command::new("set")
-            .about("Set one parameter: set ID param NAME to VALUE")
-            .arg(word("id", "Key or INDEX:VALUE"))
-            .arg(word("param", "The word param"))
-            .arg(word("name", "The parameter"))
-            .arg(word("to", "The word to"))
-            .arg(word("value", "JSON; what is no JSON counts as a string")),
-        Command::new("remove")
-            .about("Remove one parameter: remove ID param NAME")
-            .arg(word("id", "Key or INDEX:VALUE"))
-            .arg(word("param", "The word param"))
-            .arg(word("name", "The parameter")),
+        Arg::new("slim").long("slim").value_name("MEMBERS").help("Leave these members out, a comma list"),
+        Arg::new("params").long("params").value_name("NAMES").help("Keep only these params, a comma list"),
     ]
 }
 
-/// Runs a verb.
-pub(crate) async fn run(session: &Session, prefix: &str, verb: &str, matches: &ArgMatches) -> anyhow::Result<()> {
-    let kind = kind_of(prefix).with_context(|| format!("there is no type `{prefix}`"))?;
-    let objects = session.client.collection(prefix).force(session.force);
+fn aggregate() -> Arg {
+    Arg::new("aggregate").long("aggregate").action(ArgAction::SetTrue).help("Add params from all sources")
+}
+
+fn json_argument(name: &'static str) -> Arg {
+    Arg::new(name).value_name("JSON").help("JSON or YAML; `-` is standard input, @FILE a file").required(true)
+}
+
+fn verbs(kind: &Kind) -> Vec<Command> {
+    let noun = kind.noun;
+    let number = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64)).help(help)
+    };
+    vec![
+        Command::new("list")
+            .about("Lists the objects that match all filters")
+            .arg(filters())
+            .arg(number("limit", "Show at most so many"))
+            .arg(number("offset", "Leave out so many first"))
+            .arg(Arg::new("sort").long("sort").value_name("INDEX").action(ArgAction::Append))
+            .arg(Arg::new("reverse").long("reverse").action(ArgAction::SetTrue))
+            .arg(aggregate())
+            .args(members()),
+        Command::new("count").about("Counts the objects that match all filters").arg(filters()),
+        Command::new("show").about(format!("Shows a {noun}")).arg(id()).arg(aggregate()).args(members()),
+        Command::new("exists").about(format!("Tells by its exit code whether there is such a {noun}")).arg(id()),
+        Command::new("etag").about("Shows a tag that changes whenever the object does").arg(id()),
+        Command::new("create")
+            .about(format!("Makes a {noun}, from JSON or from a bare name"))
+            .arg(json_argument("object")),
+        Command::new("update")
+            .about("Changes the members that are given; null removes")
+            .arg(id())
+            .arg(json_argument("object")),
+        Command::new("patch")
+            .about("Applies a JSON patch")
+            .arg(id())
+            .arg(json_argument("object").value_name("PATCH")),
+        Command::new("destroy").about(format!("Removes a {noun}")).arg(id()),
+        Command::new("wait")
+            .about("Waits until a member has a value; prints `complete` or `timeout`")
+            .arg(id())
+            .arg(Arg::new("member").required(true))
+            .arg(Arg::new("value").required(true).allow_hyphen_values(true))
+            .arg(Arg::new("seconds").value_parser(value_parser!(u64))),
+    ]
+}
+
+fn param_verbs() -> Vec<Command> {
+    let word = |name: &'static str| Arg::new(name).value_parser([name]).required(true).hide(true);
+    let key = || Arg::new("key").value_name("KEY").required(true);
+    vec![
+        Command::new("params")
+            .about("Shows all params, or replaces them")
+            .arg(id())
+            .arg(json_argument("object").required(false))
+            .arg(aggregate()),
+        Command::new("get")
+            .about("Shows a param: get ID param KEY")
+            .arg(id())
+            .arg(word("param"))
+            .arg(key())
+            .arg(aggregate()),
+        Command::new("set")
+            .about("Sets a param: set ID param KEY to VALUE")
+            .arg(id())
+            .arg(word("param"))
+            .arg(key())
+            .arg(word("to"))
+            .arg(json_argument("object").value_name("VALUE").allow_hyphen_values(true)),
+        Command::new("remove")
+            .about("Removes a param: remove ID param KEY")
+            .arg(id())
+            .arg(word("param"))
+            .arg(key()),
+    ]
+}
+
+/// Runs a verb of a type.
+pub(super) async fn run(kind: &Kind, matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };
+    let own = match kind.prefix {
+        "machines" => machines::run(verb, matches, context).await?,
+        "jobs" => jobs::run(verb, matches, context).await?,
+        "users" => users::run(verb, matches, context).await?,
+        _ => false,
+    };
+    if own {
+        return Ok(());
+    }
     match verb {
-        "list" => session.output.value(prefix, &objects.list(&query(matches)?).await?),
-        "count" => session.output.line(&objects.count(&query(matches)?).await?.to_string()),
-        "show" => session.output.value(prefix, &objects.show(text(matches, "id")?, &Query::new()).await?),
-        "exists" => {
-            let id = text(matches, "id")?;
-            if !objects.exists(id).await? {
-                bail!("{prefix}/{id}: Not Found");
-            }
-            Ok(())
-        }
-        "create" => {
-            let object = created(kind, text(matches, "object")?)?;
-            session.output.value(prefix, &objects.create(&object).await?)
-        }
-        "update" => {
-            let id = text(matches, "id")?;
-            let wanted = parse(&source(text(matches, "object")?)?)?;
-            let old = objects.show(id, &Query::new()).await?;
-            let new = formwork_client::merged(&old, &wanted);
-            session.output.value(prefix, &objects.patch(id, &PatchOp::between(&old, &new)).await?)
-        }
-        "patch" => {
-            let operations: Vec<PatchOp> = serde_json::from_value(parse(&source(text(matches, "operations")?)?)?)?;
-            session.output.value(prefix, &objects.patch(text(matches, "id")?, &operations).await?)
-        }
-        "destroy" => {
-            let id = text(matches, "id")?;
-            objects.destroy(id).await?;
-            session.output.line(&format!("Deleted {} {id}", kind.noun))
-        }
-        _ => params(session, &objects, verb, matches).await,
+        "list" | "count" => many(verb, kind, matches, context).await,
+        "params" | "get" | "set" | "remove" => param(verb, kind, matches, context).await,
+        _ => one(verb, kind, matches, context).await,
     }
 }
 
-async fn params(session: &Session, objects: &Collection<'_>, verb: &str, matches: &ArgMatches) -> anyhow::Result<()> {
-    let id = text(matches, "id")?;
-    if verb == "params" {
-        let shown: Value = match matches.get_one::<String>("object") {
-            Some(object) => objects.params_set(id, &parse(&source(object)?)?).await.map(|set| json!(set))?,
-            None => objects.params(id, matches.get_flag("aggregate")).await.map(Value::Object)?,
-        };
-        return session.output.value("", &shown);
+async fn many(verb: &str, kind: &Kind, matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let client = context.client()?;
+    let collection = client.collection(kind.prefix);
+    let query = query_of_filters(texts(matches, "filters"))?;
+    if verb == "count" {
+        return context.out.line(&collection.count(&query).await?.to_string());
     }
-    if text(matches, "param")? != "param" {
-        bail!("the grammar is `{verb} ID param NAME{}`", if verb == "set" { " to VALUE" } else { "" });
-    }
-    let name = text(matches, "name")?;
-    let value = match verb {
-        "get" => objects.param(id, name, matches.get_flag("aggregate")).await?,
-        "remove" => objects.param_remove(id, name).await?,
+    let query = query_of_members(query, matches);
+    context.out.value(&collection.list(&page(query, matches)).await?, kind.columns)
+}
+
+async fn one(verb: &str, kind: &Kind, matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let client = context.client()?;
+    let collection = client.collection(kind.prefix).force(context.settings.force);
+    let id = if matches.try_contains_id("id").is_ok() { text(matches, "id") } else { "" };
+    let argument = || text(matches, "object");
+    let object = match verb {
+        "show" => collection.show(id, &query_of_members(Query::new(), matches)).await?,
+        "create" => collection.create(&input::object(kind, argument())?).await?,
+        "update" => {
+            let changes = input::value(argument())?;
+            change(context, kind.prefix, id, |object| *object = merged(object, &changes)).await?
+        }
+        "patch" => collection.patch(id, &operations(input::value(argument())?)?).await?,
+        "destroy" => {
+            collection.destroy(id).await?;
+            return context.out.line(&format!("Deleted {} {id}", kind.noun));
+        }
+        "etag" => return context.out.line(&collection.etag(id).await?),
+        "wait" => return wait(kind, matches, context).await,
+        // A HEAD has no words; a GET that fails the same way has them.
+        _ if collection.exists(id).await? => return Ok(()),
         _ => {
-            let given = source(text(matches, "value")?)?;
-            let value = serde_json::from_str(&given).unwrap_or(Value::String(given));
-            objects.param_set(id, name, &value).await?
+            collection.show(id, &Query::new()).await?;
+            return Ok(());
         }
     };
-    session.output.value("", &value)
+    context.out.value(&object, &[])
 }
 
-/// A bare word is the name of a new object.
-fn created(kind: &Kind, given: &str) -> anyhow::Result<Value> {
-    let read = source(given)?;
-    let value = parse(&read).unwrap_or(Value::String(read));
-    match value {
-        Value::Object(_) => Ok(value),
-        Value::String(name) => {
-            let member = if kind.key == "Uuid" { "Name" } else { kind.key };
-            Ok(Value::Object(Map::from_iter([(member.to_owned(), Value::String(name))])))
+async fn param(verb: &str, kind: &Kind, matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let client = context.client()?;
+    let collection = client.collection(kind.prefix).force(context.settings.force);
+    let id = text(matches, "id");
+    let value = match verb {
+        "params" => match optional(matches, "object") {
+            Some(params) => collection.params_set(id, &input::value(params)?).await?,
+            None => Value::Object(collection.params(id, matches.get_flag("aggregate")).await?),
+        },
+        "get" => collection.param(id, text(matches, "key"), matches.get_flag("aggregate")).await?,
+        "set" => {
+            let value = input::value(text(matches, "object"))?;
+            collection.param_set(id, text(matches, "key"), &value).await?
         }
-        other => bail!("an object or a name is needed, not `{other}`"),
+        _ => collection.param_remove(id, text(matches, "key")).await?,
+    };
+    context.out.value(&value, &[])
+}
+
+/// Reads an object, changes it here, and sends the difference, which fails when somebody else was faster.
+pub(super) async fn change(
+    context: &Context,
+    prefix: &str,
+    id: &str,
+    edit: impl FnOnce(&mut Value),
+) -> Result<Value> {
+    let client = context.client()?;
+    let collection = client.collection(prefix).force(context.settings.force);
+    let old = collection.show(id, &Query::new()).await?;
+    let mut new = old.clone();
+    edit(&mut new);
+    let operations = PatchOp::between(&old, &new);
+    if operations.is_empty() {
+        return Ok(old);
+    }
+    Ok(collection.patch(id, &operations).await?)
+}
+
+async fn wait(kind: &Kind, matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let (member, wanted) = (text(matches, "member"), text(matches, "value"));
+    let seconds = matches.get_one::<u64>("seconds").copied().unwrap_or(WAIT_SECONDS);
+    let client = context.client()?;
+    let reached = client.wait_for(kind.prefix, text(matches, "id"), |object| has(object, member, wanted));
+    match tokio::time::timeout(Duration::from_secs(seconds), reached).await {
+        Ok(object) => {
+            object?;
+            context.out.line("complete")
+        }
+        Err(_) => {
+            context.out.line("timeout")?;
+            bail!("`{member}` did not become `{wanted}` in {seconds} s")
+        }
     }
 }
 
-fn query(matches: &ArgMatches) -> anyhow::Result<Query> {
+/// Tells whether a member has a value, which is JSON or a bare text. A member that begins with `/` is a JSON pointer.
+fn has(object: &Value, member: &str, wanted: &str) -> bool {
+    let found = if member.starts_with('/') { object.pointer(member) } else { object.get(member) };
+    let Some(found) = found else { return false };
+    found.as_str() == Some(wanted) || serde_json::from_str::<Value>(wanted).is_ok_and(|value| *found == value)
+}
+
+fn query_of_filters<'a>(filters: impl Iterator<Item = &'a str>) -> Result<Query> {
     let mut query = Query::new();
-    for filter in texts(matches, "filters") {
-        let (name, value) = filter
-            .split_once('=')
-            .with_context(|| format!("`{filter}` is not of the form INDEX=VALUE or INDEX=Op(VALUE)"))?;
+    for filter in filters {
+        let Some((name, value)) = filter.split_once('=') else {
+            bail!(UsageError(format!("filter `{filter}` is not of the form NAME=VALUE")));
+        };
         query.push(name, value);
     }
-    for name in ["sort", "slim"] {
-        if let Ok(Some(value)) = matches.try_get_one::<String>(name) {
+    Ok(query)
+}
+
+/// Adds which members an answer is to hold.
+fn query_of_members(mut query: Query, matches: &ArgMatches) -> Query {
+    for name in ["slim", "params"] {
+        if let Some(value) = optional(matches, name) {
             query.push(name, value);
         }
     }
+    if matches.get_flag("aggregate") {
+        query.push("aggregate", true);
+    }
+    query
+}
+
+fn page(mut query: Query, matches: &ArgMatches) -> Query {
     for name in ["limit", "offset"] {
-        if let Ok(Some(value)) = matches.try_get_one::<u64>(name) {
-            query.push(name, value);
+        if let Some(number) = matches.get_one::<u64>(name) {
+            query.push(name, number);
         }
     }
-    if matches!(matches.try_get_one::<bool>("reverse"), Ok(Some(true))) {
+    for index in texts(matches, "sort") {
+        query.push("sort", index);
+    }
+    if matches.get_flag("reverse") {
         query.push("reverse", true);
     }
-    Ok(query)
+    query
+}
+
+/// Reads the operations of a JSON patch.
+fn operations(patch: Value) -> Result<Vec<PatchOp>> {
+    serde_json::from_value(patch)
+        .map_err(|error| UsageError(format!("this is no JSON patch: {error}")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn member_is_compared_as_text_and_as_json() {
+        let object = json!({"State": "finished", "WorkflowComplete": true, "CurrentTask": -1, "Meta": {"a": "b"}});
+        assert!(has(&object, "State", "finished"));
+        assert!(has(&object, "WorkflowComplete", "true"));
+        assert!(has(&object, "CurrentTask", "-1"));
+        assert!(has(&object, "/Meta/a", "b"));
+        assert!(!has(&object, "State", "failed") && !has(&object, "Missing", ""));
+    }
+
+    #[test]
+    fn filters_keep_their_order_and_their_operators() {
+        let query = query_of_filters(["Name=Re(a=b)", "Name=x"].into_iter()).unwrap();
+        assert_eq!(query, Query::new().with("Name", "Re(a=b)").with("Name", "x"));
+        assert!(query_of_filters(["Name"].into_iter()).is_err());
+    }
+
+    #[test]
+    fn params_belong_to_machines_and_profiles_and_not_to_users() {
+        let bears = |prefix| bears_params(formwork_model::kind_of(prefix).unwrap());
+        assert!(bears("machines") && bears("profiles"));
+        assert!(!bears("users"));
+    }
+
+    #[test]
+    fn words_of_the_param_verbs_are_checked() {
+        let parse = |line: &str| super::super::command(false).try_get_matches_from(line.split(' '));
+        assert!(parse("formwork machines set x param a/b to -1").is_ok());
+        assert!(parse("formwork machines get x param a/b --aggregate").is_ok());
+        assert!(parse("formwork machines set x param a/b for 1").is_err());
+    }
 }

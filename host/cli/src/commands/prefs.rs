@@ -1,48 +1,70 @@
-//! Preferences.
+//! `formwork prefs`: the settings of the endpoint.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
-use clap::{ArgMatches, Command};
+use anyhow::{Result, bail};
+use clap::{Arg, ArgMatches, Command};
 
-use super::input::{text, texts, word, words};
-use crate::session::Session;
+use super::Context;
+use crate::{
+    arguments::{text, texts},
+    failure::UsageError,
+    input,
+};
 
-/// Returns the command.
-pub(crate) fn command() -> Command {
+pub(super) fn command() -> Command {
     Command::new("prefs")
-        .about("Work with the preferences of the endpoint")
+        .about("Reads and changes the settings of the endpoint")
         .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(Command::new("list").about("List all preferences"))
-        .subcommand(Command::new("get").about("Show one preference").arg(word("name", "The preference")))
+        .subcommand(Command::new("list").about("Shows all settings"))
+        .subcommand(Command::new("get").about("Shows one setting").arg(Arg::new("name").required(true)))
         .subcommand(
-            Command::new("set")
-                .about("Set preferences, all or nothing: set NAME VALUE [NAME VALUE ...]")
-                .arg(words("pairs", "Names and values by turns").required(true)),
+            Command::new("set").about("Changes settings: NAME VALUE pairs, or a JSON map").arg(
+                Arg::new("pairs").value_name("NAME VALUE").required(true).num_args(1..).allow_hyphen_values(true),
+            ),
         )
 }
 
-/// Runs a verb.
-pub(crate) async fn run(session: &Session, verb: &str, matches: &ArgMatches) -> anyhow::Result<()> {
-    match verb {
-        "set" => {
-            let given = texts(matches, "pairs");
-            if given.len() % 2 != 0 {
-                bail!("names and values by turns are needed: set NAME VALUE [NAME VALUE ...]");
+pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<()> {
+    let client = context.client()?;
+    match matches.subcommand() {
+        Some(("set", matches)) => {
+            let changes = changes(&texts(matches, "pairs").collect::<Vec<_>>())?;
+            context.out.value(&client.prefs_set(&changes).await?, &[])
+        }
+        Some(("get", matches)) => {
+            let name = text(matches, "name");
+            match client.prefs().await?.get(name) {
+                Some(value) => context.out.line(value),
+                None => bail!("there is no preference `{name}`"),
             }
-            let values: BTreeMap<String, String> = given
-                .chunks(2)
-                .filter_map(|pair| Some((pair.first()?.to_string(), pair.get(1)?.to_string())))
-                .collect();
-            session.output.value("", &session.client.prefs_set(&values).await?)
         }
-        "get" => {
-            let name = text(matches, "name")?;
-            let all = session.client.prefs().await?;
-            let value = all.get(name).with_context(|| format!("there is no preference `{name}`"))?;
-            session.output.value("", value)
-        }
-        _ => session.output.value("", &session.client.prefs().await?),
+        _ => context.out.value(&client.prefs().await?, &[]),
+    }
+}
+
+fn changes(words: &[&str]) -> Result<BTreeMap<String, String>> {
+    if let [map] = words {
+        let value = input::value(map)?;
+        return serde_json::from_value(value)
+            .map_err(|_| UsageError(String::from("give NAME VALUE pairs, or a JSON map of texts")).into());
+    }
+    let (pairs, rest) = words.as_chunks::<2>();
+    if !rest.is_empty() {
+        bail!(UsageError(format!("`{}` has no value", rest.join(" "))));
+    }
+    Ok(pairs.iter().map(|[name, value]| ((*name).to_owned(), (*value).to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_and_a_map_mean_the_same() {
+        let expected = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        assert_eq!(changes(&["a", "b"]).unwrap(), expected);
+        assert_eq!(changes(&[r#"{"a": "b"}"#]).unwrap(), expected);
+        assert!(changes(&["a", "b", "c"]).is_err());
     }
 }

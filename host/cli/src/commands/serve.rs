@@ -1,179 +1,263 @@
-//! `formwork serve`: the endpoint, with the flags of `dr-provision` (drp-api.md 16.1).
+//! `formwork serve`: runs an endpoint. The flags are those of `dr-provision` (drp-api.md 16.1) and a few more.
 
 use std::{
-    io::IsTerminal,
+    env,
+    ffi::OsString,
+    io::{self, Write as _},
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
-use anyhow::{Context, bail};
-use clap::Args;
+use anyhow::{Context as _, Result, bail};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use formwork_server::{DhcpSubnet, ServeOptions, Started};
-use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::output::{Format, Output};
+use crate::{failure::UsageError, shutdown};
 
-/// Seconds that a lease lasts.
+/// Under this name the program serves without a subcommand.
+pub(crate) const SERVER_NAME: &str = "dr-provision";
+
+/// The first user under the name `dr-provision`, whose clients expect it (drp-api.md 2.1).
+const KNOWN_USER: (&str, &str) = ("rocketskates", "r0cketsk8ts");
+
+/// Seconds that an address is given for.
 const LEASE_SECONDS: u32 = 3600;
 
-/// How the endpoint runs. Ports of 0 turn a service off; ports above 1024 need no root.
-#[derive(Args, Debug)]
-pub(crate) struct ServeArgs {
-    /// Everything that is kept lives below this folder
-    #[arg(long, env = "RS_BASE_ROOT", default_value = "/var/lib/formwork", value_name = "FOLDER")]
-    base_root: PathBuf,
-    /// Where files to boot from are [default: tftpboot below the base root]
-    #[arg(long, env = "RS_FILE_ROOT", value_name = "FOLDER")]
+/// Flags of the endpoint.
+#[derive(Clone, Debug, Args)]
+struct ServeArgs {
+    /// The folder for all data [default: /var/lib/formwork, or ~/.local/share/formwork without root]
+    #[arg(long, env = "RS_BASE_ROOT", value_name = "DIR")]
+    base_root: Option<PathBuf>,
+    /// The folder of files to boot from [default: tftpboot below the base root]
+    #[arg(long, env = "RS_FILE_ROOT", value_name = "DIR")]
     file_root: Option<PathBuf>,
-    /// The key of the certificate, PEM; made when missing
-    #[arg(long, env = "RS_TLS_KEY_FILE", default_value = "server.key", value_name = "FILE")]
+    /// The key of the certificate; made when missing
+    #[arg(long, env = "RS_TLS_KEY_FILE", value_name = "FILE", default_value = "server.key")]
     tls_key: PathBuf,
-    /// The certificate, PEM; made when missing
-    #[arg(long, env = "RS_TLS_CERT_FILE", default_value = "server.crt", value_name = "FILE")]
+    /// The certificate; made when missing
+    #[arg(long, env = "RS_TLS_CERT_FILE", value_name = "FILE", default_value = "server.crt")]
     tls_cert: PathBuf,
-    /// The address that machines are told
+    /// The address that machines are told [default: found by itself]
     #[arg(long, env = "RS_STATIC_IP", value_name = "ADDRESS")]
     static_ip: Option<Ipv4Addr>,
     /// The address that all services listen on
-    #[arg(long, env = "RS_LISTEN", default_value = "0.0.0.0", value_name = "ADDRESS")]
+    #[arg(long, env = "RS_LISTEN", value_name = "ADDRESS", default_value_t = Ipv4Addr::UNSPECIFIED)]
     listen: Ipv4Addr,
-    /// The port of the API, TLS
-    #[arg(long, env = "RS_API_PORT", default_value_t = 8092)]
+    /// The port of the API
+    #[arg(long, env = "RS_API_PORT", value_name = "PORT", default_value_t = 8092)]
     api_port: u16,
     /// The port of the file server
-    #[arg(long, env = "RS_STATIC_PORT", default_value_t = 8091)]
+    #[arg(long, env = "RS_STATIC_PORT", value_name = "PORT", default_value_t = 8091)]
     static_port: u16,
     /// The port of TFTP
-    #[arg(long, env = "RS_TFTP_PORT", default_value_t = 69)]
+    #[arg(long, env = "RS_TFTP_PORT", value_name = "PORT", default_value_t = 69)]
     tftp_port: u16,
     /// The port of DHCP
-    #[arg(long, env = "RS_DHCP_PORT", default_value_t = 67)]
+    #[arg(long, env = "RS_DHCP_PORT", value_name = "PORT", default_value_t = 67)]
     dhcp_port: u16,
-    /// The network card that DHCP listens on; all when absent
-    #[arg(long, env = "RS_DHCP_IFS", value_name = "CARD")]
+    /// The network card that DHCP listens on [default: all]
+    #[arg(long, env = "RS_DHCP_IFS", value_name = "NAME")]
     dhcp_ifs: Option<String>,
-    /// The endpoint's address in the network that DHCP serves, as 10.0.0.1/24
-    #[arg(long, env = "RS_DHCP_SUBNET", value_name = "ADDRESS/PREFIX")]
+    /// Give addresses in this network
+    #[arg(long, env = "RS_DHCP_SUBNET", value_name = "ADDRESS/PREFIX", requires = "dhcp_range")]
     dhcp_subnet: Option<String>,
-    /// The addresses that DHCP gives, as 10.0.0.50-10.0.0.99
+    /// The first and the last address to give
     #[arg(long, env = "RS_DHCP_RANGE", value_name = "FIRST-LAST", requires = "dhcp_subnet")]
     dhcp_range: Option<String>,
-    /// The router that DHCP tells machines
+    /// The router that machines are told
     #[arg(long, env = "RS_DHCP_ROUTER", value_name = "ADDRESS")]
     dhcp_router: Option<Ipv4Addr>,
-    /// Give no addresses
+    /// Do not serve DHCP
     #[arg(long, env = "RS_DISABLE_DHCP")]
     disable_dhcp: bool,
-    /// Serve no files
+    /// Do not serve files by HTTP and TFTP
     #[arg(long, env = "RS_DISABLE_PROVISIONER")]
     disable_provisioner: bool,
-    /// The name of the endpoint [default: the address of its first network card]
+    /// The name of the endpoint
     #[arg(long, env = "RS_DRP_ID", value_name = "NAME")]
     drp_id: Option<String>,
-    /// Where objects are kept: directory:/// on disk, memory:/// not at all
-    #[arg(long, env = "RS_BACKEND", default_value = "directory:///", value_name = "KIND")]
+    /// Where objects are kept: `memory:///` keeps them nowhere
+    #[arg(long, env = "RS_BACKEND", value_name = "URL", default_value = "directory:///")]
     backend: String,
-    /// Name and password of the first user, as name:password
-    #[arg(long, env = "FORMWORK_FIRST_USER", value_name = "NAME:PASSWORD", hide_env_values = true)]
+    /// Name and password of the first user, USER:PASSWORD [default: a random password, told once]
+    #[arg(long, env = "FORMWORK_FIRST_USER", value_name = "KEY", hide_env_values = true)]
     first_user: Option<String>,
+    #[command(flatten)]
+    accepted: AcceptedArgs,
 }
 
-impl ServeArgs {
-    fn options(self) -> anyhow::Result<ServeOptions> {
-        let worker = std::env::current_exe().context("failed to find this program")?;
-        let base_root = std::path::absolute(&self.base_root).context("failed to find the base root")?;
-        let below = |path: &Path| base_root.join(path);
-        let subnet = self.dhcp_subnet.as_deref().map(|subnet| self.subnet(subnet)).transpose()?;
-        let memory = match self.backend.split_once(':').map_or(self.backend.as_str(), |(kind, _)| kind) {
-            "memory" => true,
-            "directory" | "file" => false,
-            other => bail!("--backend: `{other}` is not known; known are directory:/// and memory:///"),
-        };
-        let first_user = match &self.first_user {
-            Some(text) => {
-                let (name, password) = text.split_once(':').context("--first-user: NAME:PASSWORD is needed")?;
-                Some((name.to_owned(), password.to_owned()))
-            }
-            None => None,
-        };
-        let off = |port: u16, disabled: bool| if disabled { 0 } else { port };
-        Ok(ServeOptions {
-            file_root: self.file_root.map_or_else(|| below(Path::new("tftpboot")), |root| below(&root)),
-            tls_key: below(&self.tls_key),
-            tls_cert: below(&self.tls_cert),
-            static_ip: self.static_ip,
-            listen: self.listen,
-            api_port: self.api_port,
-            static_port: off(self.static_port, self.disable_provisioner),
-            tftp_port: off(self.tftp_port, self.disable_provisioner),
-            dhcp_port: off(self.dhcp_port, self.disable_dhcp),
-            dhcp_interface: self.dhcp_ifs,
-            dhcp_subnet: subnet,
-            id: self.drp_id,
-            memory,
-            first_user,
-            ..ServeOptions::new(base_root, worker)
-        })
-    }
-
-    fn subnet(&self, text: &str) -> anyhow::Result<DhcpSubnet> {
-        let bad = || format!("--dhcp-subnet: `{text}` is not of the form 10.0.0.1/24");
-        let (address, prefix) = text.split_once('/').with_context(bad)?;
-        let address: Ipv4Addr = address.parse().with_context(bad)?;
-        let prefix: u8 = prefix.parse().ok().filter(|prefix| (1..=30).contains(prefix)).with_context(bad)?;
-        let range = self.dhcp_range.as_deref().context("--dhcp-range is needed with --dhcp-subnet, as 10.0.0.50-10.0.0.99")?;
-        let bad = || format!("--dhcp-range: `{range}` is not of the form 10.0.0.50-10.0.0.99 within {text}");
-        let (first, last) = range.split_once('-').with_context(bad)?;
-        let (first, last): (Ipv4Addr, Ipv4Addr) =
-            (first.trim().parse().with_context(bad)?, last.trim().parse().with_context(bad)?);
-        let mask = u32::MAX << (32 - u32::from(prefix));
-        let inside = |one: Ipv4Addr| u32::from(one) & mask == u32::from(address) & mask;
-        if !inside(first) || !inside(last) || first > last {
-            bail!(bad());
-        }
-        Ok(DhcpSubnet { address, prefix, first, last, router: self.dhcp_router, lease_seconds: LEASE_SECONDS })
-    }
+/// Flags of `dr-provision` for services that this endpoint does not have, or does without being told.
+#[derive(Clone, Debug, Args)]
+#[expect(dead_code, reason = "they are accepted, so that programs that start `dr-provision` need no change")]
+struct AcceptedArgs {
+    #[arg(long, hide = true)]
+    binl_port: Option<u16>,
+    #[arg(long, hide = true)]
+    metrics_port: Option<u16>,
+    #[arg(long, hide = true)]
+    static_secure_port: Option<u16>,
+    #[arg(long, hide = true)]
+    plugin_comm_root: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    data_root: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    fake_pinger: bool,
+    #[arg(long, hide = true)]
+    no_watcher: bool,
 }
 
-/// Runs the endpoint until it is told to stop.
-pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    log_to_stderr();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
+pub(super) fn command(as_server: bool) -> Command {
+    let command = ServeArgs::augment_args(Command::new("serve").about("Runs an endpoint"));
+    if as_server { command.version(super::version::AS_SERVER) } else { command }
+}
+
+/// Returns the arguments of a program that was started as `dr-provision`: its flags are those of `serve`.
+pub(crate) fn arguments_of_server(arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.into_iter();
+    let program = arguments.next().unwrap_or_default();
+    [program, OsString::from("serve")].into_iter().chain(arguments).collect()
+}
+
+pub(super) async fn run(matches: &ArgMatches) -> Result<()> {
+    let named = env::args_os().next().is_some_and(|program| {
+        Path::new(&program).file_name().is_some_and(|name| name == SERVER_NAME)
+    });
+    let options = options(ServeArgs::from_arg_matches(matches)?, named)?;
+    let shutdown = shutdown::on_signal()?;
+    formwork_server::serve(options, announce, async move { shutdown.cancelled().await }).await?;
+    Ok(())
+}
+
+/// Tells where the endpoint is, and the first password: once, and never again.
+fn announce(started: &Started) {
+    let mut text = format!("endpoint  {}\n", started.url);
+    if let Some((user, password)) = &started.first_user {
+        text.push_str(&format!("user      {user}\npassword  {password}  (shown this once)\n"));
+        text.push_str(&format!("export RS_ENDPOINT={} RS_KEY='{user}:{password}'\n", started.url));
+    }
+    // A closed standard output does not keep an endpoint from serving.
+    io::stdout().write_all(text.as_bytes()).ok();
+}
+
+fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
+    let base_root = std::path::absolute(args.base_root.unwrap_or_else(base_root))
+        .context("failed to find the working folder")?;
+    let worker = env::current_exe().context("failed to find this program")?;
+    let off_unless = |on: bool, port: u16| if on { port } else { 0 };
+    let subnet = match (&args.dhcp_subnet, &args.dhcp_range) {
+        (Some(subnet), Some(range)) => Some(dhcp_subnet(subnet, range, args.dhcp_router)?),
+        _ => None,
     };
-    let options = args.options()?;
-    let output = Output::new(Format::Json);
-    formwork_server::serve(options, |started| tell(output, started), shutdown).await?;
-    Ok(ExitCode::SUCCESS)
+    let first_user = match &args.first_user {
+        Some(key) => Some(first_user(key)?),
+        None => named.then(|| (KNOWN_USER.0.to_owned(), KNOWN_USER.1.to_owned())),
+    };
+    Ok(ServeOptions {
+        file_root: base_root.join(args.file_root.unwrap_or_else(|| PathBuf::from("tftpboot"))),
+        tls_key: base_root.join(args.tls_key),
+        tls_cert: base_root.join(args.tls_cert),
+        static_ip: args.static_ip,
+        listen: args.listen,
+        api_port: args.api_port,
+        static_port: off_unless(!args.disable_provisioner, args.static_port),
+        tftp_port: off_unless(!args.disable_provisioner, args.tftp_port),
+        dhcp_port: off_unless(!args.disable_dhcp, args.dhcp_port),
+        dhcp_interface: args.dhcp_ifs,
+        dhcp_subnet: subnet,
+        id: args.drp_id,
+        memory: args.backend.starts_with("memory:"),
+        first_user,
+        ..ServeOptions::new(base_root, worker)
+    })
 }
 
-/// Tells where the endpoint is, and the first password, which is told this once.
-fn tell(output: Output, started: &Started) {
-    let mut text = format!("Formwork {} answers at {}", formwork_server::VERSION, started.url);
-    if let Some((name, password)) = &started.first_user {
-        text.push_str(&format!("\nFirst start: user `{name}`, password `{password}`. This is told once.\n"));
-        text.push_str(&format!("    export RS_ENDPOINT={} RS_KEY={name}:{password}", started.url));
+fn first_user(key: &str) -> Result<(String, String)> {
+    match key.split_once(':') {
+        Some((user, password)) if !user.is_empty() && !password.is_empty() => {
+            Ok((user.to_owned(), password.to_owned()))
+        }
+        _ => bail!(UsageError(String::from("the first user is not of the form USER:PASSWORD"))),
     }
-    // Somebody who closed the output does not want to be told.
-    let _ = output.line(&text);
 }
 
-/// Sends the log to standard error; `RUST_LOG` says how much of it.
-pub(crate) fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .finish();
-    // A second subscriber in one process would be a mistake of ours and harms nobody.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+fn dhcp_subnet(subnet: &str, range: &str, router: Option<Ipv4Addr>) -> Result<DhcpSubnet> {
+    let parsed = subnet.split_once('/').and_then(|(address, prefix)| {
+        Some((address.parse().ok()?, prefix.parse().ok().filter(|prefix| (1..=32).contains(prefix))?))
+    });
+    let Some((address, prefix)) = parsed else {
+        bail!(UsageError(format!("subnet `{subnet}` is not of the form ADDRESS/PREFIX, as 10.0.0.1/24")));
+    };
+    let parsed = range.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let within = |one: Ipv4Addr| {
+        let mask = u32::MAX << (32 - u32::from(prefix));
+        (one.to_bits() ^ Ipv4Addr::to_bits(address)) & mask == 0
+    };
+    match parsed {
+        Some((first, last)) if first <= last && within(first) && within(last) => {
+            Ok(DhcpSubnet { address, prefix, first, last, router, lease_seconds: LEASE_SECONDS })
+        }
+        _ => bail!(UsageError(format!("range `{range}` is not of the form FIRST-LAST within `{subnet}`"))),
+    }
+}
+
+/// Returns where data is kept when nothing else was said: the system's place for root, the user's for others.
+fn base_root() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/formwork");
+    }
+    let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
+    data.or(home).unwrap_or_else(env::temp_dir).join("formwork")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str, named: bool) -> Result<ServeOptions> {
+        let matches = super::super::command(named).try_get_matches_from(line.split(' '))?;
+        let (_, matches) = matches.subcommand().unwrap();
+        options(ServeArgs::from_arg_matches(matches)?, named)
+    }
+
+    #[test]
+    fn flags_of_the_clients_own_tests_are_understood() {
+        let line = "dr-provision --base-root /b --tls-key server.key --tls-cert server.crt --api-port 1 \
+                    --static-port 2 --tftp-port 3 --dhcp-port 4 --binl-port 5 --metrics-port 6 \
+                    --static-secure-port 7 --fake-pinger --drp-id Fred --plugin-comm-root /c --backend memory:///";
+        let line: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let line = arguments_of_server(line).iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        let options = parse(&line, true).unwrap();
+        assert_eq!((options.api_port, options.static_port, options.tftp_port, options.dhcp_port), (1, 2, 3, 4));
+        assert_eq!(options.tls_key, Path::new("/b/server.key"));
+        assert_eq!((options.memory, options.id.as_deref()), (true, Some("Fred")));
+        assert_eq!(options.first_user, Some(("rocketskates".to_owned(), "r0cketsk8ts".to_owned())));
+    }
+
+    #[test]
+    fn network_of_dhcp_is_read_and_checked() {
+        let options = parse(
+            "formwork serve --base-root /b --dhcp-subnet 10.7.0.1/24 --dhcp-range 10.7.0.50-10.7.0.99",
+            false,
+        );
+        let subnet = options.unwrap().dhcp_subnet.unwrap();
+        assert_eq!((subnet.prefix, subnet.first), (24, "10.7.0.50".parse().unwrap()));
+        for (subnet, range) in [
+            ("10.7.0.1", "10.7.0.50-10.7.0.99"),
+            ("10.7.0.1/33", "10.7.0.50-10.7.0.99"),
+            ("10.7.0.1/0", "10.7.0.50-10.7.0.99"),
+            ("10.7.0.1/24", "10.7.0.99-10.7.0.50"),
+            ("10.7.0.1/24", "10.8.0.50-10.8.0.99"),
+        ] {
+            assert!(dhcp_subnet(subnet, range, None).is_err(), "{subnet} {range}");
+        }
+    }
+
+    #[test]
+    fn services_that_are_off_have_port_0() {
+        let options = parse("formwork serve --base-root /b --disable-dhcp --disable-provisioner", false).unwrap();
+        assert_eq!((options.dhcp_port, options.tftp_port, options.static_port), (0, 0, 0));
+        assert_eq!(options.first_user, None);
+    }
 }

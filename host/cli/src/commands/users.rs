@@ -1,43 +1,54 @@
-//! What users have beyond the common verbs.
+//! What only users have: passwords and tokens.
 
+use anyhow::{Result, bail};
 use clap::{Arg, ArgMatches, Command};
 use formwork_client::Query;
 
-use super::input::{text, word};
-use crate::session::Session;
+use super::Context;
+use crate::{
+    arguments::{text, texts},
+    failure::UsageError,
+};
 
-/// Adds the verbs of users.
-pub(crate) fn extend(command: Command) -> Command {
+/// Adds the verbs that only users have.
+pub(super) fn extend(command: Command) -> Command {
     command
         .subcommand(
             Command::new("password")
-                .about("Set the password of a user; all tokens of the user end")
-                .arg(word("id", "The user"))
-                .arg(word("secret", "The new password")),
+                .about("Sets the password of a user; all of the user's tokens end")
+                .arg(Arg::new("id").required(true))
+                .arg(Arg::new("password").required(true)),
         )
         .subcommand(
             Command::new("token")
-                .about("Make a token of a user")
-                .arg(word("id", "The user"))
-                .arg(Arg::new("ttl").long("ttl").default_value("3600").help("How long it lives: 600, 10m, 3y"))
-                .arg(Arg::new("roles").long("roles").help("Narrow it to these roles, as a comma list")),
+                .about("Shows a token of a user")
+                .arg(Arg::new("id").required(true))
+                .arg(Arg::new("pairs").value_name("ttl SECONDS | roles NAMES").num_args(0..)),
         )
 }
 
-/// Tells whether a verb is one of this file.
-pub(crate) fn owns(verb: &str) -> bool {
-    matches!(verb, "password" | "token")
+/// Runs a verb that only users have. Returns false for any other.
+pub(super) async fn run(verb: &str, matches: &ArgMatches, context: &mut Context) -> Result<bool> {
+    let client = context.client()?;
+    match verb {
+        "password" => {
+            let user = client.user_password(text(matches, "id"), text(matches, "password")).await?;
+            context.out.value(&user, &[])?;
+        }
+        "token" => {
+            let query = query(&texts(matches, "pairs").collect::<Vec<_>>())?;
+            context.out.value(&client.user_token(text(matches, "id"), &query).await?, &[])?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
-/// Runs a verb.
-pub(crate) async fn run(session: &Session, verb: &str, matches: &ArgMatches) -> anyhow::Result<()> {
-    let name = text(matches, "id")?;
-    if verb == "password" {
-        return session.output.value("users", &session.client.user_password(name, text(matches, "secret")?).await?);
+/// Reads `ttl 600 roles a,b`.
+pub(super) fn query(words: &[&str]) -> Result<Query> {
+    let (pairs, rest) = words.as_chunks::<2>();
+    if !rest.is_empty() {
+        bail!(UsageError(format!("`{}` has no value", rest.join(" "))));
     }
-    let mut query = Query::new().with("ttl", text(matches, "ttl")?);
-    if let Some(roles) = matches.get_one::<String>("roles") {
-        query.push("roles", roles);
-    }
-    session.output.value("", &session.client.user_token(name, &query).await?)
+    Ok(pairs.iter().fold(Query::new(), |query, [name, value]| query.with(*name, value)))
 }

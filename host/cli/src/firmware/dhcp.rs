@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use formwork_boot_proto::dhcp::{MAX_PACKET, MessageType, Op, Packet, code, payload_limit};
-use tokio::{net::UdpSocket, time::timeout_at};
+use tokio::{net::UdpSocket, time::timeout};
 use uuid::Uuid;
 
 use super::{Machine, Progress};
@@ -184,8 +184,7 @@ impl Conversation<'_> {
             let server = self.server;
             let sent = self.socket.send_to(&datagram, server).await;
             sent.with_context(|| format!("failed to send to the DHCP server `{server}`"))?;
-            let deadline = tokio::time::Instant::now() + Duration::from_secs(wait);
-            match timeout_at(deadline, self.receive(packet, awaited)).await {
+            match timeout(Duration::from_secs(wait), self.receive(packet, awaited)).await {
                 Ok(answer) => return answer,
                 Err(_) => self.progress.line(&format!("no answer from {server} within {wait} s")),
             }

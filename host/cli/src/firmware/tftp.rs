@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use tokio::{net::UdpSocket, time::timeout_at};
+use tokio::{net::UdpSocket, time::timeout};
 
 /// The operation codes of RFC 1350 and RFC 2347.
 mod opcode {
@@ -232,8 +232,7 @@ impl Line {
     async fn exchange(&mut self, packet: &[u8], receiver: &mut Receiver) -> anyhow::Result<Next> {
         for wait in WAITS {
             self.send(packet).await?;
-            let deadline = tokio::time::Instant::now() + Duration::from_secs(wait);
-            if let Ok(next) = timeout_at(deadline, self.receive(receiver)).await {
+            if let Ok(next) = timeout(Duration::from_secs(wait), self.receive(receiver)).await {
                 return next;
             }
         }

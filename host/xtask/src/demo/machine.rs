@@ -103,10 +103,13 @@ pub(super) fn qemu(network: &Network, firmware: Firmware, folder: &Path) -> Resu
 }
 
 /// Returns the command of the simulated machine: a firmware's DHCP, TFTP and HTTP over the loopback, then the agent.
-pub(super) fn simulated(endpoint: &Endpoint, ports: Ports) -> Command {
+pub(super) fn simulated(endpoint: &Endpoint, ports: Ports, state: &Path) -> Command {
     let mut command = endpoint.formwork();
     command.env_remove("RS_KEY");
-    command.args(["demo", "firmware", "--dhcp", &format!("127.0.0.1:{}", ports.dhcp), "--mac", MAC]);
+    command.args(["demo", "firmware", "--agent", "--mac", MAC, "--uuid", UUID]);
+    command.args(["--dhcp", &format!("127.0.0.1:{}", ports.dhcp)]);
+    command.args(["--tftp", &format!("127.0.0.1:{}", ports.tftp)]);
+    command.args(["--", "--state-dir"]).arg(state);
     command
 }
 

@@ -85,7 +85,7 @@ impl Session {
         let command = match (plan.machine, site.network) {
             (Machine::Qemu(firmware), Some(network)) => machine::qemu(network, firmware, &starter.logs)?,
             (Machine::Qemu(_), None) => bail!("a virtual machine needs a boot network"),
-            (Machine::Simulated, _) => machine::simulated(&endpoint, ports),
+            (Machine::Simulated, _) => machine::simulated(&endpoint, ports, &plan.folders.root.join("agent")),
         };
         let machine = starter.start("machine", Source::Machine, command)?;
         watch.clock = Stopwatch::start();

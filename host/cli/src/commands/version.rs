@@ -1,0 +1,20 @@
+//! `formwork version`.
+
+use anyhow::Result;
+use clap::Command;
+
+use super::Context;
+
+/// The version of the program.
+pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+
+/// The version under the server's name: that of the API first, which its tools look for (drp-api.md 16.1).
+pub(super) const AS_SERVER: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION"));
+
+pub(super) fn command() -> Command {
+    Command::new("version").about("Shows the version of this program")
+}
+
+pub(super) fn run(context: &mut Context) -> Result<()> {
+    context.out.line(&format!("Version: {AS_SERVER}"))
+}
