@@ -8,7 +8,7 @@ use crate::endpoint::{Endpoint, PATIENCE};
 
 fn refusal(error: ClientError) -> formwork_api::ApiError {
     match error {
-        ClientError::Api(error) => error,
+        ClientError::Api(error) => *error,
         other => panic!("{other}"),
     }
 }
@@ -40,10 +40,9 @@ async fn objects_live_from_create_to_delete_in_canonical_json() {
     assert_eq!((&created["Profiles"], &created["Meta"]), (&json!([]), &json!({})));
     let error = refusal(profiles.create(&json!({"Name": "web"})).await.unwrap_err());
     assert_eq!((error.code, error.r#type.as_str(), error.messages[0].as_str()), (409, "CREATE", "already exists"));
-    let patched = profiles.patch("web", &[PatchOp::test("/Params/port", 80), PatchOp::replace("/Params/port", 81)]);
-    assert_eq!(patched.await.unwrap()["Params"]["port"], 81);
-    let failed = profiles.patch("web", &[PatchOp::test("/Params/port", 80), PatchOp::replace("/Params/port", 82)]);
-    let error = refusal(failed.await.unwrap_err());
+    let change = |to: u32| [PatchOp::test("/Params/port", 80), PatchOp::replace("/Params/port", to)];
+    assert_eq!(profiles.patch("web", &change(81)).await.unwrap()["Params"]["port"], 81);
+    let error = refusal(profiles.patch("web", &change(82)).await.unwrap_err());
     assert_eq!((error.code, error.r#type.as_str()), (409, "PATCH"));
     assert_eq!(error.messages[0], "Patch error at line 0: Test op failed.");
     assert_eq!(profiles.param("web", "port", false).await.unwrap(), json!(81));

@@ -1,7 +1,7 @@
 //! The subcommands, a file each.
 
 mod agent;
-mod compile_worker;
+mod compiler;
 mod contents;
 mod events;
 mod info;
@@ -22,7 +22,8 @@ use formwork_model::kind_of;
 
 use crate::{arguments::GlobalArgs, demo, failure::UsageError, logging, output::Output, settings::Settings};
 
-pub(crate) use compile_worker::COMPILE_WORKER;
+pub(crate) use agent::compile_worker;
+pub(crate) use compiler::COMPILE_WORKER;
 
 /// What a subcommand works with.
 pub(crate) struct Context {
@@ -54,7 +55,7 @@ pub(crate) fn command(as_server: bool) -> Command {
         .subcommand(events::command())
         .subcommand(info::command())
         .subcommand(version::command())
-        .subcommand(compile_worker::command())
+        .subcommand(compiler::command())
 }
 
 /// Runs the subcommand that was given and returns the program's exit code.

@@ -45,12 +45,12 @@ fn words(error: &anyhow::Error) -> String {
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
     let client = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>())?;
     match client {
-        ClientError::Connect { .. } => Some(
-            "is the endpoint running? `formwork serve` starts one; -E or RS_ENDPOINT name another",
-        ),
-        error if error.is_refused() => {
-            Some("-U and -P, RS_KEY=user:password or RS_TOKEN say who calls; that user needs the right for this")
+        ClientError::Connect { .. } => {
+            Some("is the endpoint running? `formwork serve` starts one; -E or RS_ENDPOINT name another")
         }
+        error if error.is_refused() => Some(
+            "-U and -P, RS_KEY=user:password or RS_TOKEN say who calls; that user needs the right for this",
+        ),
         _ => None,
     }
 }

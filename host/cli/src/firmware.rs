@@ -97,13 +97,7 @@ pub(crate) async fn boot(machine: &Machine, servers: Servers) -> anyhow::Result<
     };
     let url = Url::parse(&script).with_context(|| format!("`{script}` is no URL that iPXE could load"))?;
     let outcome = firmware.run_script(&lease, url).await?;
-    Ok(Booted {
-        mac: machine.mac.to_string(),
-        address: lease.address.to_string(),
-        loader,
-        script,
-        outcome,
-    })
+    Ok(Booted { mac: machine.mac.to_string(), address: lease.address.to_string(), loader, script, outcome })
 }
 
 struct Simulation<'a> {
@@ -160,7 +154,8 @@ impl Simulation<'_> {
                     interpreter.resume(bytes.map(Answer::Image));
                 }
                 Step::Boot(boot) => {
-                    self.progress.line(&format!("starting {} {}", boot.kernel.url, boot.command_line));
+                    let shown = agent::without_token(&boot.command_line);
+                    self.progress.line(&format!("starting {} {shown}", boot.kernel.url));
                     return Ok(Outcome::Kernel(boot));
                 }
                 Step::Exit => {

@@ -14,5 +14,10 @@ pub(crate) fn start(default: &str) {
         .unwrap_or_else(|_| EnvFilter::new(default));
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     // It fails only when somebody else has started logging already.
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).try_init().ok();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(io::stderr)
+        .try_init()
+        .ok();
 }

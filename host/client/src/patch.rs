@@ -1,10 +1,10 @@
 //! JSON patches (RFC 6902) and how they are made.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One operation of a JSON patch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 pub enum PatchOp {
     /// Fails the patch unless the value is there.
@@ -31,6 +31,20 @@ pub enum PatchOp {
     /// Removes what is there.
     Remove {
         /// A JSON pointer.
+        path: String,
+    },
+    /// Takes a value away from one place and adds it at another.
+    Move {
+        /// Where it is, a JSON pointer.
+        from: String,
+        /// Where it goes, a JSON pointer.
+        path: String,
+    },
+    /// Adds a value of one place at another.
+    Copy {
+        /// Where it is, a JSON pointer.
+        from: String,
+        /// Where it goes, a JSON pointer.
         path: String,
     },
 }

@@ -58,13 +58,18 @@ impl Caller {
             return Ok(());
         }
         tracing::info!(principal = %self.principal, scope, action, key, "denied");
-        let message = format!("{} lacks the claim {scope} {action} {}", self.principal, if key.is_empty() { "*" } else { key });
+        let message = format!(
+            "{} lacks the claim {scope} {action} {}",
+            self.principal,
+            if key.is_empty() { "*" } else { key }
+        );
         Err(ApiError::new(403, "AUTH", message).about(scope, key))
     }
 
     /// Tells whether a caller may do something.
     pub(crate) fn may(&self, scope: &str, action: &str, key: &str) -> bool {
-        self.is_self_service(scope, action, key) || self.claims.iter().any(|claim| claim.allows(scope, action, key))
+        self.is_self_service(scope, action, key)
+            || self.claims.iter().any(|claim| claim.allows(scope, action, key))
     }
 
     /// Tells whether the caller is a user, whom a locked machine refuses.
@@ -94,7 +99,8 @@ pub(crate) async fn authenticate(
                 by_token(endpoint, &snapshot, token.trim())
             }
             Some((scheme, basic)) if scheme.eq_ignore_ascii_case("basic") => {
-                let decoded = STANDARD.decode(basic.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+                let decoded =
+                    STANDARD.decode(basic.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
                 let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
                 let (name, password) =
                     pair.ok_or_else(|| ApiError::new(400, "AUTH", "malformed Authorization header"))?;
@@ -164,7 +170,11 @@ fn machine_claims(uuid: &str) -> Vec<Claim> {
 /// A user has the claims of his roles, or the ones that a token was narrowed to.
 fn user_caller(snapshot: &Snapshot, user: &User, narrowed: Vec<Claim>) -> Caller {
     let of_roles = || {
-        user.roles.iter().filter_map(|role| snapshot.get::<Role>(role)).flat_map(|role| role.claims.clone()).collect()
+        user.roles
+            .iter()
+            .filter_map(|role| snapshot.get::<Role>(role))
+            .flat_map(|role| role.claims.clone())
+            .collect()
     };
     Caller {
         principal: format!("user:{}", user.name),
@@ -185,10 +195,21 @@ fn stamp(endpoint: &Endpoint, snapshot: &Snapshot, subject: &Subject) -> Option<
     Some(endpoint.key.digest(&[&own, &system, &grantor]))
 }
 
-fn issue(endpoint: &Endpoint, snapshot: &Snapshot, subject: Subject, seconds: u64, claims: Vec<Claim>) -> String {
+fn issue(
+    endpoint: &Endpoint,
+    snapshot: &Snapshot,
+    subject: Subject,
+    seconds: u64,
+    claims: Vec<Claim>,
+) -> String {
     let stamp = stamp(endpoint, snapshot, &subject).unwrap_or_default();
     let seconds = i64::try_from(seconds.min(FOREVER_SECONDS)).unwrap_or(0);
-    endpoint.key.seal(&token::Token { subject, stamp, expires_seconds: now().millis() / 1000 + seconds, claims })
+    endpoint.key.seal(&token::Token {
+        subject,
+        stamp,
+        expires_seconds: now().millis() / 1000 + seconds,
+        claims,
+    })
 }
 
 /// Returns a token for the agent of a machine that is not known yet.

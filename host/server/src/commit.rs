@@ -138,7 +138,8 @@ impl Work<'_> {
             return;
         }
         let files = self.files;
-        let touched = availability::dependants(&*self.tx, causes, &|object| housekeeping::faults(files, object));
+        let touched =
+            availability::dependants(&*self.tx, causes, &|object| housekeeping::faults(files, object));
         for object in touched {
             self.tx.put(object);
         }
@@ -175,7 +176,11 @@ where
             Err(error) => return Err(internal(&error)),
         }
     }
-    Err(ApiError::new(409, "Conflict", "the objects changed again and again while the workflow was planned\nhint: try again"))
+    Err(ApiError::new(
+        409,
+        "Conflict",
+        "the objects changed again and again while the workflow was planned\nhint: try again",
+    ))
 }
 
 /// Logs an error with all that is below it, and answers without the detail.
@@ -237,7 +242,11 @@ async fn ask_decision(endpoint: &Arc<Endpoint>, report: &FailureReport) -> Decis
         error_depth: report.error_depth,
     };
     let answer = match component(endpoint, &report.component).await {
-        Ok(digest) => endpoint.sandbox.after_job(&digest, &report.component, &question).await.map_err(|error| error.to_string()),
+        Ok(digest) => endpoint
+            .sandbox
+            .after_job(&digest, &report.component, &question)
+            .await
+            .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match answer {
@@ -254,10 +263,13 @@ async fn ask_decision(endpoint: &Arc<Endpoint>, report: &FailureReport) -> Decis
 
 /// Returns the digest of a component that is compiled and ready.
 async fn component(endpoint: &Arc<Endpoint>, name: &str) -> Result<sandbox::Digest, ApiError> {
-    let missing = |why: String| ApiError::invalid("contents", name, vec![format!("component `{name}` {why}")]);
+    let missing =
+        |why: String| ApiError::invalid("contents", name, vec![format!("component `{name}` {why}")]);
     let snapshot = endpoint.snapshot();
-    let record =
-        endpoint.library.component(&snapshot, name).ok_or_else(|| missing(String::from("is not installed")))?;
+    let record = endpoint
+        .library
+        .component(&snapshot, name)
+        .ok_or_else(|| missing(String::from("is not installed")))?;
     let bytes =
         endpoint.library.bytes(&record.digest).ok_or_else(|| missing(String::from("has lost its bytes")))?;
     endpoint.sandbox.prepare(&bytes).await.map_err(|error| missing(format!("cannot be run: {error}")))

@@ -8,7 +8,9 @@ use formwork_sandbox::Sandbox;
 use formwork_store::{Snapshot, Store};
 use tokio::sync::broadcast;
 
-use crate::{ServeOptions, auth::TokenKey, content::Library, files::FileRoot, logs::JobLogs, render::Renderer};
+use crate::{
+    ServeOptions, auth::TokenKey, content::Library, files::FileRoot, logs::JobLogs, render::Renderer,
+};
 
 /// Injected events that wait for a slow listener before it loses some.
 const INJECTED_EVENTS: usize = 4096;

@@ -46,7 +46,11 @@ pub(crate) fn routes(endpoint: Arc<Endpoint>) -> Router {
             answer::error(&ApiError::new(404, method.as_str(), format!("no route {}", uri.path())))
         })
         .method_not_allowed_fallback(|method: Method, uri: axum::http::Uri| async move {
-            answer::error(&ApiError::new(405, method.as_str(), format!("{} does not take {method}", uri.path())))
+            answer::error(&ApiError::new(
+                405,
+                method.as_str(),
+                format!("{} does not take {method}", uri.path()),
+            ))
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {

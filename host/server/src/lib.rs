@@ -19,8 +19,8 @@ mod commit;
 mod content;
 mod endpoint;
 mod files;
-mod http;
 mod housekeeping;
+mod http;
 mod logs;
 mod options;
 mod random;
@@ -31,6 +31,6 @@ mod start;
 /// The version that an endpoint says it is: the generation of the API that it speaks, and its own version.
 pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION"));
 
-pub use options::{DhcpSubnet, ServeOptions};
 pub use boot::BootError;
+pub use options::{DhcpSubnet, ServeOptions};
 pub use start::{ServeError, Started, serve};

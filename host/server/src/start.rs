@@ -46,7 +46,9 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 #[non_exhaustive]
 pub enum ServeError {
     /// Another process serves the same data.
-    #[error("the data in `{folder}` is served by process {holder} already\nhint: stop it, or give another --base-root")]
+    #[error(
+        "the data in `{folder}` is served by process {holder} already\nhint: stop it, or give another --base-root"
+    )]
     Held {
         /// The folder.
         folder: PathBuf,
@@ -156,14 +158,10 @@ async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option<(String, S
     let files = FileRoot::new(&options.file_root).map_err(|source| folder(&options.file_root, source))?;
     let core = formwork_packs::core()?;
     let base = content::built_in_objects(core, &files);
-    let store =
-        if options.memory { Store::memory(base) } else { Store::open(&at("formwork.redb"), base)? };
+    let store = if options.memory { Store::memory(base) } else { Store::open(&at("formwork.redb"), base)? };
     let sandbox = Sandbox::new(SandboxConfig {
         cache_dir: at("cache"),
-        worker: WorkerCommand {
-            program: options.worker.clone(),
-            args: vec![String::from("compile-worker")],
-        },
+        worker: WorkerCommand { program: options.worker.clone(), args: vec![String::from("compile-worker")] },
         limits: Limits::default(),
         concurrent_calls: CONCURRENT_CALLS,
     })?;

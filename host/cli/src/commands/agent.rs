@@ -59,7 +59,7 @@ pub(super) async fn run(matches: &ArgMatches, context: &Context) -> Result<ExitC
 
 fn options(args: AgentArgs, endpoint: Endpoint) -> Result<AgentOptions> {
     let simulated = !args.simulate_mac.is_empty() || args.simulate_uuid.is_some();
-    let simulation = simulated.then(|| Simulation { macs: args.simulate_mac, uuid: args.simulate_uuid });
+    let simulation = simulated.then_some(Simulation { macs: args.simulate_mac, uuid: args.simulate_uuid });
     let own = simulation.as_ref().and_then(|simulation| {
         simulation.macs.first().or(simulation.uuid.as_ref()).map(|name| name.replace([':', '/'], ""))
     });
@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn simulated_machine_never_touches_the_power_and_has_its_own_folder() {
-        let options = parse("formwork agent --simulate-mac 52:54:00:00:00:01 --simulate-mac 52:54:00:00:00:02");
+        let options =
+            parse("formwork agent --simulate-mac 52:54:00:00:00:01 --simulate-mac 52:54:00:00:00:02");
         assert_eq!(options.power, PowerMode::Exit);
         assert!(options.state_dir.ends_with("formwork-agent/525400000001"), "{:?}", options.state_dir);
         assert_eq!(options.identity.simulation.unwrap().macs.len(), 2);

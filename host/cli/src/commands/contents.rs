@@ -12,7 +12,8 @@ const COLUMNS: &[&str] = &["Name", "Version", "Type", "Description"];
 
 pub(super) fn command() -> Command {
     let name = || Arg::new("name").required(true);
-    let file = || Arg::new("file").value_name("FILE").help("JSON or YAML; `-` is standard input").required(true);
+    let file =
+        || Arg::new("file").value_name("FILE").help("JSON or YAML; `-` is standard input").required(true);
     Command::new("contents")
         .about("Lists, shows and installs content bundles")
         .subcommand_required(true)
@@ -21,7 +22,9 @@ pub(super) fn command() -> Command {
         .subcommand(Command::new("exists").about("Tells whether there is such a bundle").arg(name()))
         .subcommand(Command::new("create").about("Installs a new bundle").arg(file()))
         .subcommand(Command::new("update").about("Replaces a bundle").arg(name()).arg(file()))
-        .subcommand(Command::new("upload").about("Installs a bundle, or replaces it when it is there").arg(file()))
+        .subcommand(
+            Command::new("upload").about("Installs a bundle, or replaces it when it is there").arg(file()),
+        )
         .subcommand(Command::new("destroy").about("Removes a bundle").arg(name()))
 }
 

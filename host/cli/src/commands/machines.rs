@@ -6,7 +6,7 @@ use formwork_client::Query;
 use formwork_model::{Job, Machine};
 use serde_json::{Value, json};
 
-use super::{Context, objects::change, users};
+use super::{Context, objects::change};
 use crate::arguments::{text, texts};
 
 /// Verbs that set one member to a name: verb, member, words.
@@ -82,7 +82,8 @@ pub(super) async fn run(verb: &str, matches: &ArgMatches, context: &mut Context)
         "tasks" => tasks(context, id).await?,
         "jobs" => {
             let machine: Machine = context.client()?.get(id).await?;
-            let query = Query::new().with("Machine", format!("Eq({})", machine.uuid)).with("sort", "StartTime");
+            let query =
+                Query::new().with("Machine", format!("Eq({})", machine.uuid)).with("sort", "StartTime");
             let jobs = context.client()?.collection("jobs").list(&query).await?;
             context.out.value(&jobs, formwork_model::kind_of("jobs").map_or(&[], |kind| kind.columns))?;
         }

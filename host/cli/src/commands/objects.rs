@@ -53,7 +53,10 @@ fn id() -> Arg {
 }
 
 fn filters() -> Arg {
-    Arg::new("filters").value_name("NAME=VALUE").help("Such as Name=fred or CurrentTask='Gt(2)'").num_args(0..)
+    Arg::new("filters")
+        .value_name("NAME=VALUE")
+        .help("Such as Name=fred or CurrentTask='Gt(2)'")
+        .num_args(0..)
 }
 
 fn members() -> [Arg; 2] {
@@ -88,7 +91,9 @@ fn verbs(kind: &Kind) -> Vec<Command> {
             .args(members()),
         Command::new("count").about("Counts the objects that match all filters").arg(filters()),
         Command::new("show").about(format!("Shows a {noun}")).arg(id()).arg(aggregate()).args(members()),
-        Command::new("exists").about(format!("Tells by its exit code whether there is such a {noun}")).arg(id()),
+        Command::new("exists")
+            .about(format!("Tells by its exit code whether there is such a {noun}"))
+            .arg(id()),
         Command::new("etag").about("Shows a tag that changes whenever the object does").arg(id()),
         Command::new("create")
             .about(format!("Makes a {noun}, from JSON or from a bare name"))
@@ -313,7 +318,8 @@ mod tests {
 
     #[test]
     fn member_is_compared_as_text_and_as_json() {
-        let object = json!({"State": "finished", "WorkflowComplete": true, "CurrentTask": -1, "Meta": {"a": "b"}});
+        let object =
+            json!({"State": "finished", "WorkflowComplete": true, "CurrentTask": -1, "Meta": {"a": "b"}});
         assert!(has(&object, "State", "finished"));
         assert!(has(&object, "WorkflowComplete", "true"));
         assert!(has(&object, "CurrentTask", "-1"));

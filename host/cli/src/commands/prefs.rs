@@ -18,11 +18,9 @@ pub(super) fn command() -> Command {
         .subcommand_required(true)
         .subcommand(Command::new("list").about("Shows all settings"))
         .subcommand(Command::new("get").about("Shows one setting").arg(Arg::new("name").required(true)))
-        .subcommand(
-            Command::new("set").about("Changes settings: NAME VALUE pairs, or a JSON map").arg(
-                Arg::new("pairs").value_name("NAME VALUE").required(true).num_args(1..).allow_hyphen_values(true),
-            ),
-        )
+        .subcommand(Command::new("set").about("Changes settings: NAME VALUE pairs, or a JSON map").arg(
+            Arg::new("pairs").value_name("NAME VALUE").required(true).num_args(1..).allow_hyphen_values(true),
+        ))
 }
 
 pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<()> {

@@ -89,7 +89,6 @@ struct ServeArgs {
 
 /// Flags of `dr-provision` for services that this endpoint does not have, or does without being told.
 #[derive(Clone, Debug, Args)]
-#[expect(dead_code, reason = "they are accepted, so that programs that start `dr-provision` need no change")]
 struct AcceptedArgs {
     #[arg(long, hide = true)]
     binl_port: Option<u16>,
@@ -120,9 +119,9 @@ pub(crate) fn arguments_of_server(arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 pub(super) async fn run(matches: &ArgMatches) -> Result<()> {
-    let named = env::args_os().next().is_some_and(|program| {
-        Path::new(&program).file_name().is_some_and(|name| name == SERVER_NAME)
-    });
+    let named = env::args_os()
+        .next()
+        .is_some_and(|program| Path::new(&program).file_name().is_some_and(|name| name == SERVER_NAME));
     let options = options(ServeArgs::from_arg_matches(matches)?, named)?;
     let shutdown = shutdown::on_signal()?;
     formwork_server::serve(options, announce, async move { shutdown.cancelled().await }).await?;
@@ -188,7 +187,8 @@ fn dhcp_subnet(subnet: &str, range: &str, router: Option<Ipv4Addr>) -> Result<Dh
     let Some((address, prefix)) = parsed else {
         bail!(UsageError(format!("subnet `{subnet}` is not of the form ADDRESS/PREFIX, as 10.0.0.1/24")));
     };
-    let parsed = range.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let parsed =
+        range.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
     let within = |one: Ipv4Addr| {
         let mask = u32::MAX << (32 - u32::from(prefix));
         (one.to_bits() ^ Ipv4Addr::to_bits(address)) & mask == 0
@@ -227,9 +227,13 @@ mod tests {
                     --static-port 2 --tftp-port 3 --dhcp-port 4 --binl-port 5 --metrics-port 6 \
                     --static-secure-port 7 --fake-pinger --drp-id Fred --plugin-comm-root /c --backend memory:///";
         let line: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        let line = arguments_of_server(line).iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        let line =
+            arguments_of_server(line).iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
         let options = parse(&line, true).unwrap();
-        assert_eq!((options.api_port, options.static_port, options.tftp_port, options.dhcp_port), (1, 2, 3, 4));
+        assert_eq!(
+            (options.api_port, options.static_port, options.tftp_port, options.dhcp_port),
+            (1, 2, 3, 4)
+        );
         assert_eq!(options.tls_key, Path::new("/b/server.key"));
         assert_eq!((options.memory, options.id.as_deref()), (true, Some("Fred")));
         assert_eq!(options.first_user, Some(("rocketskates".to_owned(), "r0cketsk8ts".to_owned())));
@@ -256,7 +260,8 @@ mod tests {
 
     #[test]
     fn services_that_are_off_have_port_0() {
-        let options = parse("formwork serve --base-root /b --disable-dhcp --disable-provisioner", false).unwrap();
+        let options =
+            parse("formwork serve --base-root /b --disable-dhcp --disable-provisioner", false).unwrap();
         assert_eq!((options.dhcp_port, options.tftp_port, options.static_port), (0, 0, 0));
         assert_eq!(options.first_user, None);
     }

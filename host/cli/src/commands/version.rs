@@ -9,7 +9,7 @@ use super::Context;
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// The version under the server's name: that of the API first, which its tools look for (drp-api.md 16.1).
-pub(super) const AS_SERVER: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION"));
+pub(super) const AS_SERVER: &str = formwork_server::VERSION;
 
 pub(super) fn command() -> Command {
     Command::new("version").about("Shows the version of this program")

@@ -36,7 +36,11 @@ const SIGNALLED: i32 = 128;
 /// # Errors
 ///
 /// The command line names no endpoint or no token; the agent cannot be started.
-pub(crate) async fn run(machine: &Machine, command_line: &str, more: &[OsString]) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    machine: &Machine,
+    command_line: &str,
+    more: &[OsString],
+) -> anyhow::Result<ExitCode> {
     let endpoint = required(command_line, ENDPOINT)?;
     let token = required(command_line, TOKEN)?;
     let program = std::env::current_exe().context("failed to find the own program")?;
@@ -67,11 +71,20 @@ fn arguments(machine: &Machine) -> Vec<String> {
 
 /// Returns the value of an argument; of several the last counts, as for the kernel.
 fn required<'a>(command_line: &'a str, name: &str) -> anyhow::Result<&'a str> {
-    let arguments = command_line.split_ascii_whitespace().filter_map(|argument| argument.split_once('='));
-    match arguments.filter(|(key, value)| *key == name && !value.is_empty()).last() {
+    let mut arguments = command_line.split_ascii_whitespace().filter_map(|argument| argument.split_once('='));
+    match arguments.rfind(|(key, value)| *key == name && !value.is_empty()) {
         Some((_, value)) => Ok(value),
         None => bail!("the kernel command line has no `{name}=`, without which no agent can start"),
     }
+}
+
+/// Returns a command line fit to be shown: the token opens the endpoint, so it becomes dots.
+pub(crate) fn without_token(command_line: &str) -> String {
+    let shown = |argument: &str| match argument.split_once('=') {
+        Some((TOKEN, _)) => format!("{TOKEN}=..."),
+        _ => argument.to_owned(),
+    };
+    command_line.split_ascii_whitespace().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 async fn end(child: &mut Child) -> anyhow::Result<ExitStatus> {
@@ -105,6 +118,12 @@ mod tests {
         let line = "quiet formwork.token=a formwork.endpoint=https://10.0.0.1:8092 formwork.token=b=c";
         assert_eq!(required(line, ENDPOINT).unwrap(), "https://10.0.0.1:8092");
         assert_eq!(required(line, TOKEN).unwrap(), "b=c");
+    }
+
+    #[test]
+    fn token_is_never_shown() {
+        let shown = without_token("quiet formwork.token=abc formwork.endpoint=https://10.0.0.1:8092");
+        assert_eq!(shown, "quiet formwork.token=... formwork.endpoint=https://10.0.0.1:8092");
     }
 
     #[test]

@@ -31,8 +31,8 @@ const WANTED: [u8; 23] =
 /// Option 175: a virtio card, the version of iPXE, and what its build can do: pxeext 2, then 1 for iscsi, aoe, http,
 /// tftp, dns, bzimage, multiboot, pxe, elf, menu and nfs.
 const FEATURES: [u8; 48] = [
-    177, 5, 1, 0x1a, 0xf4, 0x10, 0, 235, 3, 1, 0, 0, 16, 1, 2, 17, 1, 1, 18, 1, 1, 19, 1, 1, 21, 1, 1, 23, 1, 1, 24,
-    1, 1, 25, 1, 1, 33, 1, 1, 34, 1, 1, 39, 1, 1, 41, 1, 1,
+    177, 5, 1, 0x1a, 0xf4, 0x10, 0, 235, 3, 1, 0, 0, 16, 1, 2, 17, 1, 1, 18, 1, 1, 19, 1, 1, 21, 1, 1, 23, 1,
+    1, 24, 1, 1, 25, 1, 1, 33, 1, 1, 34, 1, 1, 39, 1, 1, 41, 1, 1,
 ];
 
 /// How long each try waits for an answer, in seconds: iPXE's first repeat comes after one.
@@ -93,7 +93,8 @@ pub(crate) async fn configure(
             progress.line(&format!("DHCP {stage} lease {}, {file}", lease.address));
             return Ok(lease);
         }
-        let reason = String::from_utf8_lossy(answer.options.bytes(code::MESSAGE).unwrap_or_default()).into_owned();
+        let reason =
+            String::from_utf8_lossy(answer.options.bytes(code::MESSAGE).unwrap_or_default()).into_owned();
         progress.line(&format!("DHCP {stage} refused: {reason}"));
     }
     bail!("the DHCP server `{server}` refused {MAX_REFUSALS} times what it had offered")
@@ -285,7 +286,8 @@ mod tests {
     fn only_a_complete_reply_to_this_very_question_is_taken() {
         let discover = discover(&machine(), Stage::Rom, 7);
         let good = offer(&discover);
-        let taken = |packet: &Packet| reply(&discover, &[MessageType::Offer], &packet.encode(1000).bytes).is_some();
+        let taken =
+            |packet: &Packet| reply(&discover, &[MessageType::Offer], &packet.encode(1000).bytes).is_some();
         assert!(taken(&good));
         assert!(!taken(&Packet { xid: 8, ..good.clone() }));
         assert!(!taken(&Packet { op: Op::Request, ..good.clone() }));

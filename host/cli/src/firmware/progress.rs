@@ -26,7 +26,8 @@ impl Progress {
 
     /// Shows a step. Control characters, which could play with a terminal, become `?`.
     pub(crate) fn line(&self, text: &str) {
-        let text: String = text.chars().take(MAX_LINE).map(|c| if c.is_control() { '?' } else { c }).collect();
+        let text: String =
+            text.chars().take(MAX_LINE).map(|c| if c.is_control() { '?' } else { c }).collect();
         let seconds = self.started.elapsed().as_secs_f64();
         // Nobody reads it: no reason to stop the boot.
         let _ = writeln!(std::io::stderr().lock(), "firmware: [{seconds:>6.3}s] {text}");

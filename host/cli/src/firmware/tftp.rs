@@ -269,17 +269,15 @@ mod tests {
         let content = Arc::new(vec![7_u8; len]);
         let mut transfer = Transfer::start(0, &request, content, &Limits::default()).unwrap();
         let mut packet = Vec::new();
-        loop {
-            while transfer.next_packet(&mut packet) {
-                match receiver.handle(&packet).unwrap() {
-                    Some(Next::Send(answer) | Next::Finish(answer)) => transfer.handle_packet(1, &answer),
-                    None => panic!("the receiver does not know {packet:?}"),
-                }
+        while transfer.next_packet(&mut packet) {
+            match receiver.handle(&packet).unwrap() {
+                Some(Next::Send(answer) | Next::Finish(answer)) => transfer.handle_packet(1, &answer),
+                None => panic!("the receiver does not know {packet:?}"),
             }
-            match transfer.progress() {
-                Progress::Done(outcome) => return (receiver, outcome),
-                Progress::WaitUntil(_) => panic!("the transfer stands still"),
-            }
+        }
+        match transfer.progress() {
+            Progress::Done(outcome) => (receiver, outcome),
+            Progress::WaitUntil(_) => panic!("the transfer stands still"),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Passwords of users: argon2id.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash};
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash,
+};
 
 /// Memory for one hash, in KiB: at sixteen logins at once 128 MiB.
 const MEMORY_KIB: u32 = 8 << 10;
@@ -13,7 +15,10 @@ fn hasher() -> Argon2<'static> {
 /// Returns the record of a password that is stored; empty when the system has no random numbers.
 pub(crate) fn hash_password(password: &str) -> String {
     let salt = crate::random::bytes::<16>();
-    hasher().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string()).unwrap_or_default()
+    hasher()
+        .hash_password_with_salt(password.as_bytes(), &salt)
+        .map(|hash| hash.to_string())
+        .unwrap_or_default()
 }
 
 /// Tells whether a password belongs to a record; a record that does not parse matches nothing.

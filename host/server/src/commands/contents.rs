@@ -19,8 +19,18 @@ use crate::{
 const NOT_CONTENT: &[&str] = &["contents", "jobs", "leases"];
 
 /// The order in which objects are admitted, so that what others refer to is there before them.
-const ORDER: &[&str] =
-    &["roles", "params", "profiles", "templates", "bootenvs", "tasks", "stages", "workflows", "users", "machines"];
+const ORDER: &[&str] = &[
+    "roles",
+    "params",
+    "profiles",
+    "templates",
+    "bootenvs",
+    "tasks",
+    "stages",
+    "workflows",
+    "users",
+    "machines",
+];
 
 /// Lists all layers in the order in which they are looked through.
 pub(crate) fn list(endpoint: &Endpoint) -> Vec<ContentSummary> {
@@ -155,7 +165,8 @@ fn put_objects(
     for object in objects {
         let (prefix, key) = (object.kind().prefix, object.key());
         if let Some(other) = work.tx.find(prefix, &key)
-            && !matches!(other.header().bundle.as_str(), BUILT_IN) && other.header().bundle != name
+            && !matches!(other.header().bundle.as_str(), BUILT_IN)
+            && other.header().bundle != name
         {
             let owner = match other.header().bundle.as_str() {
                 "" => format!("writable-{WRITABLE}"),
@@ -165,10 +176,15 @@ fn put_objects(
         }
     }
     if !collisions.is_empty() {
-        return Err(ApiError { messages: collisions, ..ApiError::new(422, method, "") }.about("contents", name).into());
+        return Err(ApiError { messages: collisions, ..ApiError::new(422, method, "") }
+            .about("contents", name)
+            .into());
     }
     for (prefix, gone) in old.iter().flat_map(|old| &old.objects) {
-        for key in gone.iter().filter(|key| !objects.iter().any(|new| new.kind().prefix == prefix && new.key() == **key)) {
+        for key in gone
+            .iter()
+            .filter(|key| !objects.iter().any(|new| new.kind().prefix == prefix && new.key() == **key))
+        {
             work.tx.delete(prefix, key);
         }
     }

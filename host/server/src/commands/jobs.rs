@@ -19,7 +19,11 @@ pub(crate) async fn create_job(
     request: Job,
 ) -> Result<Answer, ApiError> {
     if !request.uuid.is_empty() && uuid::Uuid::try_parse(&request.uuid).is_err() {
-        return Err(ApiError::invalid("jobs", &request.uuid, vec![format!("Invalid Uuid `{}`", request.uuid)]));
+        return Err(ApiError::invalid(
+            "jobs",
+            &request.uuid,
+            vec![format!("Invalid Uuid `{}`", request.uuid)],
+        ));
     }
     commit(endpoint, principal, move |work| {
         let machine = work.tx.get::<Machine>(&request.machine).ok_or_else(|| {

@@ -46,8 +46,7 @@ fn planned(work: &mut Work<'_>, change: machine::Change) -> Result<Machine, Stop
         machine::Change::Plan(machine, request) => {
             let tasks = work.answers.plan(*request)?;
             let key = machine.uuid.clone();
-            machine::apply_plan(*machine, tasks)
-                .map_err(|refusal| refused("machines", &key, refusal).into())
+            machine::apply_plan(*machine, tasks).map_err(|refusal| refused("machines", &key, refusal).into())
         }
     }
 }

@@ -119,18 +119,22 @@ fn changed(before: &Value, change: &Change, kind: &'static Kind, key: &str) -> R
             let mut body = body.clone();
             let keyless = body.get(kind.key).and_then(Value::as_str).is_none_or(str::is_empty);
             if let (Some(members), true) = (body.as_object_mut(), keyless) {
-                members.insert(kind.key.to_owned(), before[kind.key].clone());
+                members.insert(kind.key.to_owned(), before.get(kind.key).cloned().unwrap_or_default());
             }
             return Ok(body);
         }
         Change::Patch(operations) => patch::apply(&mut after, operations, kind.prefix, key)?,
-        Change::PatchMeta(operations) => patch::apply(&mut after["Meta"], operations, kind.prefix, key)?,
-        Change::PatchParams(operations) => patch::apply(&mut after["Params"], operations, kind.prefix, key)?,
+        Change::PatchMeta(operations) => {
+            patch::apply(member(&mut after, "Meta"), operations, kind.prefix, key)?
+        }
+        Change::PatchParams(operations) => {
+            patch::apply(member(&mut after, "Params"), operations, kind.prefix, key)?
+        }
         Change::PutParams(values) => {
-            after["Params"] = serde_json::to_value(values).unwrap_or_default();
+            *member(&mut after, "Params") = serde_json::to_value(values).unwrap_or_default();
         }
         Change::Param(name, value) => {
-            if let Some(params) = after["Params"].as_object_mut() {
+            if let Some(params) = member(&mut after, "Params").as_object_mut() {
                 match value {
                     Some(value) => params.insert(name.clone(), value.clone()),
                     None => params.remove(name),
@@ -139,6 +143,17 @@ fn changed(before: &Value, change: &Change, kind: &'static Kind, key: &str) -> R
         }
     }
     Ok(after)
+}
+
+/// Returns a member of an object's JSON for a change.
+fn member<'a>(object: &'a mut Value, name: &str) -> &'a mut Value {
+    if !object.is_object() {
+        *object = Value::Object(serde_json::Map::new());
+    }
+    match object {
+        Value::Object(members) => members.entry(name.to_owned()).or_insert(Value::Null),
+        other => other,
+    }
 }
 
 /// Removes an object and returns it as it was.
@@ -192,8 +207,7 @@ pub(crate) async fn set_param(
 ) -> Result<(), ApiError> {
     let (prefix, key, name) = (prefix.to_owned(), key.to_owned(), name.to_owned());
     commit(endpoint, principal, move |work| {
-        let object =
-            work.tx.find(&prefix, &key).ok_or_else(|| ApiError::not_found("POST", &prefix, &key))?;
+        let object = work.tx.find(&prefix, &key).ok_or_else(|| ApiError::not_found("POST", &prefix, &key))?;
         let mut object = object.boxed();
         if let Some(params) = object.params_mut() {
             params.insert(name.clone(), value.clone());
@@ -259,10 +273,12 @@ fn require_members(
     if caller.may(kind.prefix, "update", &key) {
         return Ok(());
     }
-    let names = |value: &Value| value.as_object().map(|m| m.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let names =
+        |value: &Value| value.as_object().map(|m| m.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let mut members = names(before);
     members.extend(names(after));
-    let mut touched = members.iter().filter(|name| before.get(name.as_str()) != after.get(name.as_str())).peekable();
+    let mut touched =
+        members.iter().filter(|name| before.get(name.as_str()) != after.get(name.as_str())).peekable();
     if touched.peek().is_none() {
         return caller.require(kind.prefix, "update", &key);
     }

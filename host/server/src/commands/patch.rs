@@ -11,10 +11,15 @@ const MAX_OPERATIONS: usize = 10_000;
 pub(crate) fn parse(body: &Value, prefix: &str, key: &str) -> Result<Patch, ApiError> {
     let bad = |message: String| ApiError::new(400, "PATCH", message).about(prefix, key);
     let operations = body.as_array().ok_or_else(|| {
-        bad(String::from("a patch is a JSON array of operations (RFC 6902)\nhint: use PUT to replace an object"))
+        bad(String::from(
+            "a patch is a JSON array of operations (RFC 6902)\nhint: use PUT to replace an object",
+        ))
     })?;
     if operations.len() > MAX_OPERATIONS {
-        return Err(bad(format!("a patch has at most {MAX_OPERATIONS} operations, not {}", operations.len())));
+        return Err(bad(format!(
+            "a patch has at most {MAX_OPERATIONS} operations, not {}",
+            operations.len()
+        )));
     }
     serde_json::from_value(body.clone()).map_err(|error| bad(format!("not a patch: {error}")))
 }
@@ -26,7 +31,8 @@ pub(crate) fn apply(document: &mut Value, patch: &Patch, prefix: &str, key: &str
             PatchErrorKind::TestFailed => String::from("Test op failed."),
             other => format!("{other} at `{}`", error.path),
         };
-        let mut failed = ApiError::new(409, "PATCH", format!("Patch error at line {}: {reason}", error.operation));
+        let mut failed =
+            ApiError::new(409, "PATCH", format!("Patch error at line {}: {reason}", error.operation));
         failed.messages.push(format!("Patch: {}", shown(patch)));
         failed.about(prefix, key)
     })
@@ -38,11 +44,12 @@ fn shown(patch: &Patch) -> String {
         .iter()
         .filter_map(|operation| serde_json::to_value(operation).ok())
         .map(|operation| {
+            let part = |name: &str| operation.get(name).cloned();
             json!({
-                "op": operation["op"],
-                "path": operation["path"],
-                "from": operation.get("from").cloned().unwrap_or_else(|| json!("")),
-                "value": operation["value"],
+                "op": part("op"),
+                "path": part("path"),
+                "from": part("from").unwrap_or_else(|| json!("")),
+                "value": part("value"),
             })
         })
         .collect();
@@ -56,12 +63,17 @@ mod tests {
     #[test]
     fn failed_test_names_its_place_and_changes_nothing() {
         let mut document = json!({"a": 1});
-        let body = json!([{"op": "replace", "path": "/a", "value": 2}, {"op": "test", "path": "/a", "value": 1}]);
+        let body =
+            json!([{"op": "replace", "path": "/a", "value": 2}, {"op": "test", "path": "/a", "value": 1}]);
         let patch = parse(&body, "machines", "k").unwrap();
         let error = apply(&mut document, &patch, "machines", "k").unwrap_err();
         assert_eq!((error.code, error.r#type.as_str()), (409, "PATCH"));
         assert_eq!(error.messages[0], "Patch error at line 1: Test op failed.");
-        assert!(error.messages[1].starts_with("Patch: [\n  {\n    \"op\": \"replace\""), "{}", error.messages[1]);
+        assert!(
+            error.messages[1].starts_with("Patch: [\n  {\n    \"op\": \"replace\""),
+            "{}",
+            error.messages[1]
+        );
         assert_eq!(document, json!({"a": 1}));
     }
 

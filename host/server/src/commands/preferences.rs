@@ -29,8 +29,8 @@ pub(crate) async fn change(
 ) -> Result<BTreeMap<String, String>, ApiError> {
     caller.require("preferences", "post", "")?;
     commit(endpoint, &caller.principal, move |work| {
-        let changed = preferences::change(&*work.tx, &values)
-            .map_err(|refusal| refused("preferences", "", refusal))?;
+        let changed =
+            preferences::change(&*work.tx, &values).map_err(|refusal| refused("preferences", "", refusal))?;
         for preference in changed {
             work.put(Box::new(preference))?;
         }

@@ -51,8 +51,8 @@ pub(crate) fn object(status: StatusCode, object: &Arc<dyn Object>, revision: Rev
 /// Returns an object as clients see it: without what never leaves the server.
 pub(crate) fn view(object: &dyn Object) -> Value {
     let mut value = object.to_json();
-    if object.kind().prefix == "users" {
-        value["PasswordHash"] = Value::String(String::new());
+    if let (Some(members), "users") = (value.as_object_mut(), object.kind().prefix) {
+        members.insert(String::from("PasswordHash"), Value::String(String::new()));
     }
     value
 }

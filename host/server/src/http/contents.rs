@@ -65,7 +65,12 @@ async fn replace(
     put(&endpoint, &caller, body, Some(name)).await
 }
 
-async fn put(endpoint: &Arc<Endpoint>, caller: &Caller, body: Value, replacing: Option<String>) -> Response<Body> {
+async fn put(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    body: Value,
+    replacing: Option<String>,
+) -> Response<Body> {
     let (method, status) =
         if replacing.is_some() { ("PUT", StatusCode::OK) } else { ("POST", StatusCode::CREATED) };
     let content = match serde_json::from_value::<Content>(body) {

@@ -20,10 +20,7 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    commands::{
-        jobs::create_job,
-        objects::decode,
-    },
+    commands::{jobs::create_job, objects::decode},
     commit::internal,
     endpoint::Endpoint,
     render,
@@ -33,9 +30,7 @@ use crate::{
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new()
-        .route("/jobs/{uuid}/actions", get(actions))
-        .route("/jobs/{uuid}/log", get(log).put(append))
+    Router::new().route("/jobs/{uuid}/actions", get(actions)).route("/jobs/{uuid}/log", get(log).put(append))
 }
 
 /// Gives an agent its next job: 201 for a new one, 202 for one that goes on, 204 for none.
@@ -57,7 +52,13 @@ pub(super) async fn create(endpoint: &Arc<Endpoint>, caller: Caller, body: Value
     }
 }
 
-fn job(endpoint: &Endpoint, caller: &Caller, uuid: &str, action: &str, method: &Method) -> Result<Arc<Job>, ApiError> {
+fn job(
+    endpoint: &Endpoint,
+    caller: &Caller,
+    uuid: &str,
+    action: &str,
+    method: &Method,
+) -> Result<Arc<Job>, ApiError> {
     let job = endpoint
         .snapshot()
         .get::<Job>(uuid)
@@ -73,8 +74,8 @@ async fn actions(
     Authenticated(caller): Authenticated,
     query: Query,
 ) -> Response<Body> {
-    let rendered: Result<Vec<JobAction>, ApiError> =
-        job(&endpoint, &caller, &uuid, "actions", &method).and_then(|job| {
+    let rendered: Result<Vec<JobAction>, ApiError> = job(&endpoint, &caller, &uuid, "actions", &method)
+        .and_then(|job| {
             render::job_actions(&endpoint, &endpoint.snapshot(), &job, query.value("os"))
                 .map_err(|messages| ApiError::invalid("jobs", &uuid, messages))
         });

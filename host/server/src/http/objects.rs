@@ -18,8 +18,7 @@ use formwork_store::{Revision, Snapshot};
 use serde_json::Value;
 
 use super::{
-    answer,
-    params as param_routes,
+    answer, params as param_routes,
     request::{Authenticated, Json, Query},
 };
 use crate::{
@@ -76,7 +75,7 @@ fn native_key(snapshot: &Snapshot, kind: &'static Kind, id: &str) -> Option<Stri
     }
     let mut found = None;
     snapshot.visit(kind.prefix, &mut |object| {
-        if object.to_json()[index] == value {
+        if object.to_json().get(index).is_some_and(|own| own == value) {
             found = Some(object.key());
         }
         found.is_none()
@@ -102,7 +101,9 @@ async fn list(
     }
     let parsed = match ListQuery::parse(query.pairs()).and_then(|parsed| known_indexes(parsed, kind)) {
         Ok(parsed) => parsed,
-        Err(error) => return answer::error(&ApiError::new(406, "GET", error.to_string()).about(kind.prefix, "")),
+        Err(error) => {
+            return answer::error(&ApiError::new(406, "GET", error.to_string()).about(kind.prefix, ""));
+        }
     };
     let snapshot = endpoint.snapshot();
     let aggregate = parsed.projection.aggregate || looks_at_params(&parsed, kind);
@@ -114,8 +115,8 @@ async fn list(
     let total = objects.len();
     let values = objects.iter().map(|object| {
         let mut value = answer::view(object.as_ref());
-        if aggregate && object.params().is_some() {
-            value["Params"] = merged(&snapshot, object.as_ref());
+        if aggregate {
+            merge_params(&mut value, &snapshot, object.as_ref());
         }
         value
     });
@@ -153,8 +154,12 @@ fn looks_at_params(query: &ListQuery, kind: &'static Kind) -> bool {
     query.filters.iter().any(|filter| blank.as_ref().is_ok_and(|blank| blank.get(&filter.index).is_none()))
 }
 
-fn merged(snapshot: &Snapshot, object: &dyn Object) -> Value {
-    serde_json::to_value(params::aggregate(snapshot, object)).unwrap_or_default()
+/// Replaces the params of an object that has some by those of all sources.
+fn merge_params(value: &mut Value, snapshot: &Snapshot, object: &dyn Object) {
+    if let (Some(members), Some(_)) = (value.as_object_mut(), object.params()) {
+        let merged = serde_json::to_value(params::aggregate(snapshot, object)).unwrap_or_default();
+        members.insert(String::from("Params"), merged);
+    }
 }
 
 fn projected(mut value: Value, projection: &Projection, kind: &'static Kind) -> Value {
@@ -176,13 +181,14 @@ async fn show(
     let answered = (|| {
         let (object, revision) = find(&snapshot, kind, &id, &method)?;
         caller.require(kind.prefix, "get", &objects::claim_key(&endpoint, kind, &object.key()))?;
-        let parsed = ListQuery::parse(query.pairs())
-            .map_err(|error| ApiError::new(406, method.as_str(), error.to_string()).about(kind.prefix, &id))?;
+        let parsed = ListQuery::parse(query.pairs()).map_err(|error| {
+            ApiError::new(406, method.as_str(), error.to_string()).about(kind.prefix, &id)
+        })?;
         let mut response = answer::object(StatusCode::OK, &object, revision);
         if parsed.projection != Projection::default() {
             let mut value = answer::view(object.as_ref());
-            if parsed.projection.aggregate && object.params().is_some() {
-                value["Params"] = merged(&snapshot, object.as_ref());
+            if parsed.projection.aggregate {
+                merge_params(&mut value, &snapshot, object.as_ref());
             }
             let shown = answer::json(StatusCode::OK, &projected(value, &parsed.projection, kind));
             *response.body_mut() = shown.into_body();

@@ -52,9 +52,16 @@ fn operation(id: &str, summary: &str, answer: (&str, Value)) -> Value {
     json!({ "operationId": id, "summary": summary, "responses": { answer.0: content(summary, &answer.1) } })
 }
 
-fn with_body(mut operation: Value, schema: &Value) -> Value {
-    operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
-    operation
+fn with_body(operation: Value, schema: &Value) -> Value {
+    let body = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    with(operation, "requestBody", body)
+}
+
+fn with(mut object: Value, name: &str, value: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+    object
 }
 
 fn parameter(name: &str, place: &str, description: &str) -> Value {
@@ -62,16 +69,18 @@ fn parameter(name: &str, place: &str, description: &str) -> Value {
             "schema": { "type": "string" } })
 }
 
-fn add(paths: &mut Map<String, Value>, path: &str, method: &str, mut operation: Value) {
+fn add(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Value) {
     let named = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut parameters: Vec<Value> = named.map(|name| parameter(name, "path", "Which one.")).collect();
     if method == "get" && !path.contains('{') {
-        let controls = [("limit", "At most so many."), ("offset", "Skip so many."), ("sort", "Sort by this member.")];
+        let controls =
+            [("limit", "At most so many."), ("offset", "Skip so many."), ("sort", "Sort by this member.")];
         parameters.extend(controls.map(|(name, words)| parameter(name, "query", words)));
     }
-    operation["parameters"] = Value::Array(parameters);
-    let item = paths.entry(path.to_owned()).or_insert_with(|| json!({}));
-    item[method] = operation;
+    let operation = with(operation, "parameters", Value::Array(parameters));
+    if let Some(item) = paths.entry(path.to_owned()).or_insert_with(|| json!({})).as_object_mut() {
+        item.insert(method.to_owned(), operation);
+    }
 }
 
 fn patch_schema() -> Value {
@@ -109,7 +118,8 @@ fn of_params(paths: &mut Map<String, Value>, kind: &'static Kind) {
     let id = |verb: &str| format!("{verb}_{prefix}_params");
     let words = format!("Returns the parameters of a {noun}.");
     add(paths, &all, "get", operation(&id("list"), &words, ("200", map.clone())));
-    let replace = operation(&id("replace"), &format!("Replaces the parameters of a {noun}."), ("200", map.clone()));
+    let replace =
+        operation(&id("replace"), &format!("Replaces the parameters of a {noun}."), ("200", map.clone()));
     add(paths, &all, "post", with_body(replace, &map));
     let patch = operation(&id("patch"), &format!("Changes the parameters of a {noun}."), ("200", map));
     add(paths, &all, "patch", with_body(patch, &patch_schema()));
@@ -117,7 +127,12 @@ fn of_params(paths: &mut Map<String, Value>, kind: &'static Kind) {
     add(paths, &one, "get", operation(&id("get"), &words, ("200", json!({}))));
     let set = operation(&id("set"), &format!("Sets one parameter of a {noun}."), ("200", json!({})));
     add(paths, &one, "post", with_body(set, &json!({})));
-    add(paths, &one, "delete", operation(&id("unset"), &format!("Removes one parameter of a {noun}."), ("200", json!({}))));
+    add(
+        paths,
+        &one,
+        "delete",
+        operation(&id("unset"), &format!("Removes one parameter of a {noun}."), ("200", json!({}))),
+    );
 }
 
 fn others(paths: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
@@ -129,7 +144,12 @@ fn others(paths: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
     let info = of::<Info>(generator);
     add(paths, "/info", "get", operation("get_info", "Describes the endpoint.", ("200", info)));
     add(paths, "/objects", "get", operation("list_objects", "Names the types of objects.", ("200", names)));
-    add(paths, "/prefs", "get", operation("list_prefs", "Returns the preferences.", ("200", strings.clone())));
+    add(
+        paths,
+        "/prefs",
+        "get",
+        operation("list_prefs", "Returns the preferences.", ("200", strings.clone())),
+    );
     let prefs = operation("set_prefs", "Changes preferences, all or nothing.", ("201", strings.clone()));
     add(paths, "/prefs", "post", with_body(prefs, &strings));
     let event = of::<Event>(generator);
@@ -155,7 +175,8 @@ fn others(paths: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
 }
 
 fn of_logs(paths: &mut Map<String, Value>) {
-    let octets = json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
+    let octets =
+        json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
     let read = json!({ "operationId": "get_job_log", "summary": "Returns the log of a job.",
                        "responses": { "200": { "description": "The log.", "content": octets } } });
     add(paths, "/jobs/{key}/log", "get", read);

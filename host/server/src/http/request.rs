@@ -22,7 +22,10 @@ pub(crate) struct Authenticated(pub(crate) Caller);
 impl FromRequestParts<Arc<Endpoint>> for Authenticated {
     type Rejection = Response<Body>;
 
-    async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        endpoint: &Arc<Endpoint>,
+    ) -> Result<Self, Self::Rejection> {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let token = query.value("token").or_else(|| query.value("Token"));
         authenticate(endpoint, &parts.headers, token).await.map(Self).map_err(|mut error| {

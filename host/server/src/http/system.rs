@@ -1,10 +1,6 @@
 //! The endpoint itself: info, preferences, injected events, object types (drp-api.md 12).
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -54,10 +50,8 @@ pub(super) fn routes() -> Router<Arc<Endpoint>> {
 pub(super) fn describe(endpoint: &Endpoint) -> Info {
     let options = &endpoint.options;
     let snapshot = endpoint.snapshot();
-    let count = |name: &str, prefix: &str| Stat {
-        name: name.to_owned(),
-        count: snapshot.count(prefix) as u64,
-    };
+    let count =
+        |name: &str, prefix: &str| Stat { name: name.to_owned(), count: snapshot.count(prefix) as u64 };
     Info {
         arch: go_arch().to_owned(),
         os: std::env::consts::OS.to_owned(),
@@ -136,7 +130,10 @@ async fn info(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalAddress(pub(crate) SocketAddr);
 
-async fn prefs(State(endpoint): State<Arc<Endpoint>>, Authenticated(caller): Authenticated) -> Response<Body> {
+async fn prefs(
+    State(endpoint): State<Arc<Endpoint>>,
+    Authenticated(caller): Authenticated,
+) -> Response<Body> {
     match caller.require("preferences", "list", "") {
         Ok(()) => answer::json(StatusCode::OK, &preferences::all(&endpoint)),
         Err(error) => answer::error(&error),
@@ -190,7 +187,8 @@ async fn inject(
 }
 
 async fn objects(Authenticated(_): Authenticated) -> Response<Body> {
-    let names: Vec<&str> = KINDS.iter().map(|kind| kind.prefix).filter(|prefix| *prefix != "contents").collect();
+    let names: Vec<&str> =
+        KINDS.iter().map(|kind| kind.prefix).filter(|prefix| *prefix != "contents").collect();
     answer::json(StatusCode::OK, &names)
 }
 

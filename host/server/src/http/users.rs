@@ -69,7 +69,9 @@ async fn token(
         if let Some(roles) = query.value("roles").filter(|roles| !roles.is_empty()) {
             // A role that the user does not have would widen his rights: it is dropped.
             let own = roles.split(',').map(str::trim).filter(|role| user.roles.iter().any(|own| own == role));
-            claims.extend(own.filter_map(|role| snapshot.get::<Role>(role)).flat_map(|role| role.claims.clone()));
+            claims.extend(
+                own.filter_map(|role| snapshot.get::<Role>(role)).flat_map(|role| role.claims.clone()),
+            );
             claims.push(Claim::default());
         }
         if let Some(scope) = query.value("scope").filter(|scope| !scope.is_empty()) {

@@ -108,7 +108,9 @@ async fn send(socket: &mut WebSocket, event: &Event) -> Result<(), Gone> {
 }
 
 fn wants(filters: &[(String, Option<EventFilter>)], r#type: &str, action: &str, key: &str) -> bool {
-    filters.iter().any(|(_, filter)| filter.as_ref().is_some_and(|filter| filter.matches(r#type, action, key)))
+    filters
+        .iter()
+        .any(|(_, filter)| filter.as_ref().is_some_and(|filter| filter.matches(r#type, action, key)))
 }
 
 /// Obeys a command and tells that it is in force. Also what is malformed is acknowledged: clients wait for it.
@@ -171,7 +173,9 @@ fn word(change: &Change) -> &'static str {
     match change.action {
         Action::Created => "create",
         Action::Deleted => "delete",
-        Action::Updated if change.principal.starts_with("user:") || change.principal.starts_with("runner:") => {
+        Action::Updated
+            if change.principal.starts_with("user:") || change.principal.starts_with("runner:") =>
+        {
             "update"
         }
         Action::Updated => "save",

@@ -19,11 +19,8 @@ const FIRST_USER: &str = "rocketskates";
 /// Makes what is missing; returns name and password of the first user when there was none before.
 pub(super) async fn objects(endpoint: &Arc<Endpoint>) -> Result<Option<(String, String)>, ApiError> {
     let fresh = endpoint.snapshot().count("users") == 0;
-    let (name, password) = endpoint
-        .options
-        .first_user
-        .clone()
-        .unwrap_or_else(|| (FIRST_USER.to_owned(), random::secret()));
+    let (name, password) =
+        endpoint.options.first_user.clone().unwrap_or_else(|| (FIRST_USER.to_owned(), random::secret()));
     let hash = if fresh { hash_password(&password) } else { String::new() };
     let user = name.clone();
     commit(endpoint, "system", move |work| {

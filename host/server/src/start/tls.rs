@@ -33,7 +33,8 @@ pub(super) fn config(options: &ServeOptions) -> Result<TlsAcceptor, ServeError> 
 fn make(options: &ServeOptions) -> Result<(), ServeError> {
     let mut names = vec![String::from("localhost"), String::from("127.0.0.1")];
     names.extend(options.static_ip.map(|address| address.to_string()));
-    let made = rcgen::generate_simple_self_signed(names).map_err(|error| ServeError::Tls(error.to_string()))?;
+    let made =
+        rcgen::generate_simple_self_signed(names).map_err(|error| ServeError::Tls(error.to_string()))?;
     write(&options.tls_key, &made.signing_key.serialize_pem(), 0o600)?;
     write(&options.tls_cert, &made.cert.pem(), 0o644)
 }

@@ -120,7 +120,8 @@ impl Interpreter {
 
     fn free(&mut self, arguments: &[String]) -> Result<Flow, String> {
         let freed = |image: &Image| arguments.is_empty() || arguments.contains(&image.name);
-        let count = |interpreter: &Self| interpreter.initrds.len() + usize::from(interpreter.kernel.is_some());
+        let count =
+            |interpreter: &Self| interpreter.initrds.len() + usize::from(interpreter.kernel.is_some());
         let before = count(self);
         self.initrds.retain(|image| !freed(image));
         self.kernel = self.kernel.take().filter(|image| !freed(image));
@@ -160,7 +161,8 @@ fn options(arguments: &[String]) -> Result<Options<'_>, String> {
     let mut options = Options { rest: arguments, ..Options::default() };
     while let Some((word, rest)) = options.rest.split_first().filter(|(word, _)| word.starts_with('-')) {
         options.rest = rest;
-        let (flag, inline) = word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
+        let (flag, inline) =
+            word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
         match flag {
             "--autofree" | "-a" => {}
             "--replace" | "-r" => options.replace = true,
