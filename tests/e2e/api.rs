@@ -36,10 +36,14 @@ async fn objects_live_from_create_to_delete_in_canonical_json() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();
     let profiles = client.collection("profiles");
-    let created = profiles.create(&json!({"Name": "web", "Params": {"port": 80}, "Profiles": null})).await.unwrap();
+    let created =
+        profiles.create(&json!({"Name": "web", "Params": {"port": 80}, "Profiles": null})).await.unwrap();
     assert_eq!((&created["Profiles"], &created["Meta"]), (&json!([]), &json!({})));
     let error = refusal(profiles.create(&json!({"Name": "web"})).await.unwrap_err());
-    assert_eq!((error.code, error.r#type.as_str(), error.messages[0].as_str()), (409, "CREATE", "already exists"));
+    assert_eq!(
+        (error.code, error.r#type.as_str(), error.messages[0].as_str()),
+        (409, "CREATE", "already exists")
+    );
     let change = |to: u32| [PatchOp::test("/Params/port", 80), PatchOp::replace("/Params/port", to)];
     assert_eq!(profiles.patch("web", &change(81)).await.unwrap()["Params"]["port"], 81);
     let error = refusal(profiles.patch("web", &change(82)).await.unwrap_err());
@@ -63,7 +67,12 @@ async fn machine_with_wrong_references_is_refused_with_every_problem() {
     let error = refusal(client.collection("machines").create(&machine).await.unwrap_err());
     assert_eq!((error.code, error.r#type.as_str()), (422, "ValidationError"));
     let all = error.messages.join("\n");
-    for part in ["Invalid Name ``", "Unsupported arch vax", "Stage nowhere does not exist", "Bootenv nothing does not exist"] {
+    for part in [
+        "Invalid Name ``",
+        "Unsupported arch vax",
+        "Stage nowhere does not exist",
+        "Bootenv nothing does not exist",
+    ] {
         assert!(all.contains(part), "{all}");
     }
     let unknown = json!({"Name": "m1", "BootEnv": "discovery"});
@@ -105,10 +114,18 @@ async fn listener_sees_what_follows_its_registration() {
     events.register("profiles.create.*").await.unwrap();
     client.collection("profiles").create(&json!({"Name": "seen"})).await.unwrap();
     let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap();
-    assert_eq!((event.r#type.as_str(), event.action.as_str(), event.key.as_str()), ("profiles", "create", "seen"));
+    assert_eq!(
+        (event.r#type.as_str(), event.action.as_str(), event.key.as_str()),
+        ("profiles", "create", "seen")
+    );
     assert_eq!(event.principal, "user:rocketskates");
     assert_eq!(event.object["Name"], "seen");
-    let injected = formwork_api::Event { r#type: "beeblebrox".into(), action: "arrive".into(), key: "k".into(), ..Default::default() };
+    let injected = formwork_api::Event {
+        r#type: "beeblebrox".into(),
+        action: "arrive".into(),
+        key: "k".into(),
+        ..Default::default()
+    };
     events.register("beeblebrox.*.*").await.unwrap();
     client.event_post(&injected).await.unwrap();
     let event = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap();
@@ -119,10 +136,12 @@ async fn listener_sees_what_follows_its_registration() {
 async fn stage_becomes_available_when_its_task_arrives() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();
-    let stage = client.collection("stages").create(&json!({"Name": "one", "Tasks": ["later"]})).await.unwrap();
+    let stage =
+        client.collection("stages").create(&json!({"Name": "one", "Tasks": ["later"]})).await.unwrap();
     assert_eq!((&stage["Available"], &stage["RunnerWait"]), (&json!(false), &json!(true)));
     assert_eq!(stage["Errors"], json!(["one: Task later (at 0) does not exist"]));
-    let workflow = client.collection("workflows").create(&json!({"Name": "wf", "Stages": ["one"]})).await.unwrap();
+    let workflow =
+        client.collection("workflows").create(&json!({"Name": "wf", "Stages": ["one"]})).await.unwrap();
     assert_eq!(workflow["Available"], json!(false));
     client.collection("tasks").create(&json!({"Name": "later"})).await.unwrap();
     for (prefix, key) in [("stages", "one"), ("workflows", "wf")] {
@@ -138,10 +157,15 @@ async fn jobs_of_a_workflow_are_handed_out_in_order() {
     for name in ["first", "second"] {
         client.collection("tasks").create(&json!({"Name": name})).await.unwrap();
     }
-    client.collection("tasks").patch("second", &[PatchOp::replace("/Prerequisites", json!(["first"]))]).await.unwrap();
+    client
+        .collection("tasks")
+        .patch("second", &[PatchOp::replace("/Prerequisites", json!(["first"]))])
+        .await
+        .unwrap();
     client.collection("stages").create(&json!({"Name": "one", "Tasks": ["second"]})).await.unwrap();
     client.collection("workflows").create(&json!({"Name": "wf", "Stages": ["one"]})).await.unwrap();
-    let machine = client.collection("machines").create(&json!({"Name": "m1", "Workflow": "wf"})).await.unwrap();
+    let machine =
+        client.collection("machines").create(&json!({"Name": "m1", "Workflow": "wf"})).await.unwrap();
     assert_eq!(machine["Tasks"], json!(["stage:one", "first", "second"]));
     assert_eq!(machine["CurrentTask"], json!(-1));
     let uuid = machine["Uuid"].as_str().unwrap().to_owned();
@@ -175,13 +199,20 @@ async fn bundle_arrives_and_leaves_whole() {
     let collision = json!({"meta": {"Name": "other"}, "sections": {"tasks": {"two": {"Name": "two"}, "one": {"Name": "one"}}}});
     let error = refusal(client.content_create(&collision).await.unwrap_err());
     assert_eq!(error.code, 422);
-    assert!(error.messages[0].contains("tasks:one in layer dynamic-other would override layer dynamic-extra"), "{error}");
+    assert!(
+        error.messages[0].contains("tasks:one in layer dynamic-other would override layer dynamic-extra"),
+        "{error}"
+    );
     assert!(!client.collection("tasks").exists("two").await.unwrap());
-    let broken = json!({"meta": {"Name": "bad"}, "sections": {"tasks": {"ok1": {"Name": "ok1"}, "x": {"Name": 7}}}});
+    let broken =
+        json!({"meta": {"Name": "bad"}, "sections": {"tasks": {"ok1": {"Name": "ok1"}, "x": {"Name": 7}}}});
     assert!(client.content_create(&broken).await.is_err());
     assert!(!client.collection("tasks").exists("ok1").await.unwrap());
     let nameless = refusal(client.content_create(&json!({"meta": {}, "sections": {}})).await.unwrap_err());
-    assert_eq!((nameless.code, nameless.messages[0].as_str()), (422, "Store at content- has no Name metadata"));
+    assert_eq!(
+        (nameless.code, nameless.messages[0].as_str()),
+        (422, "Store at content- has no Name metadata")
+    );
     client.content_destroy("extra").await.unwrap();
     assert!(!client.collection("tasks").exists("one").await.unwrap());
 }
@@ -191,11 +222,16 @@ async fn filters_pages_and_counts_agree() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();
     for index in 0..5 {
-        client.collection("profiles").create(&json!({"Name": format!("p{index}"), "Params": {"n": index}})).await.unwrap();
+        client
+            .collection("profiles")
+            .create(&json!({"Name": format!("p{index}"), "Params": {"n": index}}))
+            .await
+            .unwrap();
     }
     let profiles = client.collection("profiles");
     assert_eq!(profiles.count(&Query::new().with("Name", "Re(^p[0-9]$)")).await.unwrap(), 5);
-    let page = profiles.list(&Query::new().with("Name", "Re(^p)").with("limit", 2).with("offset", 1)).await.unwrap();
+    let page =
+        profiles.list(&Query::new().with("Name", "Re(^p)").with("limit", 2).with("offset", 1)).await.unwrap();
     let names: Vec<&str> = page.iter().filter_map(|profile| profile["Name"].as_str()).collect();
     assert_eq!(names, ["p1", "p2"]);
     assert_eq!(profiles.list(&Query::new().with("n", "Eq(3)")).await.unwrap().len(), 1);

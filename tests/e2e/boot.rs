@@ -20,10 +20,18 @@ async fn simulated_machine_boots_and_completes_its_workflow() {
     let state = tempfile::tempdir().unwrap();
     let mut machine = tokio::process::Command::from({
         let mut command = program();
-        command.args(["demo", "firmware", "--agent", "--mac", MAC, "--uuid", "00112233-4455-6677-8899-aabbccddeeff"]);
+        command.args([
+            "demo",
+            "firmware",
+            "--agent",
+            "--mac",
+            MAC,
+            "--uuid",
+            "00112233-4455-6677-8899-aabbccddeeff",
+        ]);
         command.args(["--dhcp", &format!("127.0.0.1:{}", endpoint.ports.dhcp)]);
         command.args(["--tftp", &format!("127.0.0.1:{}", endpoint.ports.tftp)]);
-        command.arg("--").arg("--state-dir").arg(state.path());
+        command.arg("--state-dir").arg(state.path());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     })

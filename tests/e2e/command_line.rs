@@ -31,7 +31,9 @@ fn verbs_of_the_ecosystem_work_on_every_type() {
     assert!(endpoint.cli(&["profiles", "exists", "web"]).status.success());
     assert!(endpoint.cli(&["profiles", "destroy", "web"]).status.success());
     assert!(refused(&endpoint, &["profiles", "exists", "web"]).contains("Not Found"));
-    for prefix in ["machines", "params", "stages", "tasks", "workflows", "bootenvs", "jobs", "users", "templates"] {
+    for prefix in
+        ["machines", "params", "stages", "tasks", "workflows", "bootenvs", "jobs", "users", "templates"]
+    {
         assert!(json_of(&endpoint, &[prefix, "list"]).is_array(), "{prefix}");
     }
 }

@@ -53,13 +53,22 @@ async fn job_survives_a_restart_of_the_endpoint_in_its_middle() {
     client.collection("tasks").create(&task).await.unwrap();
     client.collection("stages").create(&json!({"Name": "one", "Tasks": ["slow"]})).await.unwrap();
     client.collection("workflows").create(&json!({"Name": "wf", "Stages": ["one"]})).await.unwrap();
-    let machine = client.collection("machines").create(&json!({"Name": "m1", "Workflow": "wf"})).await.unwrap();
+    let machine =
+        client.collection("machines").create(&json!({"Name": "m1", "Workflow": "wf"})).await.unwrap();
     let uuid = machine["Uuid"].as_str().unwrap().to_owned();
     let token = client.machine_token(&uuid, "1h").await.unwrap().token;
     let mut agent = tokio::process::Command::from({
         let mut command = program();
         command.env("RS_ENDPOINT", endpoint.url()).env("RS_TOKEN", token);
-        command.args(["agent", "--uuid", &uuid, "--no-power", "--simulate-mac", "52:54:00:00:00:09", "--state-dir"]);
+        command.args([
+            "agent",
+            "--uuid",
+            &uuid,
+            "--no-power",
+            "--simulate-mac",
+            "52:54:00:00:00:09",
+            "--state-dir",
+        ]);
         command.arg(folder.path().join("state")).stdin(Stdio::null());
         command
     })

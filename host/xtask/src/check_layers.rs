@@ -27,10 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("boot", &["boot-proto"]),
     ("client", &["api", "model"]),
     ("agent", &["client", "api", "model", "sandbox"]),
-    (
-        "server",
-        &["model", "core", "template", "boot-proto", "api", "store", "packs", "sandbox", "boot"],
-    ),
+    ("server", &["model", "core", "template", "boot-proto", "api", "store", "packs", "sandbox", "boot"]),
     ("cli", &["server", "agent", "client", "api", "model", "sandbox", "boot-proto"]),
     ("xtask", &["toolchain"]),
 ];

@@ -109,7 +109,7 @@ pub(super) fn simulated(endpoint: &Endpoint, ports: Ports, state: &Path) -> Comm
     command.args(["demo", "firmware", "--agent", "--mac", MAC, "--uuid", UUID]);
     command.args(["--dhcp", &format!("127.0.0.1:{}", ports.dhcp)]);
     command.args(["--tftp", &format!("127.0.0.1:{}", ports.tftp)]);
-    command.args(["--", "--state-dir"]).arg(state);
+    command.arg("--state-dir").arg(state);
     command
 }
 
