@@ -151,7 +151,7 @@ fn serve(folder: &Path, ports: Ports) -> Child {
         serve_command(folder, ports).stdout(Stdio::piped()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    if !line.contains("answers at") {
+    if !line.starts_with("endpoint") {
         let _ = process.kill();
         panic!("the endpoint did not start: {}", std::fs::read_to_string(folder.join("log")).unwrap());
     }

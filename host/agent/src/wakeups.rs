@@ -24,7 +24,11 @@ pub(crate) async fn follow(session: Arc<Session>, changed: watch::Sender<u64>) {
             session.renew(&session.stop.soon).await;
         }
         let pause = backoff.pause();
-        tracing::info!(error = error.chain(), pause_ms = pause.as_millis() as u64, "no event stream");
+        tracing::info!(
+            error = error.chain(),
+            pause_ms = pause.as_millis() as u64,
+            "no event stream, trying again"
+        );
         tokio::time::sleep(pause).await;
     }
 }

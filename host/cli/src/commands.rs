@@ -41,11 +41,13 @@ impl Context {
 /// Returns the whole command line. `as_server` is the one of a program that was started as the server.
 pub(crate) fn command(as_server: bool) -> Command {
     let root = Command::new("formwork")
-        .about("Provisions machines over the network")
         .version(if as_server { version::AS_SERVER } else { version::PROGRAM })
         .subcommand_required(true)
         .arg_required_else_help(true);
     GlobalArgs::augment_args(root)
+        // After the flags, whose own description would take its place.
+        .about("Provisions machines over the network")
+        .long_about(None)
         .subcommand(serve::command(as_server))
         .subcommand(agent::command())
         .subcommand(demo::command())
@@ -109,6 +111,21 @@ mod tests {
                 assert_eq!(matches.subcommand_name(), Some(kind.prefix));
             }
         }
+    }
+
+    #[test]
+    fn no_argument_takes_the_place_of_a_global_flag() {
+        fn check(command: &Command, globals: &[String]) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_global_set()) {
+                assert!(!globals.contains(&argument.get_id().to_string()), "{}", command.get_name());
+            }
+            command.get_subcommands().for_each(|command| check(command, globals));
+        }
+        let command = command(false);
+        let globals = command.get_arguments().filter(|argument| argument.is_global_set());
+        let globals: Vec<String> = globals.map(|argument| argument.get_id().to_string()).collect();
+        assert_eq!(globals.len(), 6);
+        check(&command, &globals);
     }
 
     #[test]

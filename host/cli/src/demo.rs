@@ -19,11 +19,13 @@ use crate::commands::Context;
 use firmware::FirmwareArgs;
 
 pub(crate) fn command() -> Command {
-    let firmware = Command::new("firmware").about("Boots a simulated machine over the loopback");
+    let firmware = FirmwareArgs::augment_args(Command::new("firmware"))
+        .about("Boots a simulated machine over the loopback")
+        .long_about(None);
     Command::new("demo")
         .about("Plays a machine that is not there")
         .subcommand_required(true)
-        .subcommand(FirmwareArgs::augment_args(firmware))
+        .subcommand(firmware)
 }
 
 pub(crate) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<ExitCode> {

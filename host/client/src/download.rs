@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use crate::{ClientError, client::CONNECT_TIMEOUT};
+use crate::{ClientError, client::CONNECT_TIMEOUT, request::root_cause};
 
 /// How long a file server may stay silent.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,10 +40,10 @@ pub async fn download(url: &str, max_bytes: usize) -> Result<Download, ClientErr
         .no_proxy()
         .build()
         .map_err(|error| failed(Box::new(error)))?;
-    let mut response = client.get(url).send().await.map_err(|error| failed(Box::new(error.without_url())))?;
+    let mut response = client.get(url).send().await.map_err(|error| failed(root_cause(&error)))?;
     let status = response.status().as_u16();
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(Box::new(error.without_url())))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(root_cause(&error)))? {
         if bytes.len() + chunk.len() > max_bytes {
             return Err(failed(format!("the file is longer than {max_bytes} bytes").into()));
         }

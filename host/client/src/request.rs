@@ -1,5 +1,7 @@
 //! One request: its URL, its body, and the answer or the refusal.
 
+use std::error::Error;
+
 use formwork_api::ApiError;
 use reqwest::{
     Method, Response, Url,
@@ -125,18 +127,21 @@ impl Client {
     }
 
     fn failed(&self, method: &Method, url: &Url, error: reqwest::Error) -> ClientError {
+        let source = root_cause(&error);
         if error.is_connect() {
-            return ClientError::Connect {
-                url: self.endpoint().to_owned(),
-                source: Box::new(error.without_url()),
-            };
+            return ClientError::Connect { url: self.endpoint().to_owned(), source };
         }
-        ClientError::Transport {
-            method: method.to_string(),
-            path: url.path().to_owned(),
-            source: Box::new(error.without_url()),
-        }
+        ClientError::Transport { method: method.to_string(), path: url.path().to_owned(), source }
     }
+}
+
+/// Returns what the network said; the layers above it say the same in other words.
+pub(crate) fn root_cause(error: &reqwest::Error) -> Box<dyn Error + Send + Sync> {
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().into()
 }
 
 /// Puts a URL together. Empty and dotted segments would name something else than the caller means, such as the whole

@@ -36,7 +36,7 @@ struct AgentArgs {
     /// End with exit code 64 instead of rebooting, and with 32 instead of powering off
     #[arg(long)]
     no_power: bool,
-    /// End when there is nothing left to do
+    /// End when the machine's task list is done
     #[arg(long, alias = "oneshot")]
     once: bool,
     /// Be a machine with this MAC address instead of this one; implies --no-power
@@ -48,7 +48,7 @@ struct AgentArgs {
 }
 
 pub(super) fn command() -> Command {
-    AgentArgs::augment_args(Command::new("agent").about("Runs the jobs of this machine"))
+    AgentArgs::augment_args(Command::new("agent")).about("Runs the jobs of this machine").long_about(None)
 }
 
 pub(super) async fn run(matches: &ArgMatches, context: &Context) -> Result<ExitCode> {

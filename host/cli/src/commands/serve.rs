@@ -107,7 +107,7 @@ struct AcceptedArgs {
 }
 
 pub(super) fn command(as_server: bool) -> Command {
-    let command = ServeArgs::augment_args(Command::new("serve").about("Runs an endpoint"));
+    let command = ServeArgs::augment_args(Command::new("serve")).about("Runs an endpoint").long_about(None);
     if as_server { command.version(super::version::AS_SERVER) } else { command }
 }
 

@@ -17,7 +17,8 @@ pub(super) fn extend(command: Command) -> Command {
             Command::new("password")
                 .about("Sets the password of a user; all of the user's tokens end")
                 .arg(Arg::new("id").required(true))
-                .arg(Arg::new("password").required(true)),
+                // Not `password`: that is the flag of who calls.
+                .arg(Arg::new("new-password").required(true)),
         )
         .subcommand(
             Command::new("token")
@@ -32,7 +33,7 @@ pub(super) async fn run(verb: &str, matches: &ArgMatches, context: &mut Context)
     let client = context.client()?;
     match verb {
         "password" => {
-            let user = client.user_password(text(matches, "id"), text(matches, "password")).await?;
+            let user = client.user_password(text(matches, "id"), text(matches, "new-password")).await?;
             context.out.value(&user, &[])?;
         }
         "token" => {

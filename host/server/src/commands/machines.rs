@@ -7,7 +7,7 @@ use formwork_core::{
     jobs,
     machine::{self, Fresh, Rules},
 };
-use formwork_model::{Machine, Object, ObjectsExt};
+use formwork_model::{Lease, Machine, Object, Objects, ObjectsExt};
 
 use super::objects::Request;
 use crate::{
@@ -21,8 +21,20 @@ use crate::{
 pub(crate) fn complete(work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
     let Some(machine) = object.as_any().downcast_ref::<Machine>() else { return Ok(object) };
     let fresh = Fresh { uuid: new_uuid(machine), secret: random::secret() };
-    let decided = machine::create(&*work.tx, machine.clone(), fresh);
+    let mut machine = machine.clone();
+    if machine.address.is_empty() {
+        machine.address = leased_address(&*work.tx, &machine.hardware_addrs);
+    }
+    let decided = machine::create(&*work.tx, machine, fresh);
     Ok(Box::new(planned(work, decided)?))
+}
+
+/// Returns the address that DHCP gave to one of a machine's network cards before the machine was known.
+fn leased_address(objects: &(impl Objects + ?Sized), cards: &[String]) -> String {
+    objects
+        .find_by::<Lease>(|lease| lease.state == "ACK" && cards.contains(&lease.token))
+        .map(|lease| lease.addr.clone())
+        .unwrap_or_default()
 }
 
 /// Returns a UUID for a machine that has none. It is the same each time that the creation is decided anew, so
