@@ -148,7 +148,7 @@ impl Endpoint {
     /// Runs one `formwork` command and returns the JSON that it printed.
     pub(super) fn ask<const N: usize>(&self, arguments: [&str; N]) -> Result<Value> {
         let mut command = self.formwork();
-        let text = shell::stdout(command.args(arguments).args(["--format", "json"]))?;
+        let text = shell::stdout(command.args(["--format", "json"]).args(arguments))?;
         serde_json::from_str(&text).with_context(|| format!("`{}` printed no JSON", shell::line(&command)))
     }
 
