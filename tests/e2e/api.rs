@@ -224,7 +224,7 @@ async fn filters_pages_and_counts_agree() {
     for index in 0..5 {
         client
             .collection("profiles")
-            .create(&json!({"Name": format!("p{index}"), "Params": {"n": index}}))
+            .create(&json!({"Name": format!("p{index}"), "Params": {"number": index}}))
             .await
             .unwrap();
     }
@@ -234,7 +234,7 @@ async fn filters_pages_and_counts_agree() {
         profiles.list(&Query::new().with("Name", "Re(^p)").with("limit", 2).with("offset", 1)).await.unwrap();
     let names: Vec<&str> = page.iter().filter_map(|profile| profile["Name"].as_str()).collect();
     assert_eq!(names, ["p1", "p2"]);
-    assert_eq!(profiles.list(&Query::new().with("n", "Eq(3)")).await.unwrap().len(), 1);
+    assert_eq!(profiles.list(&Query::new().with("number", "Eq(3)")).await.unwrap().len(), 1);
     let error = refusal(profiles.list(&Query::new().with("limit", -1)).await.unwrap_err());
     assert_eq!((error.code, error.messages[0].as_str()), (406, "Limit cannot be negative"));
 }

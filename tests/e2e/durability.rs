@@ -85,6 +85,10 @@ async fn job_survives_a_restart_of_the_endpoint_in_its_middle() {
             }
             events.next().await.unwrap();
         }
+        // Running means that the agent has the job; the script itself says when it has begun.
+        while !begun.exists() {
+            tokio::task::yield_now().await;
+        }
     };
     tokio::time::timeout(PATIENCE, running).await.expect("the job never ran");
     endpoint.kill();
@@ -122,7 +126,7 @@ async fn job_survives_a_restart_of_the_endpoint_in_its_middle() {
 async fn two_writers_never_lose_an_update() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();
-    client.collection("profiles").create(&json!({"Name": "counter", "Params": {"n": 0}})).await.unwrap();
+    client.collection("profiles").create(&json!({"Name": "counter", "Params": {"count": 0}})).await.unwrap();
     let writers: Vec<_> = (0..8)
         .map(|_| {
             let client = client.clone();
@@ -130,9 +134,10 @@ async fn two_writers_never_lose_an_update() {
                 let mut done = 0;
                 while done < 10 {
                     let profiles = client.collection("profiles");
-                    let now = profiles.param("counter", "n", false).await.unwrap();
+                    let now = profiles.param("counter", "count", false).await.unwrap();
                     let next = now.as_u64().unwrap() + 1;
-                    let patch = [PatchOp::test("/Params/n", now), PatchOp::replace("/Params/n", next)];
+                    let patch =
+                        [PatchOp::test("/Params/count", now), PatchOp::replace("/Params/count", next)];
                     if profiles.patch("counter", &patch).await.is_ok() {
                         done += 1;
                     }
@@ -143,5 +148,5 @@ async fn two_writers_never_lose_an_update() {
     for writer in writers {
         writer.await.unwrap();
     }
-    assert_eq!(client.collection("profiles").param("counter", "n", false).await.unwrap(), json!(80));
+    assert_eq!(client.collection("profiles").param("counter", "count", false).await.unwrap(), json!(80));
 }

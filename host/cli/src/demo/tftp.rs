@@ -40,45 +40,62 @@ enum Reply<'a> {
     Error { code: u16, message: String },
 }
 
-/// Loads a file as OVMF does: asks for its size and breaks off, then asks again and loads it.
+/// Loads a file as OVMF does: asks for its size and breaks off, then asks again from another port and loads it.
 ///
 /// # Errors
 ///
 /// The server does not answer, or what it sends makes no sense.
 pub(super) async fn load(server: SocketAddr, name: &str) -> Result<Loaded> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.context("failed to open a UDP socket")?;
-    match ask_size(&socket, server, name).await? {
-        Some(refusal) => Ok(refusal),
-        None => read(&socket, server, name).await,
+    let size = match ask_size(server, name).await? {
+        Asked::Refused(words) => return Ok(Loaded::Refused(words)),
+        Asked::Size(size) => size,
+    };
+    let loaded = read(&bind().await?, server, name).await?;
+    if let (Loaded::File(file), Some(size)) = (&loaded, size)
+        && size != file.len() as u64
+    {
+        bail!("`{name}` has {} bytes, not {size}", file.len());
     }
+    Ok(loaded)
 }
 
-/// Asks for the size of a file and breaks off. Returns the refusal, if it is one.
-async fn ask_size(socket: &UdpSocket, server: SocketAddr, name: &str) -> Result<Option<Loaded>> {
+/// The answer to the question for a size.
+enum Asked {
+    /// The size, if the server tells sizes.
+    Size(Option<u64>),
+    /// The server's words.
+    Refused(String),
+}
+
+async fn bind() -> Result<UdpSocket> {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.context("failed to open a UDP socket")
+}
+
+async fn ask_size(server: SocketAddr, name: &str) -> Result<Asked> {
+    let socket = bind().await?;
     let mut buffer = vec![0; 2048];
-    let (length, peer) = exchange(socket, server, &request(name), &mut buffer).await?;
-    match parse(buffer.get(..length).unwrap_or_default()) {
-        Some(Reply::Error { code, message }) => Ok(Some(Loaded::Refused(format!("{message} ({code})")))),
-        Some(_) => {
-            let abort = error(8, "the size was all that was wanted");
-            socket.send_to(&abort, peer).await.context("failed to send")?;
-            Ok(None)
-        }
+    let (length, peer) = exchange(&socket, server, &request(name, true), &mut buffer).await?;
+    let size = match parse(buffer.get(..length).unwrap_or_default()) {
+        Some(Reply::Error { code, message }) => return Ok(Asked::Refused(format!("{message} ({code})"))),
+        Some(Reply::Options { size, .. }) => size,
+        Some(Reply::Data { .. }) => None,
         None => bail!("the TFTP server at {server} sent something else than an answer"),
-    }
+    };
+    let abort = error(8, "the size was all that was wanted");
+    socket.send_to(&abort, peer).await.context("failed to send")?;
+    Ok(Asked::Size(size))
 }
 
 async fn read(socket: &UdpSocket, server: SocketAddr, name: &str) -> Result<Loaded> {
     let mut file = Vec::new();
     let mut block_size = PLAIN_BLOCK_SIZE;
-    let mut size = None;
     let mut expected: u16 = 1;
     let mut buffer = vec![0; 2048];
-    let (mut length, peer) = exchange(socket, server, &request(name), &mut buffer).await?;
+    let (mut length, peer) = exchange(socket, server, &request(name, false), &mut buffer).await?;
     loop {
         match parse(buffer.get(..length).unwrap_or_default()) {
-            Some(Reply::Options { block_size: confirmed, size: told }) => {
-                (block_size, size) = (confirmed, told);
+            Some(Reply::Options { block_size: confirmed, .. }) => {
+                block_size = confirmed;
                 length = next(socket, peer, &acknowledgement(0), &mut buffer).await?;
             }
             Some(Reply::Data { block, bytes }) if block == expected => {
@@ -102,9 +119,6 @@ async fn read(socket: &UdpSocket, server: SocketAddr, name: &str) -> Result<Load
             }
             None => bail!("the TFTP server at {server} sent something else than an answer"),
         }
-    }
-    if size.is_some_and(|size| size != file.len() as u64) {
-        bail!("`{name}` has {} bytes, not {}", file.len(), size.unwrap_or(0));
     }
     Ok(Loaded::File(file))
 }
@@ -137,9 +151,11 @@ async fn next(socket: &UdpSocket, peer: SocketAddr, packet: &[u8], buffer: &mut 
     bail!("the TFTP server at {peer} stopped in the middle of a file")
 }
 
-fn request(name: &str) -> Vec<u8> {
+fn request(name: &str, with_size: bool) -> Vec<u8> {
     let mut packet = vec![0, 1];
-    for word in [name, "octet", "tsize", "0", "blksize", &BLOCK_SIZE.to_string()] {
+    let block_size = BLOCK_SIZE.to_string();
+    let size: &[&str] = if with_size { &["tsize", "0"] } else { &[] };
+    for word in [name, "octet", "blksize", &block_size].iter().chain(size) {
         packet.extend_from_slice(word.as_bytes());
         packet.push(0);
     }
@@ -195,7 +211,7 @@ mod tests {
 
     #[test]
     fn request_is_one_that_the_server_reads() {
-        let request = parse_request(&request("ipxe.efi")).unwrap();
+        let request = parse_request(&request("ipxe.efi", true)).unwrap();
         assert_eq!((request.kind, request.name.as_str()), (Kind::Read, "ipxe.efi"));
         assert_eq!((request.block_size, request.transfer_size), (Some(1432), true));
     }
@@ -212,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Plays a server that confirms the options, loses a packet and repeats a block.
+    /// Plays a server that confirms the options and sends the first block twice.
     async fn play(server: Arc<UdpSocket>, file: Vec<u8>) {
         let mut buffer = vec![0; 2048];
         let (_, peer) = server.recv_from(&mut buffer).await.unwrap();
@@ -221,14 +237,20 @@ mod tests {
         server.send_to(&confirmation, peer).await.unwrap();
         let (length, _) = server.recv_from(&mut buffer).await.unwrap();
         assert_eq!(&buffer[..4], &[0, 5, 0, 8], "{length} bytes");
-        let (_, _) = server.recv_from(&mut buffer).await.unwrap();
-        server.send_to(&confirmation, peer).await.unwrap();
+        let (_, second) = server.recv_from(&mut buffer).await.unwrap();
+        assert_ne!(second, peer);
+        let peer = second;
+        server.send_to(b"\0\x06blksize\x001432\0", peer).await.unwrap();
         let blocks: Vec<&[u8]> = file.chunks(1432).collect();
         for (index, block) in blocks.iter().enumerate() {
             let (_, _) = server.recv_from(&mut buffer).await.unwrap();
             assert_eq!(&buffer[..4], acknowledgement(index as u16));
             let data = [&[0, 3], (index as u16 + 1).to_be_bytes().as_slice(), block].concat();
             server.send_to(&data, peer).await.unwrap();
+            if index == 0 {
+                server.send_to(&data, peer).await.unwrap();
+                let (_, _) = server.recv_from(&mut buffer).await.unwrap();
+            }
         }
     }
 
