@@ -111,10 +111,15 @@ fn applets() -> Result<Vec<String>> {
 
 fn read_static(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
-    if !debian::is_static(&bytes) {
+    require_static(path, &bytes)?;
+    Ok(bytes)
+}
+
+fn require_static(path: &Path, program: &[u8]) -> Result<()> {
+    if !debian::is_static(program) {
         bail!("`{}` is no static program\nhint: the initramfs has no dynamic loader", path.display());
     }
-    Ok(bytes)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -123,8 +128,10 @@ mod tests {
 
     #[test]
     fn program_with_a_dynamic_loader_is_refused() {
-        let error = read_static(Path::new("/proc/self/exe")).unwrap_err();
-        assert!(error.to_string().contains("no static program"));
+        let (load, interpreter) = (debian::tests::elf(1), debian::tests::elf(3));
+        require_static(Path::new("agent"), &load).unwrap();
+        let error = require_static(Path::new("agent"), &interpreter).unwrap_err();
+        assert!(error.to_string().contains("`agent` is no static program"));
     }
 
     #[test]

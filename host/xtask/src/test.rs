@@ -56,7 +56,7 @@ impl Step {
             Self::Build => drop(product::build(workspace)?),
             Self::Tests => {
                 let mut tests = workspace.cargo();
-                tests.args(["test", "--workspace", "--release", "--locked"]);
+                tests.args(["test", "--workspace", "--release", "--locked", "--no-fail-fast"]);
                 shell::run(product::make_static(&mut tests, &shell::host_triple()?))?;
             }
             Self::DemoSimulated => demo(Machine::Simulated, workspace)?,
