@@ -161,6 +161,15 @@ impl Client {
 }
 
 #[tokio::test]
+async fn request_right_after_an_error_is_answered_too() {
+    let server = start();
+    let client = Client::new(("127.0.0.1", server.port)).await;
+    for _ in 0..50 {
+        assert_eq!(client.ask(&request(1, "missing", "octet", &[])).await.0[..4], [0, 5, 0, 1]);
+    }
+}
+
+#[tokio::test]
 async fn file_is_read_with_options_and_a_window() {
     let service = start();
     let client = Client::new(("127.0.0.1", service.port)).await;

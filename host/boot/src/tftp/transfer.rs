@@ -50,6 +50,8 @@ impl Job {
             Err((code, message)) => {
                 count(&self.counters.refused);
                 tracing::debug!(%peer, file, message, "tftp request refused");
+                // The next request from this port asks anew, however soon after the ERROR it comes.
+                self.progressed.store(true, Ordering::Relaxed);
                 if let Err(error) = socket.send(&error_packet(code, &message)).await {
                     tracing::debug!(%peer, %error, "a tftp error could not be sent");
                 }
