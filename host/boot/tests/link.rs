@@ -90,13 +90,32 @@ fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 }
 
-/// Sends by broadcast from 0.0.0.0:68, as firmware without an address does.
-async fn exchange(socket: &UdpSocket, request: &Packet) -> (Packet, SocketAddr) {
+/// Sends by broadcast from 0.0.0.0:68, as firmware without an address does, and repeats until the answer that it needs
+/// is there: a wire that just came up may lose what goes over it, in both directions.
+async fn exchange(socket: &UdpSocket, request: &Packet, needed: MessageType) -> (Packet, SocketAddr) {
     let bytes = request.encode(548).bytes;
-    socket.send_to(&bytes, (Ipv4Addr::BROADCAST, 67)).await.unwrap();
+    soon(async {
+        loop {
+            socket.send_to(&bytes, (Ipv4Addr::BROADCAST, 67)).await.unwrap();
+            let answer = tokio::time::timeout(Duration::from_millis(500), answer(socket, needed)).await;
+            if let Ok(answer) = answer {
+                return answer;
+            }
+        }
+    })
+    .await
+}
+
+/// Waits for an answer of a type; another one is a late answer to a request before.
+async fn answer(socket: &UdpSocket, needed: MessageType) -> (Packet, SocketAddr) {
     let mut buffer = [0; 1500];
-    let (len, from) = soon(socket.recv_from(&mut buffer)).await.unwrap();
-    (Packet::parse(&buffer[..len]).unwrap(), from)
+    loop {
+        let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
+        let packet = Packet::parse(&buffer[..len]).unwrap();
+        if packet.message_type() == Some(needed) {
+            return (packet, from);
+        }
+    }
 }
 
 fn serve_dhcp(interface: Option<&str>) -> impl Future<Output = ()> {
@@ -119,15 +138,14 @@ async fn boot_by_broadcast() {
         if broadcast {
             request.set_broadcast();
         }
-        let (offer, from) = exchange(&socket, &request).await;
-        assert_eq!((offer.message_type(), offer.chaddr), (Some(MessageType::Offer), mac(1)));
-        assert_eq!(offer.yiaddr, Ipv4Addr::new(10, 99, 0, 100));
+        let (offer, from) = exchange(&socket, &request, MessageType::Offer).await;
+        assert_eq!((offer.chaddr, offer.yiaddr), (mac(1), Ipv4Addr::new(10, 99, 0, 100)));
         assert_eq!(from, SocketAddr::from((Ipv4Addr::new(10, 99, 0, 1), 67)));
         request.options.set(code::MESSAGE_TYPE, [MessageType::Request.code()]);
         request.options.set(code::REQUESTED_ADDRESS, offer.yiaddr.octets());
         request.options.set(code::SERVER_ID, offer.server_id().unwrap().octets());
-        let (ack, _) = exchange(&socket, &request).await;
-        assert_eq!((ack.message_type(), ack.yiaddr), (Some(MessageType::Ack), offer.yiaddr));
+        let (ack, _) = exchange(&socket, &request, MessageType::Ack).await;
+        assert_eq!(ack.yiaddr, offer.yiaddr);
     }
 }
 
