@@ -42,6 +42,7 @@ pub(crate) struct Endpoint {
     pub(crate) ports: Ports,
     folder: tempfile::TempDir,
     process: Child,
+    flags: &'static [&'static str],
 }
 
 /// Returns a command of the program under test.
@@ -57,6 +58,11 @@ pub(crate) fn program() -> Command {
 impl Endpoint {
     /// Starts an endpoint with a fresh folder that has files to discover machines with.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with some more flags.
+    pub(crate) fn start_with(flags: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tree = folder.path().join("tftpboot/discovery/install");
         std::fs::create_dir_all(&tree).unwrap();
@@ -64,14 +70,14 @@ impl Endpoint {
         std::fs::write(tree.join("initrd.img"), vec![1; 200_000]).unwrap();
         std::fs::write(folder.path().join("tftpboot/lpxelinux.0"), vec![2; 70_000]).unwrap();
         let ports = Ports::free();
-        let process = serve(folder.path(), ports);
-        Self { ports, folder, process }
+        let process = serve(folder.path(), ports, flags);
+        Self { ports, folder, process, flags }
     }
 
     /// Kills the endpoint at once, as a power failure would, and starts it again on the same data.
     pub(crate) fn kill_and_start_again(&mut self) {
         self.kill();
-        self.process = serve(self.folder.path(), self.ports);
+        self.start_again();
     }
 
     pub(crate) fn kill(&mut self) {
@@ -80,7 +86,7 @@ impl Endpoint {
     }
 
     pub(crate) fn start_again(&mut self) {
-        self.process = serve(self.folder.path(), self.ports);
+        self.process = serve(self.folder.path(), self.ports, self.flags);
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -145,10 +151,11 @@ pub(crate) fn serve_command(folder: &Path, ports: Ports) -> Command {
 }
 
 /// Starts an endpoint and returns when it says that it answers.
-fn serve(folder: &Path, ports: Ports) -> Child {
+fn serve(folder: &Path, ports: Ports, flags: &[&str]) -> Child {
     let log = std::fs::File::create(folder.join("log")).unwrap();
+    let mut command = serve_command(folder, ports);
     let mut process =
-        serve_command(folder, ports).stdout(Stdio::piped()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
+        command.args(flags).stdout(Stdio::piped()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     if !line.starts_with("endpoint") {

@@ -10,3 +10,6 @@ mod boot;
 mod command_line;
 mod durability;
 mod endpoint;
+mod pack;
+mod packs;
+mod plugins;

@@ -1,15 +1,16 @@
 //! Component tasks: a job action that names a component is run in the sandbox.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use formwork_client::ClientError;
 use formwork_model::{ExitState, Job, JobAction, JobState, Machine};
 use formwork_sandbox::{
-    CallError, Digest, Grants, HostError, HostFuture, Level, Limits, MachineInfo, Outcome, Sandbox,
-    SandboxConfig, TaskCall, TaskHost, WorkerCommand,
+    CallError, Digest, Grants, HostError, Invocation, Limits, MachineInfo, Optimise, Outcome, Sandbox,
+    SandboxConfig, TaskCall, Turn, WorkerCommand, native,
 };
-use serde_json::Value;
 use tokio::sync::OnceCell;
+
+mod host;
 
 use crate::{AgentError, clock::now_ms, log::LogWriter, outcome::Verdict, session::Session};
 
@@ -19,6 +20,10 @@ const WALL_TIME: Duration = Duration::from_secs(600);
 
 /// Calls at once: an agent runs one job at a time.
 const CALLS: u32 = 4;
+
+/// Calls after which a task is worth the compiler that optimises. Most run once or a few times, and on a slow or an emulated
+/// machine that compiler takes far longer than it can save; one that is asked again and again gets there.
+const OFTEN: u32 = 200;
 
 /// How a component came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +39,7 @@ pub(crate) struct Components {
     cache_dir: PathBuf,
     worker: WorkerCommand,
     sandbox: OnceCell<Sandbox>,
+    http: native::Http,
 }
 
 /// A component that a job action names.
@@ -42,6 +48,7 @@ struct Call {
     name: String,
     digest: Digest,
     grants: Grants,
+    limits: Limits,
 }
 
 /// What all calls of one job share.
@@ -60,7 +67,7 @@ pub(crate) struct JobPlace {
 impl Components {
     /// Prepares to run components; nothing is made yet.
     pub(crate) fn new(cache_dir: PathBuf, worker: WorkerCommand) -> Self {
-        Self { cache_dir, worker, sandbox: OnceCell::new() }
+        Self { cache_dir, worker, sandbox: OnceCell::new(), http: native::Http::new() }
     }
 
     /// Runs the component of an action until it does not want to be called again.
@@ -77,8 +84,8 @@ impl Components {
                 return failed;
             }
         };
-        loop {
-            let outcome = match self.call_once(&call, place).await {
+        for attempt in 0.. {
+            let outcome = match self.call_once(&call, place, attempt).await {
                 Ok(outcome) => outcome,
                 Err(Failed::Agent(AgentError::Shutdown)) => return Ok(ComponentEnd::Stopped),
                 Err(Failed::Agent(error)) => return Err(error),
@@ -110,6 +117,7 @@ impl Components {
             };
             return Ok(ComponentEnd::Verdict(verdict));
         }
+        failed
     }
 
     /// Waits until a component wants to be called again. Returns false when it is not to be called again.
@@ -124,42 +132,48 @@ impl Components {
         Ok(place.session.job_state(&place.job.uuid).await? == Some(JobState::Running))
     }
 
-    async fn call_once(&self, call: &Call, place: &JobPlace) -> Result<Outcome, Failed> {
+    async fn call_once(&self, call: &Call, place: &JobPlace, attempt: u32) -> Result<Outcome, Failed> {
         let sandbox = self.sandbox().await?;
-        let report = match self.start(&sandbox, call, place).await {
+        let report = match self.start(&sandbox, call, place, attempt).await {
             Err(Failed::NotPrepared) => {
                 self.fetch(&sandbox, call, place).await?;
-                self.start(&sandbox, call, place).await?
+                self.start(&sandbox, call, place, attempt).await?
             }
             report => report?,
         };
         Ok(report)
     }
 
-    async fn start(&self, sandbox: &Sandbox, call: &Call, place: &JobPlace) -> Result<Outcome, Failed> {
-        let task = TaskCall {
-            component_name: call.name.clone(),
+    async fn start(
+        &self,
+        sandbox: &Sandbox,
+        call: &Call,
+        place: &JobPlace,
+        attempt: u32,
+    ) -> Result<Outcome, Failed> {
+        let invocation = Invocation {
+            component: call.name.clone(),
+            turn: Turn::of(&call.name, &place.machine.uuid),
             grants: call.grants.clone(),
-            limits: limits(),
-            machine: place.info(),
-            now_ms: now_ms(),
-            host: Arc::new(place.clone()),
+            limits: call.limits.clone(),
+            host: Some(Arc::new(host::AgentHost::new(place.clone(), self.http.clone()))),
         };
+        let task = TaskCall { machine: place.info(), attempt, now_ms: now_ms() };
         let report = tokio::select! {
             () = place.session.stop.soon.cancelled() => return Err(Failed::Agent(AgentError::Shutdown)),
-            report = sandbox.run_task(&call.digest, task) => report,
+            report = sandbox.run_task(&call.digest, invocation, task) => report,
         };
         match report {
             Ok(report) => {
                 tracing::debug!(
                     job.id = place.job.uuid,
                     component = call.name,
-                    fuel = report.fuel_used,
-                    elapsed_ms = report.elapsed.as_millis() as u64,
-                    memory_peak = report.memory_peak,
+                    fuel = report.used.fuel,
+                    elapsed_ms = report.used.elapsed.as_millis() as u64,
+                    memory_peak = report.used.memory_peak,
                     "component called"
                 );
-                Ok(report.outcome)
+                Ok(report.answer)
             }
             Err(CallError::NotPrepared { .. }) => Err(Failed::NotPrepared),
             Err(error) => Err(Failed::Component(words(&error))),
@@ -199,8 +213,10 @@ impl Components {
             let config = SandboxConfig {
                 cache_dir: self.cache_dir.clone(),
                 worker: self.worker.clone(),
-                limits: limits(),
+                limits: Limits::site(),
                 concurrent_calls: CALLS,
+                compilers: 1,
+                optimise: Optimise::AfterCalls(OFTEN),
             };
             Sandbox::new(config).map_err(|error| Failed::Component(words(&error)))
         };
@@ -219,16 +235,27 @@ enum Failed {
     Agent(AgentError),
 }
 
-fn limits() -> Limits {
-    Limits { wall_time: WALL_TIME, ..Limits::default() }
-}
-
 /// Reads which component an action names and what it may do.
 fn call(action: &JobAction) -> Result<Call, String> {
     let member = |name: &str| action.meta.get(name).map(String::as_str).unwrap_or_default();
     let digest = member("digest").parse().map_err(|error| words(&error))?;
     let grants = Grants::parse(member("grants").lines()).map_err(|error| words(&error))?;
-    Ok(Call { name: member("component").to_owned(), digest, grants })
+    let limits = asked_limits(member("limits"))?;
+    Ok(Call { name: member("component").to_owned(), digest, grants, limits })
+}
+
+/// Reads the limits that a component asks for, one a line as `fuel: 1000`. Its time is that of an agent unless it says.
+fn asked_limits(lines: &str) -> Result<Limits, String> {
+    let mut asked = BTreeMap::new();
+    for line in lines.lines() {
+        let pair =
+            line.split_once(':').and_then(|(name, value)| Some((name.trim(), value.trim().parse().ok()?)));
+        let (name, value) = pair.ok_or_else(|| format!("limit `{line}` is not of the form NAME: NUMBER"))?;
+        asked.insert(name.to_owned(), value);
+    }
+    let read = Limits::from_manifest(&asked).map_err(|error| words(&error))?;
+    let wall_time = if asked.contains_key("wall-time-ms") { read.wall_time } else { WALL_TIME };
+    Ok(Limits { wall_time, ..read })
 }
 
 /// Returns an error with its causes in one line.
@@ -281,46 +308,6 @@ impl JobPlace {
     }
 }
 
-impl TaskHost for JobPlace {
-    fn log<'a>(&'a self, level: Level, message: &'a str) -> HostFuture<'a, ()> {
-        Box::pin(async move {
-            let prefix = match level {
-                Level::Debug => "debug: ",
-                Level::Info => "",
-                Level::Warn => "warning: ",
-                Level::Error => "error: ",
-            };
-            self.log.line(&format!("{prefix}{message}")).await;
-        })
-    }
-
-    fn param<'a>(&'a self, name: &'a str) -> HostFuture<'a, Result<Option<String>, HostError>> {
-        Box::pin(async move {
-            let uuid = &self.machine.uuid;
-            let read = self.ask("read a param", |client| async move {
-                client.collection("machines").param(uuid, name, true).await
-            });
-            Ok(match read.await? {
-                Value::Null => None,
-                value => Some(value.to_string()),
-            })
-        })
-    }
-
-    fn set_param<'a>(&'a self, name: &'a str, json: &'a str) -> HostFuture<'a, Result<(), HostError>> {
-        Box::pin(async move {
-            let uuid = &self.machine.uuid;
-            let value: Value =
-                serde_json::from_str(json).map_err(|error| HostError::Invalid(error.to_string()))?;
-            let value = &value;
-            let written = self.ask("write a param", |client| async move {
-                client.collection("machines").param_set(uuid, name, value).await
-            });
-            written.await.map(drop)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,6 +325,17 @@ mod tests {
         assert_eq!(call.name, "core/inventory");
         assert!(call.grants.may_write("inventory/cpu") && !call.grants.may_read("inventory/cpu"));
         assert_eq!(call.grants.files.len(), 1);
+    }
+
+    #[test]
+    fn limits_are_those_of_the_action_and_the_time_is_that_of_an_agent() {
+        let read = asked_limits("fuel: 5\nmemory-bytes: 65536").unwrap();
+        assert_eq!((read.fuel, read.memory_bytes, read.wall_time), (5, 65536, WALL_TIME));
+        assert_eq!(asked_limits("wall-time-ms: 7").unwrap().wall_time, Duration::from_millis(7));
+        assert_eq!(asked_limits("").unwrap(), Limits { wall_time: WALL_TIME, ..Limits::default() });
+        for lines in ["fuel", "fuel: much", "speed: 5", "fuel: 0"] {
+            assert!(asked_limits(lines).is_err(), "{lines}");
+        }
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 mod agent;
 mod compiler;
+mod component;
 mod contents;
 mod events;
 mod info;
 mod jobs;
 mod machines;
 mod objects;
+mod pack;
+mod packs;
 mod prefs;
 pub(crate) mod serve;
 mod users;
@@ -53,6 +56,9 @@ pub(crate) fn command(as_server: bool) -> Command {
         .subcommand(demo::command())
         .subcommands(objects::commands())
         .subcommand(contents::command())
+        .subcommand(pack::command())
+        .subcommand(component::command())
+        .subcommand(component::replay_command())
         .subcommand(prefs::command())
         .subcommand(events::command())
         .subcommand(info::command())
@@ -75,6 +81,9 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<ExitCode> {
         "serve" => serve::run(matches).await?,
         "agent" => return agent::run(matches, &context).await,
         "demo" => return demo::run(matches, &mut context).await,
+        "pack" => return pack::run(matches, &mut context).await,
+        "component" => component::run(matches, &mut context).await?,
+        "replay" => return component::replay(matches, &mut context).await,
         "contents" => contents::run(matches, &mut context).await?,
         "prefs" => prefs::run(matches, &mut context).await?,
         "events" => events::run(matches, &mut context).await?,

@@ -38,18 +38,19 @@ impl Client {
         let base = base_url(&endpoint.url)?;
         let unusable = |reason: String| ClientError::Url { text: endpoint.url.clone(), reason };
         let tls = tls::config().map_err(|error| unusable(error.to_string()))?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(ClientConfig::clone(&tls))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .tcp_keepalive(Duration::from_secs(30))
-            .redirect(Policy::none())
-            .no_proxy()
-            .user_agent(concat!("formwork/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
+        let http =
+            builder(&tls).read_timeout(READ_TIMEOUT).build().map_err(|error| unusable(error.to_string()))?;
         Ok(Self { http, tls, base, credentials: endpoint.credentials })
+    }
+
+    /// Returns the same client with connections of its own, on which an answer may take as long as the request does: a
+    /// long upload is silent on the other side.
+    pub(crate) fn patient(&self) -> Result<Self, ClientError> {
+        let http = builder(&self.tls).build().map_err(|error| ClientError::Url {
+            text: self.endpoint().to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { http, ..self.clone() })
     }
 
     /// Returns a client of the same endpoint for another caller. It shares the connections.
@@ -151,6 +152,18 @@ impl Client {
     pub async fn count<R: Record>(&self, query: &Query) -> Result<u64, ClientError> {
         self.collection(R::KIND.prefix).count(query).await
     }
+}
+
+/// What all connections have in common.
+fn builder(tls: &ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tcp_keepalive(Duration::from_secs(30))
+        .redirect(Policy::none())
+        .no_proxy()
+        .user_agent(concat!("formwork/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Reads the URL of an endpoint and adds the API's own path.

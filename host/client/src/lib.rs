@@ -11,6 +11,7 @@ mod download;
 mod error;
 mod events;
 mod jobs;
+mod packs;
 mod patch;
 mod query;
 mod request;

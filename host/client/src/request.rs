@@ -5,7 +5,7 @@ use std::error::Error;
 use formwork_api::ApiError;
 use reqwest::{
     Method, Response, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap},
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +20,7 @@ const MAX_ANSWER: usize = 1 << 30;
 const MAX_RAW_ERROR: usize = 2048;
 
 /// What a request carries.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Body {
     /// Nothing.
     None,
@@ -28,6 +28,8 @@ pub(crate) enum Body {
     Json(Vec<u8>),
     /// Bytes as they are.
     Bytes(Vec<u8>),
+    /// Bytes as they come, and how many there will be.
+    Stream(reqwest::Body, u64),
 }
 
 impl Body {
@@ -101,6 +103,10 @@ impl Client {
             Body::None => request,
             Body::Json(bytes) => request.header(CONTENT_TYPE, "application/json").body(bytes),
             Body::Bytes(bytes) => request.header(CONTENT_TYPE, "application/octet-stream").body(bytes),
+            Body::Stream(body, length) => request
+                .header(CONTENT_TYPE, "application/octet-stream")
+                .header(CONTENT_LENGTH, length)
+                .body(body),
         };
         let response = request.send().await.map_err(|error| self.failed(&method, &url, error))?;
         let status = response.status().as_u16();

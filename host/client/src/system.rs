@@ -70,6 +70,16 @@ impl Client {
         self.ask(Method::GET, &["machines", uuid, "token"], &query).await?.decode()
     }
 
+    /// Returns what a change of a machine would bring about, step by step; nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 422 for a change that would be refused.
+    pub async fn machine_plan(&self, uuid: &str, members: &Value) -> Result<Value, ClientError> {
+        let path = ["machines", uuid, "plan"];
+        self.send(Method::POST, &path, &Query::new(), Body::json(members)?).await?.decode()
+    }
+
     /// Returns all preferences.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_model::{BootEnv, KINDS, Machine, Missing, Object, Objects, ObjectsExt, Param};
 
-use crate::{Refusal, params};
+use crate::{Refusal, params, plugins};
 
 /// Checks an object that is to be stored and marks whether it is available.
 ///
@@ -28,6 +28,7 @@ pub fn admit(
     }
     refused.extend(duplicates(objects, object));
     let mut unusable = faults;
+    unusable.extend(plugins::faults(objects, object));
     let machine = object.as_any().is::<Machine>();
     for reference in object.references() {
         let Some(found) = objects.find(reference.prefix, &reference.key) else {
@@ -53,6 +54,7 @@ pub fn admit(
 #[must_use]
 pub fn errors(objects: &(impl Objects + ?Sized), object: &dyn Object, faults: Vec<String>) -> Vec<String> {
     let mut found = faults;
+    found.extend(plugins::faults(objects, object));
     for reference in object.references() {
         match objects.find(reference.prefix, &reference.key) {
             None => found.push(reference.message),

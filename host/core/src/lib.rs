@@ -15,8 +15,10 @@ pub mod jobs;
 pub mod machine;
 pub mod params;
 pub mod plan;
+pub mod plugins;
 pub mod preferences;
 mod refusal;
 mod tasks;
 
 pub use refusal::Refusal;
+pub use tasks::action_entry;

@@ -35,3 +35,24 @@ impl<'a> Entry<'a> {
         matches!(self, Self::Stage(_) | Self::BootEnv(_) | Self::Context(_))
     }
 }
+
+/// Reads `action:COMMAND` and `action:PLUGIN:COMMAND`: the plugin, if one is named, and the command. Returns `None` for
+/// every other entry.
+#[must_use]
+pub fn action_entry(text: &str) -> Option<(Option<&str>, &str)> {
+    let Entry::Action(action) = Entry::parse(text) else { return None };
+    Some(action.split_once(':').map_or((None, action), |(plugin, command)| (Some(plugin), command)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugin_of_an_action_may_be_left_out() {
+        assert_eq!(action_entry("action:jump"), Some((None, "jump")));
+        assert_eq!(action_entry("action:frog:jump"), Some((Some("frog"), "jump")));
+        assert_eq!(action_entry("jump"), None);
+        assert_eq!(action_entry("stage:jump"), None);
+    }
+}

@@ -90,6 +90,12 @@ pub enum ComponentKind {
     Task,
     /// What plans task lists and answers failures.
     Workflow,
+    /// What admits and steers migrations.
+    MigrationPolicy,
+    /// What brings data from one version to the next, and back.
+    UpgradeStep,
+    /// What offers actions on objects and hears events.
+    Plugin,
 }
 
 /// A component of an installed pack.
@@ -104,6 +110,23 @@ pub struct ComponentRecord {
     pub digest: String,
     /// What it may do, a line each: `params: read inventory/*`, `files: /proc ro`.
     pub grants: Vec<String>,
+    /// The limits that it asks for beside the usual ones, by the names of [`ComponentRecord::LIMITS`]. The site caps them.
+    pub limits: BTreeMap<String, u64>,
+}
+
+impl ComponentRecord {
+    /// The names of the limits that a component may ask for, each with its unit in the name; the others are counts.
+    pub const LIMITS: &'static [&'static str] = &[
+        "fuel",
+        "handles",
+        "host-calls",
+        "instances",
+        "log-bytes",
+        "memory-bytes",
+        "result-bytes",
+        "table-elements",
+        "wall-time-ms",
+    ];
 }
 
 /// An installed content bundle. Its objects are stored beside it and name it in `Bundle`.

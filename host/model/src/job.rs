@@ -1,5 +1,7 @@
 //! Jobs: one run of one task on one machine (drp-api.md 7.10, 9).
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -143,6 +145,19 @@ pub struct Job {
     /// An extension of ours: clients that do not know it ignore it.
     #[serde(skip_serializing_if = "Timestamp::is_unset")]
     pub retry_at: Timestamp,
+    /// The component that the task was when the job was made, as `PACK/COMPONENT`; empty for scripts. The job keeps to
+    /// it to its end, whatever happens to the pack meanwhile. This and the three below are extensions of ours.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub component: String,
+    /// The BLAKE3 digest of the component's bytes.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub component_digest: String,
+    /// What the component was allowed then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub component_grants: Vec<String>,
+    /// The limits that it asked for then.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub component_limits: BTreeMap<String, u64>,
     /// What the task says went wrong.
     pub result_errors: Vec<String>,
     #[serde(flatten)]
@@ -178,6 +193,10 @@ impl Default for Job {
             work_order: String::new(),
             pipeline: String::new(),
             retry_at: Timestamp::default(),
+            component: String::new(),
+            component_digest: String::new(),
+            component_grants: Vec::new(),
+            component_limits: BTreeMap::new(),
             result_errors: Vec::new(),
             header: Header::default(),
         }
@@ -190,8 +209,20 @@ pub(crate) static KIND: Kind = Kind {
     noun: "job",
     unique: &[],
     hidden: &["Token"],
-    read_only: &["Current", "Archived", "Previous", "ExtraClaims", "Token", "Independent", "RetryAt"],
-    opaque: &["Action"],
+    read_only: &[
+        "Current",
+        "Archived",
+        "Previous",
+        "ExtraClaims",
+        "Token",
+        "Independent",
+        "RetryAt",
+        "Component",
+        "ComponentDigest",
+        "ComponentGrants",
+        "ComponentLimits",
+    ],
+    opaque: &["Action", "ComponentLimits"],
     decode: decode::<Job>,
     schema: |generator| generator.subschema_for::<Job>(),
     columns: &["Uuid", "Task", "Stage", "State", "ExitState", "StartTime", "EndTime"],

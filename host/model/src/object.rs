@@ -37,12 +37,19 @@ pub struct Kind {
 pub static KINDS: &[&Kind] = &[
     &crate::bootenv::KIND,
     &crate::content::KIND,
+    &crate::plugin_state::LETTER,
     &crate::job::KIND,
     &crate::lease::KIND,
     &crate::machine::KIND,
+    &crate::plugin_state::VALUE,
+    &crate::pack::KIND,
     &crate::param::KIND,
+    &crate::plugin_state::CURSOR,
+    &crate::plugin_provider::KIND,
+    &crate::plugin::KIND,
     &crate::preference::KIND,
     &crate::profile::KIND,
+    &crate::publisher::KIND,
     &crate::role::KIND,
     &crate::stage::KIND,
     &crate::task::KIND,
@@ -50,6 +57,15 @@ pub static KINDS: &[&Kind] = &[
     &crate::user::KIND,
     &crate::workflow::KIND,
 ];
+
+/// Types that are the endpoint's own: no generic routes, no events, part of no bundle.
+const INTERNAL: &[&str] = &["dead_letters", "pack_values", "plugin_cursors"];
+
+/// Tells whether a type is the endpoint's own, which clients do not know as objects.
+#[must_use]
+pub fn is_internal(prefix: &str) -> bool {
+    INTERNAL.contains(&prefix)
+}
 
 /// Returns the kind with a prefix.
 #[must_use]

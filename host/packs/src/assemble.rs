@@ -6,21 +6,23 @@ use formwork_model::{ComponentRecord, Kind, NameGrammar, Object, name_problem};
 use serde_json::{Value, json};
 
 use crate::{
-    Fault, Pack, PackComponent, PackError, digest,
-    files::{Files, read_folder},
-    manifest::{Grant, MANIFEST, Manifest, parse_yaml},
+    Fault, Pack, PackComponent, PackError, PackFile, digest,
+    files::{Files, pack_files},
+    manifest::{MANIFEST, Manifest, parse_yaml},
     object::{component_of, decode, kind_in_pack},
+    path::path_problem,
 };
 
 /// Reads the folder of a pack.
 ///
-/// A file holds up to 16 MiB, a pack up to 256 MiB in 10,000 files; paths have up to four names.
+/// A file holds up to 16 MiB, a pack up to 256 MiB in 10,000 files; paths have up to four names. What is its author's
+/// only is left out: `tests/`, the folders that components name as `source`, and what begins with a dot.
 ///
 /// # Errors
 ///
 /// A link or a limit that is exceeded; else all faults of the pack together.
 pub fn load_folder(path: &Path) -> Result<Pack, PackError> {
-    assemble(&read_folder(path)?)
+    assemble(&pack_files(path)?)
 }
 
 /// Makes a pack of its files.
@@ -40,7 +42,7 @@ pub(crate) fn assemble(files: &Files) -> Result<Pack, PackError> {
     }
     let mut objects = builder.objects;
     objects.sort_by_key(|object| (object.kind().prefix, object.key()));
-    Ok(Pack { meta: manifest.meta(), objects, components })
+    Ok(Pack { meta: manifest.meta(), objects, components, files: extra_files(files) })
 }
 
 /// Gathers objects and faults.
@@ -61,6 +63,9 @@ impl Builder<'_> {
         if let Some(problem) = name_problem(NameGrammar::Machine, name, name) {
             self.fault(MANIFEST, problem);
         }
+        for problem in self.manifest.problems() {
+            self.fault(MANIFEST, problem);
+        }
         let mut seen = BTreeSet::new();
         for component in &self.manifest.components {
             if !is_component_name(&component.name) {
@@ -69,6 +74,9 @@ impl Builder<'_> {
             }
             if !seen.insert(component.name.as_str()) {
                 self.fault(MANIFEST, format!("component `{}` is listed twice", component.name));
+            }
+            for problem in component.problems() {
+                self.fault(MANIFEST, format!("component `{}`: {problem}", component.name));
             }
         }
     }
@@ -88,7 +96,8 @@ impl Builder<'_> {
                 name: component.name.clone(),
                 kind: component.kind,
                 digest: digest(wasm),
-                grants: component.grants.iter().flat_map(Grant::lines).collect(),
+                grants: component.grant_lines(),
+                limits: component.limits.clone(),
             };
             found.push(PackComponent { record, wasm: wasm.clone() });
         }
@@ -100,6 +109,11 @@ impl Builder<'_> {
             None if matches!(file, MANIFEST | "README.md") => {}
             None => self.fault(file, "a pack holds `pack.yaml`, `README.md` and folders only"),
             Some(("components", rest)) => self.component_file(file, rest),
+            Some(("files", _)) => {
+                if let Some(reason) = path_problem(file) {
+                    self.fault(file, reason);
+                }
+            }
             Some((prefix, rest)) => match kind_in_pack(prefix) {
                 Err(reason) => self.fault(file, format!("folder `{prefix}`: {reason}")),
                 Ok(kind) if prefix == "templates" => self.template_file(kind, file, rest),
@@ -172,6 +186,15 @@ impl Builder<'_> {
     fn text(&self, file: &str) -> Option<&str> {
         std::str::from_utf8(self.files.get(file)?).ok()
     }
+}
+
+/// Returns the files in `files/`, which the pack brings beside its objects.
+fn extra_files(files: &Files) -> Vec<PackFile> {
+    let extra = |(path, bytes): (&String, &bytes::Bytes)| {
+        let path = path.strip_prefix("files/")?.to_owned();
+        Some(PackFile { path, digest: digest(bytes), bytes: bytes.clone() })
+    };
+    files.iter().filter_map(extra).collect()
 }
 
 /// Tells whether a component may have this name, which is a file name and a word in `PACK/COMPONENT`.

@@ -7,13 +7,15 @@ use serde_json::Value;
 
 use crate::{
     Fault, Pack, PackError,
+    lenient::soften,
     object::{decode, is_read_only, kind_in_pack},
 };
 
 /// Makes a pack of a content bundle. Its size is that of the request, which the caller bounds.
 ///
 /// The meta data stay as they were sent but for those that are the server's: the type is `dynamic`, neither writable
-/// nor overwritable (drp-api.md 11.4).
+/// nor overwritable (drp-api.md 11.4). Members that no type has are ignored, and a number where a text belongs is taken
+/// for its digits (drp-behaviour.md 7.2).
 ///
 /// # Errors
 ///
@@ -37,7 +39,8 @@ pub fn from_content(content: Content) -> Result<Pack, PackError> {
                 continue;
             }
         };
-        for (key, value) in section {
+        for (key, mut value) in section {
+            soften(kind, &mut value);
             match keyed(kind, &key, value).and_then(|value| decode(kind, value, &meta.name)) {
                 Ok(object) => objects.push(object),
                 Err(reasons) => {
@@ -52,7 +55,7 @@ pub fn from_content(content: Content) -> Result<Pack, PackError> {
         return Err(PackError::Refused { faults });
     }
     let meta = ContentMeta { r#type: String::from("dynamic"), writable: false, overwritable: false, ..meta };
-    Ok(Pack { meta, objects, components: Vec::new() })
+    Ok(Pack { meta, objects, ..Pack::default() })
 }
 
 /// Makes the bundle that `GET /contents/{name}` answers: objects in API form without what only the server writes.

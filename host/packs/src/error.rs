@@ -15,6 +15,15 @@ pub enum PackError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The operating system did not let a file or folder be written.
+    #[error("failed to write `{path}`")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's words.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The meta data of a content bundle names nothing; the words are those of drp-behaviour.md 7.1.
     #[error("Store at content- has no Name metadata")]
     MissingName,

@@ -10,36 +10,52 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::PackError;
+use crate::{
+    PackError,
+    manifest::{MANIFEST, source_folders},
+    path::MAX_DEPTH,
+};
 
 /// The longest file, in bytes: components are below 1 MiB by far, and an author's mistake shall not fill the memory.
-const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// All files together, in bytes; the pack is in memory as a whole.
-const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The number of files and folders; the largest known packs have some hundreds.
-const MAX_ENTRIES: usize = 10_000;
-
-/// How many names a path may have: `templates/NAME` needs two, the rest is reserve for `files/`.
-const MAX_DEPTH: usize = 4;
+pub(crate) const MAX_ENTRIES: usize = 10_000;
 
 /// The contents of files by their paths below the pack's folder, with `/` between names.
 pub(crate) type Files = BTreeMap<String, Bytes>;
 
-/// Reads all files of a folder.
+/// Reads the files of a folder whose paths are wanted; a folder that is not wanted is not looked into.
 ///
 /// # Errors
 ///
 /// A symbolic link, anything else that is neither file nor folder, a name that is not UTF-8, a limit that is exceeded.
-pub(crate) fn read_folder(root: &Path) -> Result<Files, PackError> {
-    let mut reader = Reader { root, files: Files::new(), entries: 0, bytes: 0 };
+pub(crate) fn read_folder(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Files, PackError> {
+    let mut reader = Reader { root, wanted, files: Files::new(), entries: 0, bytes: 0 };
     reader.folder("", 1)?;
     Ok(reader.files)
 }
 
+/// Reads the files of a pack's folder without what is its author's only: `tests/`, the sources of components, and what
+/// begins with a dot, like `.git`.
+///
+/// # Errors
+///
+/// Those of [`read_folder`].
+pub(crate) fn pack_files(root: &Path) -> Result<Files, PackError> {
+    let manifest = read_folder(root, &|path| path == MANIFEST)?;
+    let sources = manifest.get(MANIFEST).map_or_else(Vec::new, |text| source_folders(text));
+    read_folder(root, &|path| {
+        !path.starts_with('.') && path != "tests" && !sources.iter().any(|source| source == path)
+    })
+}
+
 struct Reader<'a> {
     root: &'a Path,
+    wanted: &'a dyn Fn(&str) -> bool,
     files: Files,
     entries: usize,
     bytes: u64,
@@ -58,7 +74,10 @@ impl Reader<'_> {
                     "the name is not UTF-8",
                 ));
             };
-            self.entry(&format!("{folder}{name}"), entry.file_type().map_err(failed)?, depth)?;
+            let name = format!("{folder}{name}");
+            if (self.wanted)(&name) {
+                self.entry(&name, entry.file_type().map_err(failed)?, depth)?;
+            }
         }
         Ok(())
     }
@@ -107,7 +126,7 @@ mod tests {
     use super::*;
 
     fn refusal(root: &Path) -> String {
-        read_folder(root).unwrap_err().to_string()
+        read_folder(root, &|_| true).unwrap_err().to_string()
     }
 
     #[test]
@@ -116,7 +135,7 @@ mod tests {
         fs::create_dir(folder.path().join("tasks")).unwrap();
         fs::write(folder.path().join("tasks/a.yaml"), "x").unwrap();
         fs::write(folder.path().join("pack.yaml"), "y").unwrap();
-        let files = read_folder(folder.path()).unwrap();
+        let files = read_folder(folder.path(), &|_| true).unwrap();
         assert_eq!(files.keys().collect::<Vec<_>>(), ["pack.yaml", "tasks/a.yaml"]);
         assert_eq!(files["tasks/a.yaml"], "x");
     }
@@ -156,8 +175,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_its_authors_only_is_not_looked_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = "{name: aa, version: 1.0.0, components: [{name: cc, kind: task, source: src/cc}, \
+                        {name: dd, kind: task, source: ../dd}]}";
+        fs::write(folder.path().join("pack.yaml"), manifest).unwrap();
+        for path in ["src/cc/target/debug/deps/x", "tests/one.yaml", ".git/HEAD", "files/tests", "tasks/src"]
+        {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        std::os::unix::fs::symlink("/", folder.path().join("src/link")).unwrap();
+        let files = pack_files(folder.path()).unwrap();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["files/tests", "pack.yaml", "tasks/src"]);
+    }
+
+    #[test]
     fn folder_that_is_not_there_is_named() {
-        let error = read_folder(Path::new("/nowhere/at/all")).unwrap_err();
+        let error = read_folder(Path::new("/nowhere/at/all"), &|_| true).unwrap_err();
         assert_eq!(error.to_string(), "failed to read `/nowhere/at/all`");
     }
 }

@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use formwork_model::{ComponentKind, ContentMeta};
+use formwork_model::{ComponentKind, ComponentRecord, ContentMeta};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_saphyr::NonFiniteFloatPolicy;
+
+use crate::{
+    object::kind_in_pack,
+    path::{is_plain_line, path_problem},
+    versions::{Range, Version},
+};
 
 /// The name of the manifest in the folder of a pack.
 pub(crate) const MANIFEST: &str = "pack.yaml";
@@ -81,6 +87,37 @@ impl Manifest {
             overwritable: false,
         }
     }
+
+    /// Returns what is wrong with the pack's own data, but for its name and its components.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if Version::parse(&self.version).is_none() || !is_plain_line(&self.version) {
+            found.push(format!("version `{}` is not like 1.2.3", self.version.escape_debug()));
+        }
+        for (name, versions) in &self.prerequisites {
+            if name.contains([',', ':']) {
+                found.push(format!("prerequisite `{}` is no name of a pack", name.escape_debug()));
+            }
+            if let Err(error) = versions.parse::<Range>() {
+                let (name, text) = (name.escape_debug(), error.text.escape_debug());
+                found.push(format!("prerequisite `{name}`: `{text}` is no range like `>=1.2.0 <2.0.0`"));
+            }
+        }
+        found
+    }
+}
+
+/// Returns the folders of the pack's own folder that hold sources of components. Nothing when the manifest is broken,
+/// which others tell.
+pub(crate) fn source_folders(manifest: &[u8]) -> Vec<String> {
+    let Ok(manifest) = parse_yaml::<Manifest>(manifest) else { return Vec::new() };
+    let first = |component: &Component| {
+        component
+            .source_problem()
+            .is_none()
+            .then(|| component.source.split('/').next().unwrap_or_default().to_owned())
+    };
+    manifest.components.iter().filter_map(first).filter(|folder| folder != "..").collect()
 }
 
 /// A component of the pack; its bytes are in `components/NAME.wasm`.
@@ -93,9 +130,65 @@ pub(crate) struct Component {
     #[serde(default)]
     #[expect(dead_code, reason = "the builder of a pack reads it; here it only must not be an unknown word")]
     package: String,
+    /// The folder of its source, below the pack's folder or beside it. For those who build the pack.
+    #[serde(default)]
+    pub(crate) source: String,
     #[serde(default)]
     pub(crate) grants: Vec<Grant>,
+    /// Limits by the names of [`ComponentRecord::LIMITS`].
+    #[serde(default)]
+    pub(crate) limits: BTreeMap<String, u64>,
 }
+
+impl Component {
+    /// Returns all grants, a line each.
+    pub(crate) fn grant_lines(&self) -> Vec<String> {
+        self.grants.iter().flat_map(Grant::lines).collect()
+    }
+
+    /// Returns what is wrong with the component by itself, but for its name.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut found: Vec<String> = self.source_problem().into_iter().collect();
+        for line in self.grant_lines() {
+            if line.trim().is_empty() || line.len() > MAX_GRANT_BYTES || !is_plain_line(&line) {
+                let shown: String = line.escape_debug().take(80).collect();
+                found.push(format!("grant `{shown}` is empty, too long or cannot be shown as it is"));
+            }
+        }
+        for (name, value) in &self.limits {
+            if !ComponentRecord::LIMITS.contains(&name.as_str()) {
+                let known = ComponentRecord::LIMITS.join(", ");
+                found.push(format!("there is no limit `{}`, only {known}", name.escape_debug()));
+            } else if *value == 0 {
+                found.push(format!("limit `{name}` must be more than 0"));
+            }
+        }
+        found
+    }
+
+    fn source_problem(&self) -> Option<String> {
+        let source = self.source.as_str();
+        if source.is_empty() {
+            return None;
+        }
+        let beside = source.strip_prefix("../").unwrap_or(source);
+        let first = source.split('/').next().unwrap_or_default();
+        let taken = matches!(first, "components" | "files" | MANIFEST) || kind_in_pack(first).is_ok();
+        (path_problem(beside).is_some() || taken).then(|| {
+            format!(
+                "source `{}` must be a folder of its own, like `src/NAME` or `../NAME`",
+                source.escape_debug()
+            )
+        })
+    }
+}
+
+/// How many events of YAML may come from aliases: enough for any object, little enough that ten thousand files of a pack
+/// cannot keep a reader busy for long.
+pub(crate) const MAX_REPEATED: usize = 20_000;
+
+/// The longest line of a grant, in bytes; it is shown to whoever must agree to it.
+const MAX_GRANT_BYTES: usize = 512;
 
 /// One thing that a component may do. `params: write inventory/*` in a list of YAML is a map with one entry;
 /// the same line between quotes is a text. Both mean the same.
@@ -126,6 +219,7 @@ impl Grant {
 pub(crate) fn parse_yaml<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
         non_finite_float_policy: NonFiniteFloatPolicy::Reject,
         with_snippet: false,
     };

@@ -5,8 +5,21 @@ use std::sync::Arc;
 use formwork_model::{ComponentKind, Header, Kind, Object, Task, Workflow};
 use serde_json::Value;
 
-/// The endpoint's own records, which live in its writable layer only. All other types can be in a pack.
-const OWN_RECORDS: &[&str] = &["contents", "jobs", "leases", "machines", "prefs"];
+/// The endpoint's own records, which live in its writable layer only. All other types can be in a pack. A pack that could
+/// bring a publisher would make itself trusted.
+const OWN_RECORDS: &[&str] = &[
+    "contents",
+    "dead_letters",
+    "jobs",
+    "leases",
+    "machines",
+    "pack_values",
+    "packs",
+    "plugin_cursors",
+    "plugin_providers",
+    "prefs",
+    "publishers",
+];
 
 /// Types of the API (drp-api.md appendix A) that are part of bundles elsewhere and that this version has not.
 const LATER: &[&str] = &[
@@ -21,8 +34,6 @@ const LATER: &[&str] = &[
     "identity_providers",
     "interfaces",
     "pipelines",
-    "plugin_providers",
-    "plugins",
     "pools",
     "reservations",
     "resource_brokers",
@@ -51,6 +62,11 @@ pub(crate) fn kind_in_pack(prefix: &str) -> Result<&'static Kind, String> {
         }
         None => Err(format!("`{prefix}` is no type of object")),
     }
+}
+
+/// Tells whether a word is a type of object of the API, of this version or not.
+pub(crate) fn is_type(prefix: &str) -> bool {
+    formwork_model::kind_of(prefix).is_some() || LATER.contains(&prefix)
 }
 
 /// Decodes one object of a pack; what only the server writes is dropped from what came (drp-api.md 11.4).

@@ -14,6 +14,30 @@ pub struct Pack {
     pub objects: Vec<Arc<dyn Object>>,
     /// The components, in the order of the manifest. A content bundle has none.
     pub components: Vec<PackComponent>,
+    /// The other files that it brings, by path. A content bundle has none.
+    pub files: Vec<PackFile>,
+}
+
+/// A file in the folder `files/` of a pack.
+#[derive(Clone)]
+pub struct PackFile {
+    /// The path below `files/`: relative, plain names between `/`.
+    pub path: String,
+    /// The BLAKE3 digest of its bytes, hexadecimal.
+    pub digest: String,
+    /// The bytes. Cheap to copy.
+    pub bytes: Bytes,
+}
+
+impl fmt::Debug for PackFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("PackFile");
+        shown
+            .field("path", &self.path)
+            .field("digest", &self.digest)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
 }
 
 /// A component with its bytes.

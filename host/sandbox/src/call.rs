@@ -1,143 +1,138 @@
 //! One call: a fresh instance, its limits, and what it came to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
-use tracing::field::Empty;
-use tracing::{Instrument, Span, info_span};
+use tracing::{Instrument, debug, info_span};
 use wasmtime::Store;
 
+use crate::engine::Tier;
 use crate::error::{exceeded, explain};
 use crate::grants::Allowance;
-use crate::inspect::Kind;
-use crate::sandbox::{Linked, start};
+use crate::rules::{Broken, check};
+use crate::sandbox::{Ready, start};
 use crate::state::CallState;
-use crate::tracks::{task_v0_1, workflow_v0_1};
-use crate::workflow::MAX_PLAN_ENTRIES;
-use crate::{
-    CallError, Decision, Digest, Grants, JobReport, LimitName, Limits, Outcome, PlanRequest, Sandbox,
-    TaskCall, TaskReport,
-};
+use crate::{Answer, CallError, Digest, Grants, Host, LimitName, Limits, Question, Sandbox, Turn};
+
+/// Which component is called, and with what.
+#[derive(Clone)]
+pub struct Invocation {
+    /// The component's name, `PACK/COMPONENT`, for errors and spans.
+    pub component: String,
+    /// For whom it is: calls take turns by it.
+    pub turn: Turn,
+    /// What it may do.
+    pub grants: Grants,
+    /// What it may use, capped by the site's limits.
+    pub limits: Limits,
+    /// What the host does for it. Without one, a call can do nothing but decide, and its log goes to tracing alone.
+    pub host: Option<Arc<dyn Host>>,
+}
+
+impl Invocation {
+    /// A call that decides for a machine, or for none when that is empty, and does nothing else. The other members can
+    /// be set after that.
+    pub fn new(component: impl Into<String>, machine: &str) -> Self {
+        let component = component.into();
+        Self {
+            turn: Turn::of(&component, machine),
+            component,
+            grants: Grants::default(),
+            limits: Limits::default(),
+            host: None,
+        }
+    }
+}
+
+/// What a call came to, and what it took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report<T> {
+    /// The answer.
+    pub answer: T,
+    /// What it took.
+    pub used: Used,
+}
+
+/// What a call used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Used {
+    /// Units of fuel.
+    pub fuel: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The most bytes of memory that the guest held.
+    pub memory_peak: usize,
+    /// Calls of host functions.
+    pub host_calls: u64,
+    /// Bytes of log lines.
+    pub log_bytes: usize,
+}
 
 impl Sandbox {
-    /// Runs a task once for one machine, in a fresh instance.
+    /// Puts one question to a component, in a fresh instance.
     ///
     /// Waits for its turn when too many calls are under way; the wall time starts after that. Dropping the future ends
     /// the call.
     ///
     /// # Errors
     ///
-    /// Fails when the component is not prepared, asks for what was not granted, exceeds a limit, or crashes.
-    pub async fn run_task(&self, digest: &Digest, call: TaskCall) -> Result<TaskReport, CallError> {
-        let span = span(&call.component_name, digest, &call.machine.uuid);
-        let limits = call.limits.capped(&self.inner.limits);
-        let allowance = Allowance { grants: call.grants, limits };
-        let state = CallState::new(allowance, Some(call.host));
-        let (outcome, used) = self
-            .call(digest, &call.component_name, Kind::Task, state, async |linked, store| match linked {
-                Linked::Task(task) => {
-                    let task = task.instantiate_async(&mut *store).await?;
-                    task_v0_1::run(&task, store, &call.machine, call.now_ms).await.map(Some)
-                }
-                Linked::Workflow(_) => Ok(None),
-            })
-            .instrument(span)
-            .await?;
-        let outcome: Outcome = outcome.ok_or_else(|| wrong_kind(&call.component_name, Kind::Task))?;
-        let Used { fuel, elapsed, memory_peak } = used;
-        Ok(TaskReport { outcome, fuel_used: fuel, elapsed, memory_peak })
-    }
-
-    /// Asks a workflow component for a machine's task list: at most 10,000 entries.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sandbox::run_task`], and when the component says that there is no plan.
-    pub async fn plan(
+    /// Fails when the component is not prepared or of another kind, asks for what was not granted, exceeds a limit,
+    /// crashes, or breaks a rule of its world. A refusal of the component itself is an answer.
+    pub async fn ask(
         &self,
         digest: &Digest,
-        component: &str,
-        request: &PlanRequest,
-    ) -> Result<Vec<String>, CallError> {
-        let span = span(component, digest, &request.machine.uuid);
-        let (answer, _) = self
-            .call(digest, component, Kind::Workflow, self.pure(), async |linked, store| match linked {
-                Linked::Workflow(workflow) => {
-                    let workflow = workflow.instantiate_async(&mut *store).await?;
-                    workflow_v0_1::plan(&workflow, store, request).await.map(Some)
-                }
-                Linked::Task(_) => Ok(None),
-            })
-            .instrument(span)
-            .await?;
-        let answer = answer.ok_or_else(|| wrong_kind(component, Kind::Workflow))?;
-        let plan =
-            answer.map_err(|failure| CallError::Refused { component: component.to_owned(), failure })?;
-        if plan.len() > MAX_PLAN_ENTRIES {
-            return Err(exceeded(component, &self.inner.limits, LimitName::PlanEntries));
-        }
-        Ok(plan)
+        invocation: Invocation,
+        question: &Question,
+    ) -> Result<Report<Answer>, CallError> {
+        let span = info_span!(
+            "component.call",
+            component = invocation.component,
+            export = question.export(),
+            %digest,
+            machine = question.subject(),
+        );
+        self.call(digest, invocation, question).instrument(span).await
     }
 
-    /// Asks a workflow component what follows the end of a job.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sandbox::run_task`].
-    pub async fn after_job(
+    async fn call(
         &self,
         digest: &Digest,
-        component: &str,
-        report: &JobReport,
-    ) -> Result<Decision, CallError> {
-        let span = span(component, digest, "");
-        let (decision, _) = self
-            .call(digest, component, Kind::Workflow, self.pure(), async |linked, store| match linked {
-                Linked::Workflow(workflow) => {
-                    let workflow = workflow.instantiate_async(&mut *store).await?;
-                    workflow_v0_1::after_job(&workflow, store, report).await.map(Some)
-                }
-                Linked::Task(_) => Ok(None),
-            })
-            .instrument(span)
-            .await?;
-        decision.ok_or_else(|| wrong_kind(component, Kind::Workflow))
-    }
-
-    /// The state of a call that decides and does nothing else.
-    fn pure(&self) -> CallState {
-        let limits = self.inner.limits.capped(&self.inner.limits);
-        CallState::new(Allowance { grants: Grants::default(), limits }, None)
-    }
-
-    /// Does what all calls have in common.
-    async fn call<T>(
-        &self,
-        digest: &Digest,
-        name: &str,
-        kind: Kind,
-        state: CallState,
-        work: impl AsyncFnOnce(&Linked, &mut Store<CallState>) -> wasmtime::Result<T>,
-    ) -> Result<(T, Used), CallError> {
-        let linked = self.load(digest, name, &state.allowance.grants, kind).await?;
-        let _slot = self.inner.slots.acquire().await.map_err(|error| start(name, &error.to_string()))?;
+        invocation: Invocation,
+        question: &Question,
+    ) -> Result<Report<Answer>, CallError> {
+        let Invocation { component, turn, grants, limits, host } = invocation;
+        let limits = limits.capped(&self.inner.limits);
+        let Ready { linked, tier, .. } = self.load(digest, &component, &grants, question.kind()).await?;
+        let entered = self.inner.queue.enter(turn).await;
+        let _place = entered.map_err(|source| CallError::Busy { component: component.clone(), source })?;
         let _beating = self.inner.heart.call();
-        let limits = state.allowance.limits.clone();
-        let mut store = self.store(state, &limits).map_err(|error| start(name, &format!("{error:#}")))?;
+        let state = CallState::new(Allowance { grants, limits: limits.clone() }, host);
+        let mut store =
+            self.store(tier, state, &limits).map_err(|error| start(&component, &format!("{error:#}")))?;
         let began = Instant::now();
-        let ended = timeout(limits.wall_time, work(&linked, &mut store)).await;
+        let ended = timeout(limits.wall_time, linked.ask(&mut store, question)).await;
         let used = Used::of(&store, &limits, began.elapsed());
-        used.record();
-        match ended {
-            Ok(Ok(answer)) => Ok((answer, used)),
-            Ok(Err(error)) => Err(explain(name, &limits, store.into_data().panic, &error)),
-            Err(_) => Err(exceeded(name, &limits, LimitName::WallTime)),
+        used.tell();
+        let answer = match ended {
+            Ok(Ok(Some(answer))) => answer,
+            Ok(Ok(None)) => return Err(CallError::WrongKind { component, expected: question.kind() }),
+            Ok(Err(error)) => return Err(explain(&component, &limits, store.into_data().panic, &error)),
+            Err(_) => return Err(exceeded(&component, &limits, LimitName::WallTime)),
+        };
+        match check(question, &answer) {
+            Ok(()) => Ok(Report { answer, used }),
+            Err(Broken::Limit(limit)) => Err(exceeded(&component, &limits, limit)),
+            Err(Broken::Rule(words)) => Err(CallError::Answer { component, words }),
         }
     }
 
     /// Makes the store of one call, with all its limits.
-    fn store(&self, state: CallState, limits: &Limits) -> wasmtime::Result<Store<CallState>> {
-        let mut store = Store::new(&self.inner.engine, state);
+    fn store(&self, tier: Tier, state: CallState, limits: &Limits) -> wasmtime::Result<Store<CallState>> {
+        let mut store = Store::new(self.inner.engines.of(tier), state);
         store.limiter(|state| &mut state.meter);
         store.set_fuel(limits.fuel)?;
         // A guest that computes gives way at each beat, and then its time is looked at.
@@ -149,35 +144,22 @@ impl Sandbox {
     }
 }
 
-/// What a call used.
-struct Used {
-    fuel: u64,
-    elapsed: Duration,
-    memory_peak: usize,
-}
-
 impl Used {
     fn of(store: &Store<CallState>, limits: &Limits, elapsed: Duration) -> Self {
         let left = store.get_fuel().unwrap_or(0);
-        Self { fuel: limits.fuel.saturating_sub(left), elapsed, memory_peak: store.data().meter.memory_peak }
+        let state = store.data();
+        Self {
+            fuel: limits.fuel.saturating_sub(left),
+            elapsed,
+            memory_peak: state.meter.memory_peak,
+            host_calls: state.host_calls,
+            log_bytes: state.log_bytes,
+        }
     }
 
-    /// Writes it to the call's span.
-    fn record(&self) {
-        let elapsed = u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX);
-        Span::current()
-            .record("fuel", self.fuel)
-            .record("elapsed_us", elapsed)
-            .record("memory", self.memory_peak);
+    /// Tells it, within the call's span. An event, as values that a span gets later have it written anew.
+    fn tell(&self) {
+        let elapsed_us = u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX);
+        debug!(fuel = self.fuel, elapsed_us, memory_bytes = self.memory_peak, "component called");
     }
-}
-
-/// The span of a call.
-fn span(component: &str, digest: &Digest, machine: &str) -> Span {
-    info_span!("component.call", component, %digest, machine, fuel = Empty, elapsed_us = Empty, memory = Empty)
-}
-
-/// The error for a component of another kind.
-fn wrong_kind(component: &str, expected: Kind) -> CallError {
-    CallError::WrongKind { component: component.to_owned(), expected }
 }

@@ -4,7 +4,7 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use crate::engine::MAX_FRAMES;
 use crate::state::LimitHit;
-use crate::{Digest, Failure, Kind, LimitName, Limits};
+use crate::{Digest, Failure, Kind, LimitName, Limits, QueueFull};
 
 /// Frames of a trap that are told.
 const SHOWN_FRAMES: usize = 16;
@@ -40,7 +40,7 @@ pub enum CallError {
         grant: String,
     },
     /// It used more than it may.
-    #[error("component `{component}` exceeded its limit `{limit}` of {value}{}", limit.unit())]
+    #[error("component `{component}` exceeded its limit `{limit}` of {value}")]
     Limit {
         /// The component.
         component: String,
@@ -69,6 +69,22 @@ pub enum CallError {
         /// Its words.
         failure: Failure,
     },
+    /// It answered something that breaks the rules of its world.
+    #[error("component `{component}` gave an answer that cannot be used: {words}")]
+    Answer {
+        /// The component.
+        component: String,
+        /// The rule.
+        words: String,
+    },
+    /// Too many calls wait already.
+    #[error("component `{component}` was not called: {source}\nhint: try again later")]
+    Busy {
+        /// The component.
+        component: String,
+        /// Whose calls they are.
+        source: QueueFull,
+    },
     /// The engine could not start it.
     #[error("component `{component}` did not start: {words}")]
     Start {
@@ -91,15 +107,24 @@ pub(crate) fn explain(
     }
     let frames = frames(error);
     let reason = match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => "stack overflow".to_owned(),
+        Some(Trap::StackOverflow) => stack_overflow(limits),
         // Compilers put the stack of a language's own variables at the bottom of the memory, and going below that is
         // going out of bounds. Only endless recursion has so many frames.
-        Some(Trap::MemoryOutOfBounds) if frames.len() >= MAX_FRAMES => "stack overflow".to_owned(),
+        Some(Trap::MemoryOutOfBounds) if frames.len() >= MAX_FRAMES => stack_overflow(limits),
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
     let frames = frames.into_iter().take(SHOWN_FRAMES).collect();
     CallError::Trap { component: component.to_owned(), reason, panic, frames }
+}
+
+/// The words for endless recursion. It is told as a crash, as where it was helps its author.
+fn stack_overflow(limits: &Limits) -> String {
+    format!(
+        "stack overflow: it exceeded its limit `{}` of {}",
+        LimitName::Stack,
+        limits.value(LimitName::Stack)
+    )
 }
 
 /// The error for a limit.
@@ -119,6 +144,9 @@ fn limit(error: &wasmtime::Error) -> Option<LimitName> {
     let words = error.root_cause().to_string();
     if words.contains("fuel allocated for hostcalls has been exhausted") {
         return Some(LimitName::ResultBytes);
+    }
+    if words.contains("store handle limit exceeded") {
+        return Some(LimitName::Handles);
     }
     if words.contains("resource limit exceeded") {
         return Some(LimitName::Instances);

@@ -2,33 +2,33 @@
 
 use std::fmt;
 
-use wasmparser::{Encoding, Parser, Payload};
+use serde::{Deserialize, Serialize};
+use wasmparser::component_types::ComponentEntityType;
+use wasmparser::types::{Types, TypesRef};
+use wasmparser::{Encoding, Parser, Payload, Validator};
 
-use crate::Digest;
 use crate::prescan::{self, Scan, ScanError};
+use crate::world::shape::Function;
+use crate::world::{self, Interface, Named};
+use crate::{Capability, Digest};
 
 pub use crate::prescan::Excess;
 
 /// What a component is for, by its world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Kind {
     /// One step of a workflow: exports `formwork:task/task`.
     Task,
     /// The rules of workflows: exports `formwork:workflow/workflow`.
     Workflow,
-}
-
-/// A package that a component may import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Capability {
-    /// `formwork:log`.
-    Log,
-    /// `formwork:params`.
-    Params,
-    /// `formwork:files`.
-    Files,
-    /// `formwork:machine`: types only, no authority.
-    Machine,
+    /// What happens when something moves: exports `formwork:migration-policy/policy`.
+    MigrationPolicy,
+    /// A change of what is stored, and back: exports `formwork:upgrade-step/step`.
+    UpgradeStep,
+    /// Actions and events: exports `formwork:plugin/plugin`.
+    Plugin,
 }
 
 /// A component, as its bytes tell.
@@ -36,6 +36,8 @@ pub enum Capability {
 pub struct ComponentInfo {
     /// What it is for.
     pub kind: Kind,
+    /// The compatibility track of what it exports, such as `0.2`.
+    pub track: String,
     /// What it imports, in the order of [`Capability`].
     pub imports: Vec<Capability>,
     /// Its name.
@@ -61,7 +63,10 @@ pub enum InspectError {
         words: String,
     },
     /// It exports none of the interfaces that make a component useful here, or several.
-    #[error("its exports ({exports}) belong to no world known here\nhint: export one of {known}", known = KNOWN_EXPORTS)]
+    #[error(
+        "its exports ({exports}) belong to no world known here\nhint: export one of {}",
+        world::known_exports()
+    )]
     UnknownWorld {
         /// What it exports.
         exports: String,
@@ -71,6 +76,30 @@ pub enum InspectError {
     UnknownImport {
         /// The import.
         import: String,
+    },
+    /// It imports or exports an interface of a track that this release does not know.
+    #[error("it has `{name}`, which is of a wrong track: known are {known}")]
+    WrongTrack {
+        /// The import or export.
+        name: String,
+        /// The tracks that are known, such as `0.1 and 0.2`.
+        known: String,
+    },
+    /// It exports the interface of its kind otherwise than the world has it.
+    #[error("it exports `{export}`, but {difference}")]
+    WrongExport {
+        /// The export.
+        export: String,
+        /// What differs, such as ``its function `run` is missing``.
+        difference: String,
+    },
+    /// It imports an interface otherwise than it is here.
+    #[error("it imports `{import}`, but {difference}")]
+    WrongImport {
+        /// The import.
+        import: String,
+        /// What differs.
+        difference: String,
     },
     /// It imports an interface that components of its kind may not have.
     #[error("it imports `{import}`, which a {kind} component may not have")]
@@ -84,8 +113,6 @@ pub enum InspectError {
     #[error("it is not fit to be compiled: {0}")]
     Excessive(#[source] Excess),
 }
-
-const KNOWN_EXPORTS: &str = "`formwork:task/task@0.1.0`, `formwork:workflow/workflow@0.1.0`";
 
 /// Looks at a component: what it is for, what it imports, and whether it is fit to be compiled.
 ///
@@ -101,21 +128,21 @@ pub fn inspect(bytes: &[u8]) -> Result<ComponentInfo, InspectError> {
     if !bytes.starts_with(b"\0asm") {
         return Err(InspectError::NotWasm);
     }
-    let surface = surface(bytes)?;
-    let kind = kind(&surface.exports)?;
+    let (surface, types) = surface(bytes)?;
+    let types = types.as_ref();
+    let export = only_world(&surface.exports)?;
+    let (kind, track) = check_export(export, types)?;
     let mut imports = Vec::new();
-    for import in surface.imports {
-        let Some(capability) = Capability::of_import(&import) else {
-            return Err(InspectError::UnknownImport { import });
-        };
+    for import in &surface.imports {
+        let capability = check_import(import, types)?;
         if !kind.may_import(capability) {
-            return Err(InspectError::NotForKind { import, kind });
+            return Err(InspectError::NotForKind { import: import.clone(), kind });
         }
         imports.push(capability);
     }
     imports.sort_unstable();
     imports.dedup();
-    Ok(ComponentInfo { kind, imports, digest: Digest::of(bytes) })
+    Ok(ComponentInfo { kind, track, imports, digest: Digest::of(bytes) })
 }
 
 /// The names on the outside of a component.
@@ -128,9 +155,11 @@ struct Surface {
     scan: Scan,
 }
 
-/// Walks through all parts of a component, its functions included.
-fn surface(bytes: &[u8]) -> Result<Surface, InspectError> {
+/// Walks through all parts of a component, its functions included, and learns the types of what is on its outside.
+fn surface(bytes: &[u8]) -> Result<(Surface, Types), InspectError> {
     let mut surface = Surface::default();
+    let mut validator = Validator::new();
+    let mut types = None;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(malformed)?;
         if let Payload::Version { encoding: Encoding::Module, .. } = payload
@@ -142,8 +171,13 @@ fn surface(bytes: &[u8]) -> Result<Surface, InspectError> {
             ScanError::Excess(excess) => InspectError::Excessive(excess),
             ScanError::Malformed(error) => malformed(error),
         })?;
+        // What is inside of functions is the compiler's to check.
+        if let wasmparser::ValidPayload::End(all) = validator.payload(&payload).map_err(malformed)? {
+            types = Some(all);
+        }
     }
-    Ok(surface)
+    let cut = InspectError::Malformed { offset: bytes.len() as u64, words: "it ends too early".to_owned() };
+    Ok((surface, types.ok_or(cut)?))
 }
 
 impl Surface {
@@ -172,25 +206,91 @@ impl Surface {
     }
 }
 
-/// Finds the one world that a component's exports belong to.
-fn kind(exports: &[String]) -> Result<Kind, InspectError> {
-    let mut kinds = exports.iter().filter_map(|export| match track(export) {
-        Some(("formwork:task/task", "0.1")) => Some(Kind::Task),
-        Some(("formwork:workflow/workflow", "0.1")) => Some(Kind::Workflow),
-        _ => None,
-    });
-    match (kinds.next(), kinds.next()) {
-        (Some(kind), None) => Ok(kind),
+/// Finds the one export that makes a component useful here.
+fn only_world(exports: &[String]) -> Result<&str, InspectError> {
+    let mut worlds = exports.iter().filter(|export| world::kind_of_export(export).is_some());
+    match (worlds.next(), worlds.next()) {
+        (Some(export), None) => Ok(export),
         _ => Err(InspectError::UnknownWorld { exports: quoted(exports) }),
     }
 }
 
+/// Compares what a component exports with what its world has: all of its functions, with the same types.
+fn check_export(export: &str, types: TypesRef<'_>) -> Result<(Kind, String), InspectError> {
+    let unknown = || InspectError::UnknownWorld { exports: quoted(&[export.to_owned()]) };
+    let known = known(export)?.ok_or_else(unknown)?;
+    let kind = world::kind_of_export(export).ok_or_else(unknown)?;
+    let track = world::split(export).ok_or_else(unknown)?.1.to_owned();
+    let wrong = |difference| InspectError::WrongExport { export: export.to_owned(), difference };
+    let item = types.component_item_for_export(export).map(|item| item.ty);
+    let found = functions(types, item).ok_or_else(|| wrong("it is no interface".to_owned()))?;
+    for (name, expected) in &known.functions {
+        let function = found.iter().find(|(found, _)| found == name);
+        let (_, function) = function.ok_or_else(|| wrong(format!("its function `{name}` is missing")))?;
+        if let Some(words) = function.difference(expected) {
+            return Err(wrong(format!("its function `{name}` {words}")));
+        }
+    }
+    Ok((kind, track))
+}
+
+/// Compares what a component imports with what is here: nothing but known functions, with the same types.
+fn check_import(import: &str, types: TypesRef<'_>) -> Result<Capability, InspectError> {
+    let unknown = || InspectError::UnknownImport { import: import.to_owned() };
+    let known = known(import)?.ok_or_else(unknown)?;
+    let capability = world::capability_of_import(import).ok_or_else(unknown)?;
+    let wrong = |difference| InspectError::WrongImport { import: import.to_owned(), difference };
+    let item = types.component_item_for_import(import).map(|item| item.ty);
+    let found = functions(types, item).ok_or_else(|| wrong("it is no interface".to_owned()))?;
+    for (name, function) in found {
+        let expected = known.functions.get(&name);
+        let shown: String = name.chars().take(80).collect();
+        let expected = expected.ok_or_else(|| wrong(format!("it has no function `{shown}`")))?;
+        if let Some(words) = function.difference(expected) {
+            return Err(wrong(format!("its function `{name}` {words}")));
+        }
+    }
+    Ok(capability)
+}
+
+/// Looks up an interface of `wit/`; none when there is no such one on any track.
+fn known(name: &str) -> Result<Option<&'static Interface>, InspectError> {
+    match world::named(name) {
+        Named::Known(known) => Ok(Some(known)),
+        Named::WrongTrack(tracks) => {
+            Err(InspectError::WrongTrack { name: name.to_owned(), known: tracks.join(" and ") })
+        }
+        Named::Unknown => Ok(None),
+    }
+}
+
+/// The functions of an interface, with their types; none when it is something else.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "an id is that of one of these types, and there is no other way to it"
+)]
+fn functions(types: TypesRef<'_>, item: Option<ComponentEntityType>) -> Option<Vec<(String, Function)>> {
+    let ComponentEntityType::Instance(id) = item? else { return None };
+    let exports = types[id].exports.iter();
+    let functions = exports.filter_map(|(name, item)| match item.ty {
+        ComponentEntityType::Func(id) => Some((name.clone(), Function::found(types, &types[id]))),
+        _ => None,
+    });
+    Some(functions.collect())
+}
+
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Task, Self::Workflow, Self::MigrationPolicy, Self::UpgradeStep, Self::Plugin];
+
     /// Whether components of this kind may ask for a capability at all.
     pub fn may_import(self, capability: Capability) -> bool {
         match self {
             Self::Task => true,
-            Self::Workflow => capability == Capability::Log,
+            // Programs are not run on the endpoint, and a plugin is called for no machine.
+            Self::Plugin => !matches!(capability, Capability::Exec | Capability::Machine),
+            Self::Workflow | Self::MigrationPolicy | Self::UpgradeStep => capability == Capability::Log,
         }
     }
 
@@ -199,6 +299,20 @@ impl Kind {
         match self {
             Self::Task => "task",
             Self::Workflow => "workflow",
+            Self::MigrationPolicy => "migration-policy",
+            Self::UpgradeStep => "upgrade-step",
+            Self::Plugin => "plugin",
+        }
+    }
+
+    /// The interface that it exports.
+    pub(crate) fn interface(self) -> &'static str {
+        match self {
+            Self::Task => "formwork:task/task",
+            Self::Workflow => "formwork:workflow/workflow",
+            Self::MigrationPolicy => "formwork:migration-policy/policy",
+            Self::UpgradeStep => "formwork:upgrade-step/step",
+            Self::Plugin => "formwork:plugin/plugin",
         }
     }
 }
@@ -207,46 +321,6 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-impl Capability {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Log, Self::Params, Self::Files, Self::Machine];
-
-    /// The word for it in manifests and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Params => "params",
-            Self::Files => "files",
-            Self::Machine => "machine",
-        }
-    }
-
-    /// The capability that an import's name means; `None` when it or its track is not known here.
-    pub(crate) fn of_import(import: &str) -> Option<Self> {
-        match track(import)? {
-            ("formwork:log/log", "0.1") => Some(Self::Log),
-            ("formwork:params/params", "0.1") => Some(Self::Params),
-            ("formwork:files/files", "0.1") => Some(Self::Files),
-            ("formwork:machine/machine", "0.1") => Some(Self::Machine),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Splits a name such as `formwork:log/log@0.1.3` into the interface and its compatibility track, `0.1`.
-fn track(name: &str) -> Option<(&str, &str)> {
-    let (interface, version) = name.split_once('@')?;
-    let (track, patch) = version.rsplit_once('.')?;
-    let is_number = !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then_some((interface, track))
 }
 
 /// Names in backticks, the first few of them.
@@ -267,23 +341,6 @@ fn malformed(error: wasmparser::BinaryReaderError) -> InspectError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_track_is_the_version_without_its_last_number() {
-        assert_eq!(track("formwork:log/log@0.1.7"), Some(("formwork:log/log", "0.1")));
-        for name in
-            ["formwork:log/log", "formwork:log/log@0.1.x", "formwork:log/log@1", "formwork:log/log@0.1."]
-        {
-            assert_eq!(track(name), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn another_track_is_unknown() {
-        assert_eq!(Capability::of_import("formwork:log/log@0.1.9"), Some(Capability::Log));
-        assert_eq!(Capability::of_import("formwork:log/log@0.2.0"), None);
-        assert_eq!(Capability::of_import("wasi:cli/environment@0.2.6"), None);
-    }
 
     #[test]
     fn a_component_without_exports_belongs_to_no_world() {

@@ -1,5 +1,6 @@
 //! How much one call may use.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -46,7 +47,72 @@ impl Default for Limits {
     }
 }
 
+/// Limits of a manifest that are none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("limit `{name}`: {reason}\nhint: known are {}", known())]
+pub struct LimitError {
+    /// The key in the manifest.
+    pub name: String,
+    /// What does not fit.
+    pub reason: &'static str,
+}
+
 impl Limits {
+    /// What a site allows at most unless it says otherwise: room for a manifest that asks for more than the default, and
+    /// an end to what it may ask for.
+    #[must_use]
+    pub fn site() -> Self {
+        Self {
+            fuel: 1_000_000_000_000,
+            wall_time: Duration::from_secs(3600),
+            memory_bytes: MAX_MEMORY_BYTES,
+            handles: 65_536,
+            log_bytes: 16 << 20,
+            host_calls: 1_000_000,
+            result_bytes: 16 << 20,
+            // Tables and instances come out of the pool, which has no more of them for one call.
+            ..Self::default()
+        }
+    }
+
+    /// Reads the `limits` of a manifest: those that it does not name are the default ones. The site's own limits cap
+    /// all of them later.
+    ///
+    /// # Errors
+    ///
+    /// The first name that is not known or cannot be set, and the first value that is 0.
+    pub fn from_manifest(limits: &BTreeMap<String, u64>) -> Result<Self, LimitError> {
+        let mut read = Self::default();
+        for (name, &value) in limits {
+            let refused = |reason| LimitError { name: name.clone(), reason };
+            let limit = LimitName::ALL.into_iter().find(|limit| limit.as_str() == name);
+            let limit = limit.ok_or_else(|| refused("there is no such limit"))?;
+            if value == 0 {
+                return Err(refused("it must be at least 1"));
+            }
+            read.set(limit, value).map_err(refused)?;
+        }
+        Ok(read)
+    }
+
+    /// Sets one limit, in its own unit.
+    fn set(&mut self, name: LimitName, value: u64) -> Result<(), &'static str> {
+        let size = usize::try_from(value).unwrap_or(usize::MAX);
+        match name {
+            LimitName::Fuel => self.fuel = value,
+            LimitName::WallTime => self.wall_time = Duration::from_millis(value),
+            LimitName::Memory => self.memory_bytes = size,
+            LimitName::TableElements => self.table_elements = size,
+            LimitName::Instances => self.instances = size,
+            LimitName::Handles => self.handles = size,
+            LimitName::LogBytes => self.log_bytes = size,
+            LimitName::HostCalls => self.host_calls = value,
+            LimitName::ResultBytes => self.result_bytes = size,
+            LimitName::PlanEntries | LimitName::Stack => return Err("it is the same for all"),
+        }
+        Ok(())
+    }
+
     /// Returns the lesser of each: what is asked for, capped by the site.
     #[must_use]
     pub fn capped(&self, cap: &Self) -> Self {
@@ -77,6 +143,7 @@ impl Limits {
             LimitName::HostCalls => self.host_calls,
             LimitName::ResultBytes => wide(self.result_bytes),
             LimitName::PlanEntries => wide(crate::workflow::MAX_PLAN_ENTRIES),
+            LimitName::Stack => wide(crate::engine::WASM_STACK_BYTES),
         }
     }
 }
@@ -87,9 +154,9 @@ impl Limits {
 pub enum LimitName {
     /// `fuel`.
     Fuel,
-    /// `wall-time`, in milliseconds.
+    /// `wall-time-ms`.
     WallTime,
-    /// `memory`, in bytes.
+    /// `memory-bytes`.
     Memory,
     /// `table-elements`.
     TableElements,
@@ -105,15 +172,32 @@ pub enum LimitName {
     ResultBytes,
     /// `plan-entries`: the entries of a task list. Not configurable.
     PlanEntries,
+    /// `stack-bytes`: how deep a guest may recurse. Not configurable.
+    Stack,
 }
 
 impl LimitName {
-    /// The name in kebab case.
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Fuel,
+        Self::WallTime,
+        Self::Memory,
+        Self::TableElements,
+        Self::Instances,
+        Self::Handles,
+        Self::LogBytes,
+        Self::HostCalls,
+        Self::ResultBytes,
+        Self::PlanEntries,
+        Self::Stack,
+    ];
+
+    /// The name in kebab case, as in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fuel => "fuel",
-            Self::WallTime => "wall-time",
-            Self::Memory => "memory",
+            Self::WallTime => "wall-time-ms",
+            Self::Memory => "memory-bytes",
             Self::TableElements => "table-elements",
             Self::Instances => "instances",
             Self::Handles => "handles",
@@ -121,15 +205,7 @@ impl LimitName {
             Self::HostCalls => "host-calls",
             Self::ResultBytes => "result-bytes",
             Self::PlanEntries => "plan-entries",
-        }
-    }
-
-    /// What its value counts, for messages.
-    pub(crate) fn unit(self) -> &'static str {
-        match self {
-            Self::WallTime => " ms",
-            Self::Memory | Self::LogBytes | Self::ResultBytes => " bytes",
-            _ => "",
+            Self::Stack => "stack-bytes",
         }
     }
 }
@@ -140,9 +216,39 @@ impl fmt::Display for LimitName {
     }
 }
 
+/// The limits that can be set, for messages.
+fn known() -> String {
+    let fixed = [LimitName::PlanEntries, LimitName::Stack];
+    let names = LimitName::ALL.into_iter().filter(|name| !fixed.contains(name));
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_site_allows_the_default_and_more() {
+        assert_eq!(Limits::default().capped(&Limits::site()), Limits::default());
+        let asked = Limits { memory_bytes: 128 << 20, host_calls: 20_000, ..Limits::default() };
+        assert_eq!(asked.capped(&Limits::site()), asked);
+    }
+
+    #[test]
+    fn a_manifest_names_the_limits_that_it_needs_more_or_less_of() {
+        let read = |pairs: &[(&str, u64)]| {
+            Limits::from_manifest(&pairs.iter().map(|&(name, value)| (name.to_owned(), value)).collect())
+        };
+        let limits = read(&[("wall-time-ms", 500), ("memory-bytes", 1 << 20)]).unwrap();
+        let expected =
+            Limits { wall_time: Duration::from_millis(500), memory_bytes: 1 << 20, ..Limits::default() };
+        assert_eq!(limits, expected);
+        for (name, value) in [("stack-bytes", 5), ("plan-entries", 5), ("fuel", 0), ("memory", 5)] {
+            let error = read(&[(name, value)]).unwrap_err();
+            assert_eq!(error.name, name);
+            assert!(error.to_string().contains("`table-elements`"), "{error}");
+        }
+    }
 
     #[test]
     fn the_site_caps_what_a_manifest_asks() {

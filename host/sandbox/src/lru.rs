@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// A bounded map. Forgetting scans all entries, which is cheap for the few hundred that fit.
+/// A bounded map. Forgetting scans all entries, which is cheap for the few thousand that fit.
 pub(crate) struct Lru<K, V> {
     entries: HashMap<K, (u64, V)>,
     capacity: usize,
@@ -34,6 +34,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Lru<K, V> {
             }
         }
         self.entries.insert(key, (self.uses, value));
+    }
+
+    /// Forgets entries by their keys.
+    pub(crate) fn forget(&mut self, is_meant: impl Fn(&K) -> bool) {
+        self.entries.retain(|key, _| !is_meant(key));
     }
 }
 

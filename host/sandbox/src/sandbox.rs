@@ -1,34 +1,28 @@
-//! The sandbox: one engine, its cache, and the components that are loaded.
+//! The sandbox: its engines, its cache, and the components that are loaded.
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::cache::Cache;
-use crate::compile::{self, PrepareError, WorkerCommand};
-use crate::engine::{self, Heart};
+use crate::cache::{Cache, Part};
+use crate::compile::{PrepareError, WorkerCommand};
+use crate::engine::{Engines, Heart, Tier};
 use crate::error::CallError;
-use crate::grants::{Grants, advice};
-use crate::inspect::{Capability, Kind, inspect};
 use crate::lru::Lru;
-use crate::state::CallState;
-use crate::tracks::task_v0_1::{self, TaskComponentPre};
-use crate::tracks::workflow_v0_1::WorkflowComponentPre;
-use crate::{Digest, Limits};
+use crate::prepare::{Optimise, Workshop};
+use crate::queue::Queue;
+use crate::tracks::Linked;
+use crate::world::capability_of_import;
+use crate::{Capability, Digest, Grants, Kind, Limits};
 
-/// Components that are kept in memory. Each takes about its compiled size.
-const LOADED: usize = 128;
+/// Components that are kept in memory. Their code is mapped from files, so what nobody calls takes little.
+const LOADED: usize = 1024;
 
 /// Linked components that are kept: a component once for each set of capabilities that it was granted.
-const LINKED: usize = 256;
-
-/// Components whose failure is remembered, so that a bad one costs a compilation once.
-const FAILED: usize = 1024;
+const LINKED: usize = 2048;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]
@@ -42,6 +36,10 @@ pub struct SandboxConfig {
     /// How many calls may be under way; more of them wait. Each reserves address space, not memory: 64 for a server,
     /// 4 for an agent.
     pub concurrent_calls: u32,
+    /// How many compilers may run at once, one at least.
+    pub compilers: u32,
+    /// When a component is compiled once more, to run faster.
+    pub optimise: Optimise,
 }
 
 /// A sandbox could not be set up.
@@ -73,25 +71,32 @@ pub struct Sandbox {
 
 /// What clones share.
 pub(crate) struct Inner {
-    pub(crate) engine: Engine,
+    pub(crate) engines: Engines,
     pub(crate) heart: Heart,
     pub(crate) limits: Limits,
-    /// One permit for each call that the pool has room for.
-    pub(crate) slots: Arc<Semaphore>,
-    worker: WorkerCommand,
-    cache: Arc<Cache>,
-    /// One compilation at a time, so that uploads cannot take the machine.
-    compiling: Semaphore,
-    loaded: Mutex<Lru<Digest, Component>>,
-    linked: Mutex<Lru<(Digest, Vec<Capability>), Linked>>,
-    failed: Mutex<Lru<Digest, PrepareError>>,
+    /// One place for each call that the pools have room for.
+    pub(crate) queue: Queue,
+    pub(crate) workshop: Workshop,
+    pub(crate) optimise: Optimise,
+    loaded: Mutex<Lru<Digest, Loaded>>,
+    linked: Mutex<Lru<(Digest, Vec<Capability>), Ready>>,
 }
 
-/// A component with what it was granted, ready to be called.
+/// A component in memory.
 #[derive(Clone)]
-pub(crate) enum Linked {
-    Task(TaskComponentPre<CallState>),
-    Workflow(WorkflowComponentPre<CallState>),
+pub(crate) struct Loaded {
+    pub(crate) tier: Tier,
+    component: Component,
+    /// How often it was called.
+    calls: Arc<AtomicU32>,
+}
+
+/// A component that can be called in the engine of its tier.
+#[derive(Clone)]
+pub(crate) struct Ready {
+    pub(crate) tier: Tier,
+    pub(crate) linked: Linked,
+    calls: Arc<AtomicU32>,
 }
 
 impl Sandbox {
@@ -102,75 +107,47 @@ impl Sandbox {
     /// Fails when the folder cannot be used or the host has too little address space for the pool.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let calls = config.concurrent_calls.max(1);
-        let engine =
-            engine::running(calls).map_err(|error| SandboxError::Engine { words: format!("{error:#}") })?;
-        let cache = Cache::open(&config.cache_dir, engine::tag(&engine))
+        let engine_words = |words: String| SandboxError::Engine { words };
+        let engines = Engines::new(calls).map_err(|error| engine_words(format!("{error:#}")))?;
+        let cache = Cache::open(&config.cache_dir, engines.tag())
             .map_err(|(path, source)| SandboxError::Cache { path, source })?;
-        let heart = Heart::start(engine.clone())
-            .map_err(|error| SandboxError::Engine { words: error.to_string() })?;
+        let heart = Heart::start(&engines).map_err(|error| engine_words(error.to_string()))?;
         let inner = Inner {
-            engine,
+            engines,
             heart,
             limits: config.limits,
-            slots: Arc::new(Semaphore::new(calls as usize)),
-            worker: config.worker,
-            cache: Arc::new(cache),
-            compiling: Semaphore::new(1),
+            queue: Queue::new(calls),
+            workshop: Workshop::new(config.worker, cache, config.compilers),
+            optimise: config.optimise,
             loaded: Mutex::new(Lru::new(LOADED)),
             linked: Mutex::new(Lru::new(LINKED)),
-            failed: Mutex::new(Lru::new(FAILED)),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Makes a component ready to be called: looks at it, compiles it in a child process, and keeps the signed result.
-    ///
-    /// Doing it again costs little and changes nothing. A component that failed fails again without being compiled.
+    /// How well the code of a component is compiled that the next call runs; `None` when it is not in memory.
+    pub fn tier(&self, digest: &Digest) -> Option<Tier> {
+        locked(&self.inner.loaded).find(digest).map(|loaded| loaded.tier)
+    }
+
+    /// Forgets a component: what is in memory, and its files. Calls that are under way end as they would have.
     ///
     /// # Errors
     ///
-    /// Fails for what [`inspect`] refuses, for what does not compile within its limits, and when the child or the cache
-    /// folder cannot be used.
-    pub async fn prepare(&self, bytes: &[u8]) -> Result<Digest, PrepareError> {
-        let digest = Digest::of(bytes);
-        if let Some(error) = locked(&self.inner.failed).find(&digest) {
-            return Err(error);
-        }
-        let prepared = self.prepare_new(digest, bytes).await;
-        if let Err(error) = &prepared
-            && error.is_final()
-        {
-            locked(&self.inner.failed).keep(digest, error.clone());
-        }
-        prepared.map(|()| digest)
-    }
-
-    async fn prepare_new(&self, digest: Digest, bytes: &[u8]) -> Result<(), PrepareError> {
-        let wasm: Arc<[u8]> = bytes.into();
-        let scanned = Arc::clone(&wasm);
-        self.blocking(move || inspect(&scanned)).await??;
-        // The semaphore is never closed; were it, one more compilation at once would do no harm.
-        let _turn = self.inner.compiling.acquire().await.ok();
-        let cache = Arc::clone(&self.inner.cache);
-        if self.blocking(move || cache.holds(&digest)).await? {
-            return Ok(());
-        }
-        let code = compile::in_child(&self.inner.worker, &wasm).await?;
-        let cache = Arc::clone(&self.inner.cache);
-        let path = cache.path(&digest);
-        let kept = self.blocking(move || cache.keep(&digest, &code)).await?;
-        kept.map_err(|source| PrepareError::Cache { path, source: Arc::new(source) })
-    }
-
-    /// Runs a function that may block.
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, PrepareError> {
-        spawn_blocking(work).await.map_err(|error| PrepareError::Worker {
-            program: self.inner.worker.program.clone(),
-            source: Arc::new(error.into()),
+    /// Fails when the files cannot be looked at.
+    pub async fn forget(&self, digest: &Digest) -> Result<(), PrepareError> {
+        locked(&self.inner.loaded).forget(|known| known == digest);
+        locked(&self.inner.linked).forget(|(known, _)| known == digest);
+        let digest = *digest;
+        self.blocking(move |inner| {
+            let cache = &inner.workshop.cache;
+            for tier in Tier::ALL {
+                cache.remove(&digest, Part::Code(tier));
+                cache.remove(&digest, Part::Failure(tier));
+            }
+            cache.remove(&digest, Part::Source);
         })
+        .await
     }
 
     /// Returns a component linked with what it was granted, from memory or from the cache folder.
@@ -180,82 +157,120 @@ impl Sandbox {
         name: &str,
         grants: &Grants,
         kind: Kind,
-    ) -> Result<Linked, CallError> {
+    ) -> Result<Ready, CallError> {
         let granted: Vec<_> =
             Capability::ALL.into_iter().filter(|&one| kind.may_import(one) && grants.allows(one)).collect();
         let key = (*digest, granted);
-        if let Some(linked) = locked(&self.inner.linked).find(&key) {
-            return linked.of_kind(name, kind);
+        let known = locked(&self.inner.linked).find(&key);
+        let ready = match known {
+            Some(ready) => ready,
+            None => {
+                let Loaded { tier, component, calls } = self.component(digest, name).await?;
+                let linked = self.link(&component, tier, name, kind, &key.1)?;
+                let ready = Ready { tier, linked, calls };
+                locked(&self.inner.linked).keep(key, ready.clone());
+                ready
+            }
+        };
+        if ready.linked.kind() != kind {
+            return Err(CallError::WrongKind { component: name.to_owned(), expected: kind });
         }
-        let component = self.component(digest, name).await?;
-        let linked = self.link(&component, name, kind, &key.1)?;
-        locked(&self.inner.linked).keep(key, linked.clone());
-        linked.of_kind(name, kind)
+        self.count(digest, &ready);
+        Ok(ready)
+    }
+
+    /// Counts a call, and has a component optimised that is called often enough.
+    fn count(&self, digest: &Digest, ready: &Ready) {
+        if let (Tier::Baseline, Optimise::AfterCalls(enough)) = (ready.tier, self.inner.optimise)
+            && ready.calls.fetch_add(1, Ordering::Relaxed).saturating_add(1) == enough
+        {
+            self.optimise_later(digest);
+        }
     }
 
     /// Returns a component, from memory or from the cache folder.
-    async fn component(&self, digest: &Digest, name: &str) -> Result<Component, CallError> {
-        if let Some(component) = locked(&self.inner.loaded).find(digest) {
-            return Ok(component);
+    async fn component(&self, digest: &Digest, name: &str) -> Result<Loaded, CallError> {
+        if let Some(loaded) = locked(&self.inner.loaded).find(digest) {
+            return Ok(loaded);
         }
-        let (engine, cache, digest) = (self.inner.engine.clone(), Arc::clone(&self.inner.cache), *digest);
-        let loaded = spawn_blocking(move || cache.load(&digest).map(|code| deserialize(&engine, &code)))
-            .await
-            .map_err(|error| start(name, &error.to_string()))?;
-        let component = loaded
-            .ok_or_else(|| CallError::NotPrepared { component: name.to_owned(), digest })?
-            .map_err(|error| start(name, &format!("{error:#}")))?;
-        locked(&self.inner.loaded).keep(digest, component.clone());
-        Ok(component)
+        let opened = self.open(digest).await.map_err(|error| start(name, &error.to_string()))?;
+        opened.ok_or_else(|| CallError::NotPrepared { component: name.to_owned(), digest: *digest })
+    }
+
+    /// Loads the best code of a component that is in the cache folder. What cannot be loaded is removed.
+    pub(crate) async fn open(&self, digest: &Digest) -> Result<Option<Loaded>, PrepareError> {
+        let digest = *digest;
+        let found =
+            self.blocking(move |inner| Tier::ALL.into_iter().find_map(|tier| inner.read(&digest, tier)));
+        let opened = found.await?;
+        if let Some(loaded) = &opened {
+            locked(&self.inner.loaded).keep(digest, loaded.clone());
+        }
+        Ok(opened)
+    }
+
+    /// Has the calls from now on run the best code that is in the cache folder.
+    pub(crate) async fn replace(&self, digest: &Digest) {
+        if self.open(digest).await.is_ok_and(|opened| opened.is_some()) {
+            locked(&self.inner.linked).forget(|(known, _)| known == digest);
+        }
     }
 
     /// Links a component with the granted capabilities and nothing else.
     fn link(
         &self,
         component: &Component,
+        tier: Tier,
         name: &str,
         kind: Kind,
         granted: &[Capability],
     ) -> Result<Linked, CallError> {
-        for (import, _) in component.component_type().imports(&self.inner.engine) {
-            let capability = Capability::of_import(import);
+        let engine = self.inner.engines.of(tier);
+        for (import, _) in component.component_type().imports(engine) {
+            let capability = capability_of_import(import);
             if !capability.is_some_and(|capability| granted.contains(&capability)) {
+                let grant = match capability {
+                    Some(capability) if kind.may_import(capability) => capability.grant_example(),
+                    _ => "nothing; components of this kind cannot have it here",
+                };
                 return Err(CallError::NotGranted {
                     component: name.to_owned(),
                     import: import.to_owned(),
-                    grant: capability.map_or("nothing; it does not exist here", advice).to_owned(),
+                    grant: grant.to_owned(),
                 });
             }
         }
         let failed = |error: wasmtime::Error| start(name, &format!("{error:#}"));
-        let mut linker = Linker::new(&self.inner.engine);
+        let mut linker = Linker::new(engine);
         for capability in granted {
-            task_v0_1::link(&mut linker, *capability).map_err(failed)?;
+            capability.link(&mut linker).map_err(failed)?;
         }
         let linked = linker.instantiate_pre(component).map_err(failed)?;
-        let wrong_kind = |_| CallError::WrongKind { component: name.to_owned(), expected: kind };
-        match kind {
-            Kind::Task => TaskComponentPre::new(linked).map(Linked::Task).map_err(wrong_kind),
-            Kind::Workflow => WorkflowComponentPre::new(linked).map(Linked::Workflow).map_err(wrong_kind),
-        }
+        Linked::of(kind, linked)
+            .ok_or_else(|| CallError::WrongKind { component: name.to_owned(), expected: kind })
     }
 }
 
-impl Linked {
-    /// Itself, if it is of the kind that is to be called.
-    fn of_kind(self, name: &str, expected: Kind) -> Result<Self, CallError> {
-        match (&self, expected) {
-            (Self::Task(_), Kind::Task) | (Self::Workflow(_), Kind::Workflow) => Ok(self),
-            _ => Err(CallError::WrongKind { component: name.to_owned(), expected }),
+impl Inner {
+    /// Loads the code of one tier, if the cache holds it.
+    fn read(&self, digest: &Digest, tier: Tier) -> Option<Loaded> {
+        let (cache, part) = (&self.workshop.cache, Part::Code(tier));
+        let file = cache.verified(digest, part)?;
+        let mapped = self.engines.map(tier, &file);
+        // In a folder whose files may not be executed a copy will do.
+        let component = mapped.or_else(|error| match cache.read(digest, part) {
+            Some(code) => self.engines.copy(tier, &code),
+            None => Err(error),
+        });
+        match component {
+            Ok(component) => Some(Loaded { tier, component, calls: Arc::default() }),
+            Err(error) => {
+                tracing::warn!(%digest, tier = tier.as_str(), error = %format!("{error:#}"), "compiled component refused");
+                cache.remove(digest, part);
+                None
+            }
         }
     }
-}
-
-/// Loads compiled code that the cache has verified.
-#[expect(unsafe_code, reason = "the code was signed by this host's own key: it is what our child compiled")]
-fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes are those that our compiler wrote for this engine; the cache checked its signature over them.
-    unsafe { Component::deserialize(engine, code) }
 }
 
 /// The error for a component that does not start.
@@ -264,6 +279,6 @@ pub(crate) fn start(component: &str, words: &str) -> CallError {
 }
 
 /// Locks; what a panicking thread left behind is still a whole map.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

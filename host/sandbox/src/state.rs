@@ -3,25 +3,28 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::capabilities::{Level, LogLine};
 use crate::grants::Allowance;
-use crate::{Level, LimitName, TaskHost};
+use crate::{Host, HostAnswer, HostCall, HostError, LimitName};
 
 /// Most bytes of a panic's words that are kept for the error.
 const MAX_PANIC_BYTES: usize = 4096;
 
-/// Longest name of a parameter.
+/// Longest name of a parameter, a secret or a key.
 pub(crate) const MAX_NAME_BYTES: usize = 512;
 
 /// The data of one call's store.
 pub(crate) struct CallState {
     pub(crate) allowance: Allowance,
-    /// What the host does for it; a workflow has nothing but the log, which goes to tracing.
-    pub(crate) host: Option<Arc<dyn TaskHost>>,
+    /// What the host does for it; none for a call that only decides, whose log goes to tracing.
+    host: Option<Arc<dyn Host>>,
     /// The words of a panic, sent before the trap.
     pub(crate) panic: Option<String>,
     pub(crate) meter: Meter,
-    host_calls: u64,
-    log_bytes: usize,
+    /// The latest time that the guest was told.
+    pub(crate) last_time: u64,
+    pub(crate) host_calls: u64,
+    pub(crate) log_bytes: usize,
 }
 
 /// A limit was exceeded. Travels through the engine as an error and is found again at its end.
@@ -38,14 +41,14 @@ impl std::error::Error for LimitHit {}
 
 impl CallState {
     /// The state before a call.
-    pub(crate) fn new(allowance: Allowance, host: Option<Arc<dyn TaskHost>>) -> Self {
+    pub(crate) fn new(allowance: Allowance, host: Option<Arc<dyn Host>>) -> Self {
         let meter = Meter {
             memory_limit: allowance.limits.memory_bytes,
             table_limit: allowance.limits.table_elements,
             instance_limit: allowance.limits.instances,
             ..Meter::default()
         };
-        Self { allowance, host, panic: None, meter, host_calls: 0, log_bytes: 0 }
+        Self { allowance, host, panic: None, meter, last_time: 0, host_calls: 0, log_bytes: 0 }
     }
 
     /// Counts one host call.
@@ -57,9 +60,20 @@ impl CallState {
         Ok(())
     }
 
+    /// Asks the host. The call was counted and checked before.
+    pub(crate) async fn ask(&self, call: HostCall) -> Result<HostAnswer, HostError> {
+        match &self.host {
+            Some(host) => host.call(call).await,
+            None => {
+                Err(HostError::Unavailable("this call only decides; the host does nothing for it".to_owned()))
+            }
+        }
+    }
+
     /// Takes one line of the guest's log.
-    pub(crate) async fn log(&mut self, level: Level, is_panic: bool, message: &str) -> Result<(), LimitHit> {
+    pub(crate) async fn log(&mut self, line: LogLine, is_panic: bool) -> Result<(), LimitHit> {
         self.count_call()?;
+        let message = line.message.as_str();
         self.log_bytes = self.log_bytes.saturating_add(message.len());
         if self.log_bytes > self.allowance.limits.log_bytes {
             return Err(LimitHit(LimitName::LogBytes));
@@ -68,14 +82,17 @@ impl CallState {
             let end = message.floor_char_boundary(MAX_PANIC_BYTES);
             self.panic = Some(message.get(..end).unwrap_or_default().to_owned());
         }
-        match level {
+        match line.level {
             Level::Debug => tracing::debug!(target: "component", "{message}"),
             Level::Info => tracing::info!(target: "component", "{message}"),
             Level::Warn => tracing::warn!(target: "component", "{message}"),
             Level::Error => tracing::error!(target: "component", "{message}"),
         }
-        if let Some(host) = self.host.clone() {
-            host.log(level, message).await;
+        if self.host.is_some()
+            && let Err(error) = self.ask(HostCall::Log(line)).await
+        {
+            // It is in the endpoint's own log; a full disk is no reason to stop the work.
+            tracing::warn!(target: "component", %error, "a line of the log is lost");
         }
         Ok(())
     }

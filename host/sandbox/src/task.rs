@@ -1,29 +1,23 @@
 //! Tasks: what goes into a call and what comes out, the same for all tracks.
 
-use std::sync::Arc;
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
 
-use crate::{Grants, Limits, TaskHost};
-
-/// One call of a task.
-#[derive(Clone)]
+/// What one call of a task is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TaskCall {
-    /// The component's name, for errors and spans.
-    pub component_name: String,
-    /// What it may do.
-    pub grants: Grants,
-    /// What it may use, capped by the site's limits.
-    pub limits: Limits,
     /// The machine that it works for.
     pub machine: MachineInfo,
-    /// The time, in milliseconds since 1970-01-01 00:00 UTC. The only clock that the guest has.
+    /// How often this step was called for the same job before; 0 at first. Guests of track 0.1 are not told.
+    #[serde(default)]
+    pub attempt: u32,
+    /// The time, in milliseconds since 1970-01-01 00:00 UTC.
     pub now_ms: u64,
-    /// What the host does for it.
-    pub host: Arc<dyn TaskHost>,
 }
 
 /// The machine that a task works for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct MachineInfo {
     /// Lower-case UUID.
     pub uuid: String,
@@ -43,21 +37,9 @@ pub struct MachineInfo {
     pub job: String,
 }
 
-/// What a call of a task came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskReport {
-    /// What the host does next.
-    pub outcome: Outcome,
-    /// Units of fuel that the call used.
-    pub fuel_used: u64,
-    /// How long the call took.
-    pub elapsed: Duration,
-    /// The most bytes of memory that the guest held.
-    pub memory_peak: usize,
-}
-
 /// What the host does next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The step is complete.
     Done,
@@ -74,7 +56,8 @@ pub enum Outcome {
 }
 
 /// Why a component did not do its work, in its own words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 #[error("{message}{}", hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default())]
 pub struct Failure {
     /// Kebab-case, for programs.
@@ -82,5 +65,6 @@ pub struct Failure {
     /// One sentence for the operator.
     pub message: String,
     /// What to do about it.
+    #[serde(default)]
     pub hint: Option<String>,
 }

@@ -1,10 +1,13 @@
 //! Workflows: what goes into a decision and what comes out, the same for all tracks.
 
+use serde::{Deserialize, Serialize};
+
 /// The longest task list that is taken from a component.
 pub(crate) const MAX_PLAN_ENTRIES: usize = 10_000;
 
 /// Which task list does this machine get?
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct PlanRequest {
     /// The machine before the change.
     pub machine: PlanMachine,
@@ -17,7 +20,8 @@ pub struct PlanRequest {
 }
 
 /// The machine that is planned for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct PlanMachine {
     /// Lower-case UUID.
     pub uuid: String,
@@ -32,7 +36,8 @@ pub struct PlanMachine {
 }
 
 /// A stage, as the operator wrote it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct StageInfo {
     /// The stage's name.
     pub name: String,
@@ -43,7 +48,8 @@ pub struct StageInfo {
 }
 
 /// What must have run before a task.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct TaskInfo {
     /// The task's name.
     pub name: String,
@@ -52,7 +58,8 @@ pub struct TaskInfo {
 }
 
 /// How a job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum JobState {
     /// With success.
     Finished,
@@ -63,24 +70,30 @@ pub enum JobState {
 }
 
 /// A job of the machine's current task ended: what now?
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct JobReport {
     /// The task.
     pub task: String,
     /// How it ended.
     pub state: JobState,
     /// How often this task was retried already; 0 after its first run.
+    #[serde(default)]
     pub attempt: u32,
     /// How many retries param `task-retry` allows for this task.
+    #[serde(default)]
     pub retries: Option<u32>,
     /// What param `task-error-handlers` lists for this task.
+    #[serde(default)]
     pub handlers: Vec<String>,
     /// How many error handlers are under way.
+    #[serde(default)]
     pub error_depth: u32,
 }
 
 /// What the host does about a job that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Decision {
     /// Go on to the next entry.
     Advance,

@@ -3,6 +3,14 @@
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod compiling;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod prepare;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod worlds;

@@ -15,11 +15,7 @@ use formwork_model::{Object, Timestamp};
 use formwork_sandbox as sandbox;
 use formwork_store::{Action, Transaction, WriteError};
 
-use crate::{
-    endpoint::{Endpoint, now},
-    files::FileRoot,
-    housekeeping, render,
-};
+use crate::{content, endpoint::Endpoint, files::FileRoot, housekeeping, render};
 
 /// How often a decision is begun anew because the objects changed while a component was asked.
 const ATTEMPTS: usize = 32;
@@ -36,6 +32,9 @@ pub(crate) enum Stop {
     /// It is refused.
     #[error("{0}")]
     Fail(Box<ApiError>),
+    /// It could have gone through; it was only tried.
+    #[error("it was only tried")]
+    Tried,
 }
 
 impl From<ApiError> for Stop {
@@ -128,10 +127,12 @@ impl Work<'_> {
             .iter()
             .filter(|change| {
                 change.action != Action::Updated
+                    || change.prefix == "plugin_providers"
                     || change.before.as_ref().map(|object| object.header().available)
                         != change.after.as_ref().map(|object| object.header().available)
             })
             .filter(|change| !matches!(change.prefix, "jobs" | "machines" | "leases" | "preferences"))
+            .filter(|change| !formwork_model::is_internal(change.prefix))
             .map(|change| (change.prefix, change.key.to_string()))
             .collect();
         if causes.is_empty() {
@@ -153,9 +154,20 @@ where
     T: Send + 'static,
     D: Fn(&mut Work<'_>) -> Result<T, Stop> + Clone + Send + 'static,
 {
+    let untried = || ApiError::new(500, "INTERNAL", "a transaction was tried that was to be committed");
+    attempt(endpoint, principal, decide).await?.ok_or_else(untried)
+}
+
+/// Decides and commits; nothing comes back of a transaction that was only tried.
+async fn attempt<T, D>(endpoint: &Arc<Endpoint>, principal: &str, decide: D) -> Result<Option<T>, ApiError>
+where
+    T: Send + 'static,
+    D: Fn(&mut Work<'_>) -> Result<T, Stop> + Clone + Send + 'static,
+{
     let mut answers = Answers::default();
     for _ in 0..ATTEMPTS {
-        let (decide, given, files, now) = (decide.clone(), answers.clone(), endpoint.files.clone(), now());
+        let (decide, given, files, now) =
+            (decide.clone(), answers.clone(), endpoint.files.clone(), endpoint.now());
         let written = endpoint.store.write(principal, move |tx: &mut Transaction| {
             let mut work = Work { tx, answers: &given, now, files: &files };
             let value = decide(&mut work)?;
@@ -163,7 +175,8 @@ where
             Ok::<T, Stop>(value)
         });
         match written.await {
-            Ok(committed) => return Ok(committed.value),
+            Ok(committed) => return Ok(Some(committed.value)),
+            Err(WriteError::Refused(Stop::Tried)) => return Ok(None),
             Err(WriteError::Refused(Stop::Fail(error))) => return Err(*error),
             Err(WriteError::Refused(Stop::Plan(request))) => {
                 let tasks = ask_plan(endpoint, &request).await?;
@@ -181,6 +194,19 @@ where
         "Conflict",
         "the objects changed again and again while the workflow was planned\nhint: try again",
     ))
+}
+
+/// Decides as [`commit`] does, and changes nothing: what would be refused is refused.
+pub(crate) async fn rehearse<D>(endpoint: &Arc<Endpoint>, principal: &str, decide: D) -> Result<(), ApiError>
+where
+    D: Fn(&mut Work<'_>) -> Result<(), Stop> + Clone + Send + 'static,
+{
+    attempt(endpoint, principal, move |work: &mut Work<'_>| {
+        decide(work)?;
+        Err::<(), Stop>(Stop::Tried)
+    })
+    .await
+    .map(drop)
 }
 
 /// Logs an error with all that is below it, and answers without the detail.
@@ -225,7 +251,8 @@ async fn ask_plan(endpoint: &Arc<Endpoint>, request: &PlanRequest) -> Result<Vec
             })
             .collect(),
     };
-    endpoint.sandbox.plan(&digest, &request.component, &question).await.map_err(|error| {
+    let turn = sandbox::Turn::of(&request.component, &request.uuid);
+    endpoint.sandbox.plan(&digest, &request.component, turn, &question).await.map_err(|error| {
         let message = format!("the workflow component {} gave no task list: {error}", request.component);
         ApiError::invalid("machines", &request.uuid, vec![message])
     })
@@ -244,7 +271,7 @@ async fn ask_decision(endpoint: &Arc<Endpoint>, report: &FailureReport) -> Decis
     let answer = match component(endpoint, &report.component).await {
         Ok(digest) => endpoint
             .sandbox
-            .after_job(&digest, &report.component, &question)
+            .after_job(&digest, &report.component, sandbox::Turn::of(&report.component, ""), &question)
             .await
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
@@ -270,7 +297,5 @@ async fn component(endpoint: &Arc<Endpoint>, name: &str) -> Result<sandbox::Dige
         .library
         .component(&snapshot, name)
         .ok_or_else(|| missing(String::from("is not installed")))?;
-    let bytes =
-        endpoint.library.bytes(&record.digest).ok_or_else(|| missing(String::from("has lost its bytes")))?;
-    endpoint.sandbox.prepare(&bytes).await.map_err(|error| missing(format!("cannot be run: {error}")))
+    content::prepared(endpoint, &record.digest).await.map_err(missing)
 }

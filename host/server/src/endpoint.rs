@@ -4,12 +4,13 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use formwork_api::Event;
 use formwork_model::Timestamp;
-use formwork_sandbox::Sandbox;
+use formwork_sandbox::{Host, HostCall, Sandbox};
 use formwork_store::{Snapshot, Store};
 use tokio::sync::broadcast;
 
 use crate::{
-    ServeOptions, auth::TokenKey, content::Library, files::FileRoot, logs::JobLogs, render::Renderer,
+    ServeOptions, auth::TokenKey, clock::Clock, content::Library, files::FileRoot, logs::JobLogs,
+    packs::Packs, plugins::Plugins, render::Renderer,
 };
 
 /// Injected events that wait for a slow listener before it loses some.
@@ -30,7 +31,9 @@ pub(crate) struct Endpoint {
     /// What runs components.
     pub(crate) sandbox: Sandbox,
     /// The bytes of all components by digest.
-    pub(crate) library: Library,
+    pub(crate) library: Arc<Library>,
+    /// What uploads of packs share.
+    pub(crate) packs: Packs,
     /// The logs of jobs.
     pub(crate) logs: JobLogs,
     /// The files that machines boot from.
@@ -38,7 +41,13 @@ pub(crate) struct Endpoint {
     /// The parsed templates and the paths that they are served at.
     pub(crate) renderer: Renderer,
     /// What signs tokens.
-    pub(crate) key: TokenKey,
+    pub(crate) key: Arc<TokenKey>,
+    /// Where the time comes from.
+    pub(crate) clock: Clock,
+    /// What plugins have in memory.
+    pub(crate) plugins: Plugins,
+    /// Answers what components ask of the world outside, in a simulation; none asks the world itself.
+    pub(crate) outside: Option<Arc<dyn Host>>,
     /// Events that clients injected.
     pub(crate) injected: broadcast::Sender<Arc<Event>>,
 }
@@ -47,6 +56,18 @@ impl Endpoint {
     /// Returns all objects as they are now.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.store.snapshot()
+    }
+
+    /// Returns the time as this endpoint sees it.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Returns who answers a call of a component that leaves the endpoint, where it is not the world itself.
+    pub(crate) fn outside(&self, call: &HostCall) -> Option<&Arc<dyn Host>> {
+        let leaves =
+            matches!(call, HostCall::Http(_) | HostCall::Files(_) | HostCall::Exec(_) | HostCall::Random(_));
+        self.outside.as_ref().filter(|_| leaves)
     }
 
     /// Makes the channel of injected events.
@@ -63,11 +84,4 @@ impl Endpoint {
     pub(crate) fn api_url(&self) -> String {
         format!("https://{}:{}", self.address, self.options.api_port)
     }
-}
-
-/// Returns the time. The one real clock of the daemon: everything below takes the time as an argument.
-#[expect(clippy::disallowed_methods, reason = "the one real clock")]
-pub(crate) fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))
 }

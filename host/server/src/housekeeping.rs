@@ -21,13 +21,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use crate::{
-    boot::ended,
-    commit::commit,
-    content::BUILT_IN,
-    endpoint::{Endpoint, now},
-    files::FileRoot,
-};
+use crate::{boot::ended, commit::commit, content::BUILT_IN, endpoint::Endpoint, files::FileRoot};
 
 /// How often boot files and leases are looked at. Files change without telling anybody.
 const ROUND: Duration = Duration::from_secs(5);
@@ -80,7 +74,7 @@ async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let pause = retries.pause(now());
+        let pause = retries.pause(endpoint.now());
         tokio::select! {
             () = &mut over => return,
             () = sleep(pause), if !retries.0.is_empty() => report("retry", retries.perform(&endpoint).await),
@@ -150,7 +144,7 @@ impl Retries {
 
     /// Makes the machines runnable whose time has come.
     async fn perform(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
-        let now = now();
+        let now = endpoint.now();
         let due: Vec<String> =
             self.0.iter().filter(|(_, time)| **time <= now).map(|(job, _)| job.clone()).collect();
         if due.is_empty() {
@@ -176,6 +170,19 @@ impl Retries {
         }
         done
     }
+}
+
+/// Returns when a machine that failed is tried again; none when nobody has said so.
+pub(crate) fn next_retry(objects: &impl Objects, machine: &Machine) -> Option<Timestamp> {
+    let job = objects.get::<Job>(&machine.current_job)?;
+    (job.state == JobState::Failed && job.current && !job.retry_at.is_unset()).then_some(job.retry_at)
+}
+
+/// Tries again now what is due by now.
+pub(crate) async fn retry(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
+    let mut retries = Retries::default();
+    retries.scan(&endpoint.snapshot());
+    retries.perform(endpoint).await
 }
 
 /// Notes which boot environments lost their files or got them back, and all that depends on them.
@@ -266,7 +273,7 @@ async fn uncover_built_in(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
 
 /// Notes the end of leases whose time is over; their records stay, so that a client gets its address again.
 async fn end_leases(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
-    let now = now();
+    let now = endpoint.now();
     let mut over = Vec::new();
     endpoint.snapshot().visit("leases", &mut |object| {
         if object.as_any().downcast_ref::<Lease>().is_some_and(|lease| is_over(lease, now)) {

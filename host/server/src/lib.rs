@@ -3,17 +3,21 @@
 //! | module | holds |
 //! |---|---|
 //! | `options`, `start` | flags, the first start, the order in which things come up and go down |
-//! | `endpoint` | what all handlers share: store, sandbox, keys, files, clock |
+//! | `endpoint`, `clock` | what all handlers share: store, sandbox, keys, files, the time |
 //! | `commit` | the one way in which anything is written |
 //! | `commands` | what is particular about writing machines, jobs, users, contents and preferences |
+//! | `content`, `packs` | what is installed, and how it comes into use |
 //! | `auth` | users, tokens and claims |
 //! | `http` | routes: parse, call, map; nothing is decided there |
 //! | `render` | the root object of templates and the files that machines are served |
 //! | `boot` | DHCP, TFTP and the file server |
+//! | `plugins` | plugin components: their actions, and the events that they get |
+//! | `simulation` | an endpoint without a network, with invented time and surroundings |
 //! | `housekeeping`, `runner` | what the saved state still owes: retries, availability, jobs of the `host` context |
 
 mod auth;
 mod boot;
+mod clock;
 mod commands;
 mod commit;
 mod content;
@@ -23,9 +27,12 @@ mod housekeeping;
 mod http;
 mod logs;
 mod options;
+mod packs;
+mod plugins;
 mod random;
 mod render;
 mod runner;
+mod simulation;
 mod start;
 
 /// The version that an endpoint says it is: the generation of the API that it speaks, and its own version.
@@ -33,4 +40,5 @@ pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION")
 
 pub use boot::BootError;
 pub use options::{DhcpSubnet, ServeOptions};
+pub use simulation::{Acted, Ending, Script, Simulation, Step, Surroundings};
 pub use start::{ServeError, Started, serve};

@@ -37,6 +37,8 @@ pub struct ServeOptions {
     pub first_user: Option<(String, String)>,
     /// The program that compiles components as `PROGRAM compile-worker`; this program by default.
     pub worker: PathBuf,
+    /// True when packs may be installed whoever signed them, or nobody.
+    pub allow_unsigned: bool,
 }
 
 /// A network in which addresses are given.
@@ -77,6 +79,7 @@ impl ServeOptions {
             memory: false,
             first_user: None,
             worker,
+            allow_unsigned: false,
         }
     }
 }

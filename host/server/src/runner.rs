@@ -6,6 +6,8 @@
 mod job;
 mod task_host;
 
+pub(crate) use job::perform;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -23,7 +25,7 @@ use tokio::{
 use crate::{
     boot::ended,
     commands::jobs::{create_job, update_job},
-    endpoint::{Endpoint, now},
+    endpoint::Endpoint,
 };
 
 /// The context whose jobs run here (design, part 1).
@@ -84,6 +86,8 @@ struct Runner {
     subjects: HashMap<task::Id, String>,
     /// Machines that wait for a time, and the job that they wait with.
     waiting: HashMap<String, (String, Timestamp)>,
+    /// How often the job that a machine waits with was called.
+    attempts: HashMap<String, (String, u32)>,
     /// Machines that were looked at since the start: what runs on the others was left by a process that is gone.
     seen: HashSet<String>,
 }
@@ -114,6 +118,7 @@ impl Runner {
             active: HashMap::new(),
             subjects: HashMap::new(),
             waiting: HashMap::new(),
+            attempts: HashMap::new(),
             seen: HashSet::new(),
         }
     }
@@ -133,6 +138,7 @@ impl Runner {
     fn wake(&mut self, snapshot: &Snapshot, uuid: &str) {
         let Some(machine) = snapshot.get::<Machine>(uuid) else {
             self.waiting.remove(uuid);
+            self.attempts.remove(uuid);
             self.seen.remove(uuid);
             return;
         };
@@ -147,10 +153,11 @@ impl Runner {
         self.active.insert(uuid.to_owned(), false);
         let (endpoint, slots, uuid) = (Arc::clone(&self.endpoint), Arc::clone(&self.slots), uuid.to_owned());
         let subject = uuid.clone();
+        let attempts = self.attempts.get(&uuid).cloned().unwrap_or_default();
         let running = self.running.spawn(async move {
             // The semaphore is never closed.
             let _slot = slots.acquire_owned().await;
-            work(&endpoint, &uuid, stale).await
+            work(&endpoint, &uuid, stale, attempts).await
         });
         self.subjects.insert(running.id(), subject);
     }
@@ -158,7 +165,7 @@ impl Runner {
     /// Tells whether a machine's job wants to be called later.
     fn waits(&mut self, machine: &Machine) -> bool {
         let Some((job, time)) = self.waiting.get(&machine.uuid) else { return false };
-        if *job == machine.current_job && now() < *time {
+        if *job == machine.current_job && self.endpoint.now() < *time {
             return true;
         }
         self.waiting.remove(&machine.uuid);
@@ -177,9 +184,16 @@ impl Runner {
         }
         let changed = self.active.remove(&uuid).unwrap_or(false);
         match pause {
-            Pause::Idle => {}
+            Pause::Idle => {
+                self.attempts.remove(&uuid);
+            }
             Pause::Until { job, time } => {
-                let millis = time.millis().saturating_sub(now().millis()).max(0);
+                let called = self.attempts.entry(uuid.clone()).or_default();
+                if called.0 != job {
+                    *called = (job.clone(), 0);
+                }
+                called.1 = called.1.saturating_add(1);
+                let millis = time.millis().saturating_sub(self.endpoint.now().millis()).max(0);
                 self.waiting.insert(uuid.clone(), (job, time));
                 self.after(&uuid, Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
             }
@@ -209,8 +223,8 @@ fn is_owed(machine: &Machine) -> bool {
 }
 
 /// Works on a machine until there is nothing more to do for now. `stale` says that its running job, if any, was left
-/// by a process that is gone.
-async fn work(endpoint: &Arc<Endpoint>, uuid: &str, stale: bool) -> Pause {
+/// by a process that is gone; `called` is the job that was called before, and how often.
+async fn work(endpoint: &Arc<Endpoint>, uuid: &str, stale: bool, called: (String, u32)) -> Pause {
     let principal = format!("runner:{uuid}");
     if stale && let Err(error) = put_back(endpoint, &principal, uuid).await {
         tracing::warn!(machine.id = uuid, %error, "a job that was left behind cannot go on");
@@ -237,7 +251,8 @@ async fn work(endpoint: &Arc<Endpoint>, uuid: &str, stale: bool) -> Pause {
         if job.state.is_final() {
             continue;
         }
-        match job::perform(endpoint, &principal, &job).await {
+        let attempt = if job.uuid == called.0 { called.1 } else { 0 };
+        match perform(endpoint, &principal, &job, attempt).await {
             Ok(None) => {}
             Ok(Some(time)) => return Pause::Until { job: job.uuid, time },
             Err(error) => {

@@ -7,7 +7,7 @@ mod tls;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use formwork_sandbox::{Limits, Sandbox, SandboxConfig, WorkerCommand};
+use formwork_sandbox::{Host, Limits, Optimise, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -19,13 +19,17 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     ServeOptions,
     auth::TokenKey,
-    boot, content,
+    boot,
+    clock::Clock,
+    content,
     content::Library,
     endpoint::Endpoint,
     files::FileRoot,
     housekeeping,
     http::{self, LocalAddress},
     logs::JobLogs,
+    packs::{self, Packs},
+    plugins::{self, Patience, Plugins},
     runner,
 };
 
@@ -132,6 +136,9 @@ pub async fn serve(
     let mut tasks = boot::start(Arc::clone(&endpoint), stopped.clone()).await?;
     tasks.push(housekeeping::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(runner::start(Arc::clone(&endpoint), stopped.clone()));
+    tasks.push(plugins::start(Arc::clone(&endpoint), Patience::default(), stopped.clone()));
+    tasks.push(packs::flush_until(Arc::clone(&endpoint), stopped.clone()));
+    packs::resume(&endpoint);
     let api = tokio::spawn(accept(listener, tls, Arc::clone(&endpoint), stopped));
     started(&Started { url: endpoint.api_url(), first_user });
     shutdown.await;
@@ -149,7 +156,9 @@ fn folder(path: &std::path::Path, source: std::io::Error) -> ServeError {
 }
 
 /// Opens everything that the endpoint keeps, and makes what is missing.
-async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option<(String, String)>), ServeError> {
+pub(crate) async fn open(
+    options: ServeOptions,
+) -> Result<(Arc<Endpoint>, Option<(String, String)>), ServeError> {
     let root = options.base_root.clone();
     let at = |name: &str| root.join(name);
     for name in ["keys", "job-logs", "cache"] {
@@ -162,11 +171,13 @@ async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option<(String, S
     let sandbox = Sandbox::new(SandboxConfig {
         cache_dir: at("cache"),
         worker: WorkerCommand { program: options.worker.clone(), args: vec![String::from("compile-worker")] },
-        limits: Limits::default(),
+        limits: Limits::site(),
         concurrent_calls: CONCURRENT_CALLS,
+        compilers: 1,
+        optimise: Optimise::AtOnce,
     })?;
-    let library = Library::new(core);
-    for (digest, bytes) in library.all() {
+    let library = Arc::new(Library::new(core, &root).map_err(|source| folder(&root, source))?);
+    for (digest, bytes) in library.embedded() {
         sandbox
             .prepare(bytes)
             .await
@@ -179,8 +190,12 @@ async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option<(String, S
         id: options.id.clone().unwrap_or_else(|| network::default_id(&local_id)),
         local_id,
         logs: JobLogs::new(at("job-logs")).map_err(|source| folder(&at("job-logs"), source))?,
-        key: TokenKey::load(&key_file).map_err(|source| folder(&key_file, source))?,
+        key: Arc::new(TokenKey::load(&key_file).map_err(|source| folder(&key_file, source))?),
         renderer: crate::render::Renderer::default(),
+        clock: Clock::Real,
+        packs: Packs::new(&root).map_err(|source| folder(&root, source))?,
+        plugins: Plugins::default(),
+        outside: None,
         injected: Endpoint::event_channel(),
         store,
         sandbox,
@@ -190,6 +205,34 @@ async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option<(String, S
     });
     let first_user = first::objects(&endpoint).await.map_err(|error| ServeError::First(error.to_string()))?;
     Ok((endpoint, first_user))
+}
+
+/// Makes an endpoint with other objects and other surroundings, which shares with a real one what runs its components.
+pub(crate) fn copy(
+    real: &Endpoint,
+    scratch: &std::path::Path,
+    store: Store,
+    outside: Arc<dyn Host>,
+) -> Result<Endpoint, ServeError> {
+    let failed = |source| folder(scratch, source);
+    Ok(Endpoint {
+        options: real.options.clone(),
+        address: real.address,
+        id: real.id.clone(),
+        local_id: real.local_id.clone(),
+        store,
+        sandbox: real.sandbox.clone(),
+        library: Arc::clone(&real.library),
+        packs: Packs::new(scratch).map_err(failed)?,
+        logs: JobLogs::new(scratch.join("job-logs")).map_err(failed)?,
+        files: real.files.clone(),
+        renderer: crate::render::Renderer::default(),
+        key: Arc::clone(&real.key),
+        clock: Clock::invented(real.now()),
+        plugins: Plugins::default(),
+        outside: Some(outside),
+        injected: Endpoint::event_channel(),
+    })
 }
 
 /// Accepts connections until the endpoint goes down, then gives those in flight a last chance.

@@ -11,6 +11,19 @@ use serde::Deserialize;
 use crate::command::{clean, remap_crates, run};
 use crate::{TARGET, Toolchain};
 
+/// The profile of guests that are built from the folder of an author.
+const GUEST_PROFILE: &str = "guest";
+
+/// That profile: small code, names kept so that a trap says which function it was in.
+const GUEST_SETTINGS: [&str; 6] = [
+    "profile.guest.inherits = 'release'",
+    "profile.guest.opt-level = 's'",
+    "profile.guest.lto = 'fat'",
+    "profile.guest.codegen-units = 1",
+    "profile.guest.panic = 'abort'",
+    "profile.guest.strip = 'debuginfo'",
+];
+
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct GuestBuild {
@@ -93,13 +106,54 @@ impl Toolchain {
         let absolute = |path: &Path| {
             std::path::absolute(path).map_err(|source| BuildError::Read { path: path.to_owned(), source })
         };
-        let build = &GuestBuild {
+        let build = GuestBuild {
             workspace_dir: absolute(&build.workspace_dir)?,
             target_dir: absolute(&build.target_dir)?,
             ..build.clone()
         };
+        let flags = vec![format!("--remap-path-prefix={}=/src", build.workspace_dir.display())];
+        self.build_with(&build, flags, &[])
+    }
+
+    /// Builds the one package in a folder, wherever its workspace is.
+    ///
+    /// It is compiled as our own guests are, whatever profiles its workspace has. Cargo keeps its work in `target_dir`,
+    /// which workspaces may share: what they have in common is then compiled once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Toolchain::build`].
+    pub fn build_folder(&self, folder: &Path, target_dir: &Path) -> Result<BuiltComponent, BuildError> {
+        let folder =
+            folder.canonicalize().map_err(|source| BuildError::Read { path: folder.to_owned(), source })?;
+        let metadata = self.metadata(&folder)?;
+        let manifest = folder.join("Cargo.toml");
+        let package = metadata.packages.into_iter().find(|package| package.manifest_path == manifest);
+        let Some(package) = package else {
+            let words = format!("`{}` is no package", manifest.display());
+            return Err(BuildError::Workspace { path: metadata.workspace_root, words });
+        };
+        let build = GuestBuild {
+            packages: vec![package.name.clone()],
+            workspace_dir: metadata.workspace_root,
+            target_dir: target_dir.to_owned(),
+            profile: GUEST_PROFILE.to_owned(),
+        };
+        // Cargo gives the compiler paths below the workspace, so nothing is left to remap; and flags that differ between
+        // workspaces would have what they share compiled again and again.
+        let built = self.build_with(&build, Vec::new(), &GUEST_SETTINGS)?.pop();
+        built.ok_or(BuildError::NotAGuest { package: package.name, path: build.workspace_dir })
+    }
+
+    /// Builds packages with flags of the compiler, and settings of cargo that go before those of the workspace.
+    fn build_with(
+        &self,
+        build: &GuestBuild,
+        flags: Vec<String>,
+        settings: &[&str],
+    ) -> Result<Vec<BuiltComponent>, BuildError> {
         let libraries = self.guest_libraries(build)?;
-        let built = run(&mut self.cargo_build(build));
+        let built = run(&mut self.cargo_build(build, flags, settings));
         if !built.unwrap_or(false) {
             let packages: Vec<_> = build.packages.iter().map(|name| format!("`{name}`")).collect();
             return Err(BuildError::Compile { packages: packages.join(", ") });
@@ -117,18 +171,7 @@ impl Toolchain {
 
     /// Looks up the names of the packages' libraries.
     fn guest_libraries(&self, build: &GuestBuild) -> Result<Vec<String>, BuildError> {
-        let failed = |words: String| BuildError::Workspace { path: build.workspace_dir.clone(), words };
-        let output = self
-            .cargo(build)
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .stderr(Stdio::piped())
-            .output()
-            .map_err(|error| failed(error.to_string()))?;
-        if !output.status.success() {
-            return Err(failed(first_line(&output.stderr)));
-        }
-        let metadata: Metadata =
-            serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
+        let metadata = self.metadata(&build.workspace_dir)?;
         let known: BTreeMap<_, _> =
             metadata.packages.iter().map(|package| (&package.name, package)).collect();
         let library = |package: &String| {
@@ -140,10 +183,23 @@ impl Toolchain {
         build.packages.iter().map(library).collect()
     }
 
+    /// Asks cargo what a folder belongs to.
+    fn metadata(&self, folder: &Path) -> Result<Metadata, BuildError> {
+        let failed = |words: String| BuildError::Workspace { path: folder.to_owned(), words };
+        let output = self
+            .cargo(folder)
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            return Err(failed(first_line(&output.stderr)));
+        }
+        serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+    }
+
     /// The command that compiles the packages.
-    fn cargo_build(&self, build: &GuestBuild) -> Command {
-        let mut flags = Vec::new();
-        flags.push(format!("--remap-path-prefix={}=/src", build.workspace_dir.display()));
+    fn cargo_build(&self, build: &GuestBuild, mut flags: Vec<String>, settings: &[&str]) -> Command {
         flags.extend(remap_crates());
         if let Some(sysroot) = &self.sysroot {
             flags.push(format!("--sysroot={}", sysroot.display()));
@@ -151,21 +207,24 @@ impl Toolchain {
         if let Some(linker) = &self.linker {
             flags.push(format!("-Clinker={}", linker.display()));
         }
-        let mut command = self.cargo(build);
+        let mut command = self.cargo(&build.workspace_dir);
         command
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
             .args(["build", "--quiet", "--profile", &build.profile, "--target", TARGET, "--target-dir"])
             .arg(&build.target_dir);
+        for setting in settings {
+            command.args(["--config", setting]);
+        }
         for package in &build.packages {
             command.args(["--package", package]);
         }
         command
     }
 
-    /// Cargo with our compiler, in the workspace.
-    fn cargo(&self, build: &GuestBuild) -> Command {
+    /// Cargo with our compiler, in a folder.
+    fn cargo(&self, folder: &Path) -> Command {
         let mut command = clean(&self.compiler.cargo);
-        command.current_dir(&build.workspace_dir).env("RUSTC", &self.compiler.rustc);
+        command.current_dir(folder).env("RUSTC", &self.compiler.rustc);
         command
     }
 }
@@ -190,11 +249,13 @@ fn first_line(words: &[u8]) -> String {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+    workspace_root: PathBuf,
 }
 
 #[derive(Deserialize)]
 struct Package {
     name: String,
+    manifest_path: PathBuf,
     targets: Vec<Target>,
 }
 

@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("client", &["api", "model"]),
     ("agent", &["client", "api", "model", "sandbox"]),
     ("server", &["model", "core", "template", "boot-proto", "api", "store", "packs", "sandbox", "boot"]),
-    ("cli", &["server", "agent", "client", "api", "model", "sandbox", "boot-proto"]),
+    ("cli", &["server", "agent", "client", "api", "model", "packs", "sandbox", "boot-proto", "toolchain"]),
     ("xtask", &["toolchain"]),
 ];
 

@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, demo, tests and checks of the repository. Every command is a file of its name.
 
+mod bench;
 mod check_layers;
 mod check_licences;
 mod debian;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run every check of the repository.
     Test(test::TestArgs),
+    /// Measure a part of the product beside its peers.
+    Bench(bench::BenchArgs),
     /// Build the plugins as components.
     Guests(guests::GuestsArgs),
     /// Build the kernel and the initramfs that an unknown machine boots.
@@ -61,6 +64,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Setup(args) => setup::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Guests(args) => guests::run(args),
         Command::Discovery(args) => discovery::run(args),
     }

@@ -1,15 +1,15 @@
 //! Says hello: the smallest useful task, and the first one to read.
 
-use formwork_sdk::{Failure, Machine, Outcome, Task, Timestamp, log, params};
+use formwork_sdk::{Call, Failure, Outcome, Task, log, params};
 use serde_json::Value;
 
 struct Greet;
 
 impl Task for Greet {
-    fn run(machine: &Machine, _now: Timestamp) -> Result<Outcome, Failure> {
+    fn run(call: &Call) -> Result<Outcome, Failure> {
         let name = params::read::<String>("greet/name")?;
         let cpu = params::read::<Value>("inventory/cpu")?;
-        let message = greeting(name.as_deref().unwrap_or(&machine.name), cpu.as_ref());
+        let message = greeting(name.as_deref().unwrap_or(&call.machine.name), cpu.as_ref());
         log::info(&message);
         params::write("greet/message", &message)?;
         Ok(Outcome::Done)

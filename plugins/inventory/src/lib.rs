@@ -11,13 +11,13 @@ mod nics;
 mod smbios;
 mod source;
 
-use formwork_sdk::{Failure, Machine, Outcome, Task, Timestamp, log, params};
+use formwork_sdk::{Call, Failure, Outcome, Task, log, params};
 use source::{Granted, Source};
 
 struct Inventory;
 
 impl Task for Inventory {
-    fn run(_machine: &Machine, _now: Timestamp) -> Result<Outcome, Failure> {
+    fn run(_call: &Call) -> Result<Outcome, Failure> {
         let disks = disks::read(&Granted);
         let nics = nics::read(&Granted);
         params::write("inventory/dmi", &dmi::read(&Granted))?;

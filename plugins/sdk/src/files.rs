@@ -1,4 +1,4 @@
-//! Files of the place where the component runs, read only.
+//! Files of the place where the component runs. A path begins with its root, as the grant writes it.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use crate::bindings::capabilities::formwork::files::files;
 
 pub use crate::bindings::capabilities::formwork::files::files::{Entry, Kind};
 
-/// A path could not be read.
+/// A path could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FilesError {
@@ -51,7 +51,25 @@ impl From<files::Error> for FilesError {
 ///
 /// Fails when the path is not granted, not there, or no file.
 pub fn read(path: &str, max_bytes: u32) -> Result<Vec<u8>, FilesError> {
-    Ok(files::read(path, max_bytes)?)
+    read_at(path, 0, max_bytes)
+}
+
+/// Reads some bytes of a file from a place on; fewer than `max_bytes` mean that this is all. The host gives at most 1 MiB.
+///
+/// # Errors
+///
+/// Fails when the path is not granted, not there, or no file.
+pub fn read_at(path: &str, offset_bytes: u64, max_bytes: u32) -> Result<Vec<u8>, FilesError> {
+    Ok(files::read(path, offset_bytes, max_bytes)?)
+}
+
+/// Makes a file or replaces all of its bytes, as a whole and durably; missing folders are made. At most 1 MiB.
+///
+/// # Errors
+///
+/// Fails when the path is not granted for writing, or is a folder or a link.
+pub fn write(path: &str, bytes: &[u8]) -> Result<(), FilesError> {
+    Ok(files::write(path, bytes)?)
 }
 
 /// Lists a folder, in the order of the names' bytes. The host gives at most 4096 entries.

@@ -3,13 +3,13 @@
 //! A component is a library crate of type `cdylib` with one type in it:
 //!
 //! ```
-//! use formwork_sdk::{Failure, Machine, Outcome, Task, Timestamp, log, params};
+//! use formwork_sdk::{Call, Failure, Outcome, Task, log, params};
 //!
 //! struct Greet;
 //!
 //! impl Task for Greet {
-//!     fn run(machine: &Machine, _now: Timestamp) -> Result<Outcome, Failure> {
-//!         let name = params::read::<String>("greet/name")?.unwrap_or_else(|| machine.name.clone());
+//!     fn run(call: &Call) -> Result<Outcome, Failure> {
+//!         let name = params::read::<String>("greet/name")?.unwrap_or_else(|| call.machine.name.clone());
 //!         log::info(format_args!("hello {name}"));
 //!         params::write("greet/message", &format!("hello {name}"))?;
 //!         Ok(Outcome::Done)
@@ -25,22 +25,40 @@
 //! tested by a plain `cargo test`; the capabilities themselves work only in a component.
 
 mod bindings;
+pub mod clock;
+pub mod exec;
 mod failure;
 pub mod files;
+mod host_error;
+pub mod http;
+pub mod kv;
 pub mod log;
+pub mod migration;
 pub mod params;
+pub mod plugin;
+pub mod progress;
+pub mod random;
+pub mod secrets;
 mod task;
+pub mod upgrade;
 mod workflow;
 
 pub use failure::Failure;
-pub use task::{Machine, Outcome, Task, Timestamp};
+pub use host_error::HostError;
+pub use migration::MigrationPolicy;
+pub use plugin::Plugin;
+pub use task::{Call, Machine, Outcome, Task, Timestamp};
+pub use upgrade::UpgradeStep;
 pub use workflow::{Decision, JobReport, JobState, PlanRequest, Stage, TaskInfo, Workflow, WorkflowMachine};
 
 /// What the export macros need; no part of the interface.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::bindings::{task_world, workflow_world};
+    pub use crate::bindings::{plugin_world, policy_world, step_world, task_world, workflow_world};
+    pub use crate::migration::PolicyComponent;
+    pub use crate::plugin::PluginComponent;
     pub use crate::task::TaskComponent;
+    pub use crate::upgrade::StepComponent;
     pub use crate::workflow::WorkflowComponent;
 }
 
@@ -62,6 +80,39 @@ macro_rules! export_workflow {
         const _: () = {
             type Component = $crate::private::WorkflowComponent<$workflow>;
             $crate::private::workflow_world::export_world!(Component with_types_in $crate::private::workflow_world);
+        };
+    };
+}
+
+/// Makes a type that is a [`Plugin`] the plugin of this component.
+#[macro_export]
+macro_rules! export_plugin {
+    ($plugin:ty) => {
+        const _: () = {
+            type Component = $crate::private::PluginComponent<$plugin>;
+            $crate::private::plugin_world::export_world!(Component with_types_in $crate::private::plugin_world);
+        };
+    };
+}
+
+/// Makes a type that is a [`MigrationPolicy`] the migration policy of this component.
+#[macro_export]
+macro_rules! export_migration_policy {
+    ($exported:ty) => {
+        const _: () = {
+            type Component = $crate::private::PolicyComponent<$exported>;
+            $crate::private::policy_world::export_world!(Component with_types_in $crate::private::policy_world);
+        };
+    };
+}
+
+/// Makes a type that is an [`UpgradeStep`] the upgrade step of this component.
+#[macro_export]
+macro_rules! export_upgrade_step {
+    ($exported:ty) => {
+        const _: () = {
+            type Component = $crate::private::StepComponent<$exported>;
+    $crate::private::step_world::export_world!(Component with_types_in $crate::private::step_world);
         };
     };
 }

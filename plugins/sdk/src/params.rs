@@ -100,3 +100,22 @@ pub fn write<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), ParamsE
     let json = serde_json::to_string(value).map_err(|error| ParamsError::of_json(name, error))?;
     params::write(name, &json).map_err(|error| ParamsError::of_host(name, error))
 }
+
+/// Removes the machine's own value; what its profiles or the parameter's default say is then seen again. No error when
+/// there is none.
+///
+/// # Errors
+///
+/// Fails when the name is not granted for writing, or the endpoint does not answer.
+pub fn remove(name: &str) -> Result<(), ParamsError> {
+    params::remove(name).map_err(|error| ParamsError::of_host(name, error))
+}
+
+/// Lists the parameters that begin with `prefix`, have a value that the machine sees, and may be read.
+///
+/// # Errors
+///
+/// Fails when the endpoint does not answer.
+pub fn names(prefix: &str) -> Result<Vec<String>, ParamsError> {
+    params::list_names(prefix).map_err(|error| ParamsError::of_host(prefix, error))
+}

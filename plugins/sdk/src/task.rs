@@ -18,7 +18,18 @@ pub trait Task {
     /// # Errors
     ///
     /// What the component did not expect; an answer is [`Outcome::Failed`]. Both fail the job.
-    fn run(machine: &Machine, now: Timestamp) -> Result<Outcome, Failure>;
+    fn run(call: &Call) -> Result<Outcome, Failure>;
+}
+
+/// What one call of a task is about.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The machine; it does not change during the call.
+    pub machine: Machine,
+    /// How often this step was called for the same job before; 0 at first.
+    pub attempt: u32,
+    /// The time of the call.
+    pub now: Timestamp,
 }
 
 /// What the host does next.
@@ -55,9 +66,11 @@ impl Timestamp {
 pub struct TaskComponent<T>(PhantomData<T>);
 
 impl<T: Task> task::Guest for TaskComponent<T> {
-    fn run(machine: Machine, now_ms: u64) -> Result<task::Outcome, task::Failure> {
+    fn run(call: task::Call) -> Result<task::Outcome, task::Failure> {
         log::send_panics();
-        T::run(&machine, Timestamp(now_ms)).map(Into::into).map_err(Into::into)
+        let task::Call { machine, attempt, now_ms } = call;
+        let call = Call { machine, attempt, now: Timestamp(now_ms) };
+        T::run(&call).map(Into::into).map_err(Into::into)
     }
 }
 

@@ -7,7 +7,7 @@ use formwork_model::{Job, Machine};
 use serde_json::{Value, json};
 
 use super::{Context, objects::change};
-use crate::arguments::{text, texts};
+use crate::arguments::{Format, optional, text, texts};
 
 /// Verbs that set one member to a name: verb, member, words.
 const SETTERS: &[(&str, &str, &str)] = &[
@@ -47,6 +47,13 @@ pub(super) fn extend(command: Command) -> Command {
         )
         .subcommand(Command::new("tasks").about("Shows the task list and where it stands").arg(id()))
         .subcommand(Command::new("jobs").about("Lists the jobs of a machine, oldest first").arg(id()))
+        .subcommand(
+            Command::new("plan")
+                .about("Shows what a workflow or a stage would do, step by step; nothing is written")
+                .arg(id())
+                .arg(Arg::new("workflow").long("workflow").value_name("NAME"))
+                .arg(Arg::new("stage").long("stage").value_name("NAME").conflicts_with("workflow")),
+        )
         .subcommand(Command::new("currentlog").about("Shows the log of the current job").arg(id()))
         .subcommand(
             Command::new("token")
@@ -95,6 +102,7 @@ pub(super) async fn run(verb: &str, matches: &ArgMatches, context: &mut Context)
             let job: Job = context.client()?.get(&machine.current_job).await?;
             context.out.raw(&context.client()?.job_log(&job.uuid).await?)?;
         }
+        "plan" => plan(matches, id, context).await?,
         "token" => {
             let machine: Machine = context.client()?.get(id).await?;
             let token = context.client()?.machine_token(&machine.uuid, text(matches, "ttl")).await?;
@@ -113,6 +121,28 @@ async fn set(context: &mut Context, id: &str, member: &str, value: Value) -> Res
     });
     let changed = changed.await?;
     context.out.value(&changed, &[])
+}
+
+/// Shows what would happen: in a table a line a step.
+async fn plan(matches: &ArgMatches, id: &str, context: &mut Context) -> Result<()> {
+    let members = match (optional(matches, "workflow"), optional(matches, "stage")) {
+        (Some(workflow), _) => json!({"Workflow": workflow}),
+        (None, Some(stage)) => json!({"Workflow": "", "Stage": stage}),
+        (None, None) => json!({}),
+    };
+    let machine: Machine = context.client()?.get(id).await?;
+    let plan = context.client()?.machine_plan(&machine.uuid, &members).await?;
+    if context.settings.format == Format::Table {
+        context.out.value(
+            plan.get("Steps").unwrap_or(&Value::Null),
+            &["Stage", "Task", "Context", "State", "Does", "Errors"],
+        )?;
+        for effect in plan.get("Effects").and_then(Value::as_array).into_iter().flatten() {
+            context.out.line(&format!("would {}", effect.as_str().unwrap_or_default()))?;
+        }
+        return Ok(());
+    }
+    context.out.value(&plan, &[])
 }
 
 async fn edit_list(

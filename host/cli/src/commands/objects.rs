@@ -16,14 +16,17 @@ use crate::{
 };
 
 /// Types whose API is not that of objects; they have commands of their own.
-const OWN_COMMANDS: &[&str] = &["contents", "preferences"];
+const OWN_COMMANDS: &[&str] = &["contents", "packs", "preferences"];
 
 /// How long `wait` waits: a day, as the ecosystem's tools do.
 const WAIT_SECONDS: u64 = 86_400;
 
 /// Returns the types that have the common verbs.
 pub(super) fn kinds() -> impl Iterator<Item = &'static Kind> {
-    KINDS.iter().copied().filter(|kind| !OWN_COMMANDS.contains(&kind.prefix))
+    KINDS
+        .iter()
+        .copied()
+        .filter(|kind| !OWN_COMMANDS.contains(&kind.prefix) && !formwork_model::is_internal(kind.prefix))
 }
 
 /// Returns one command for each type.

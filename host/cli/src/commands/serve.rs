@@ -83,6 +83,9 @@ struct ServeArgs {
     /// Name and password of the first user, USER:PASSWORD [default: a random password, told once]
     #[arg(long, env = "FORMWORK_FIRST_USER", value_name = "KEY", hide_env_values = true)]
     first_user: Option<String>,
+    /// Accept packs whoever signed them, or nobody
+    #[arg(long)]
+    allow_unsigned: bool,
     #[command(flatten)]
     accepted: AcceptedArgs,
 }
@@ -167,6 +170,7 @@ fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         id: args.drp_id,
         memory: args.backend.starts_with("memory:"),
         first_user,
+        allow_unsigned: args.allow_unsigned,
         ..ServeOptions::new(base_root, worker)
     })
 }

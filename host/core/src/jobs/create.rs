@@ -169,22 +169,10 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
             self.machine.retry_task_attempt = 0;
         }
         let mut job = self.job(text, index, index + 1, asked.to_owned());
-        match Entry::parse(text) {
-            Entry::Chroot(_) => {
-                job.state = JobState::Finished;
-                job.exit_state = ExitState::Complete;
-                job.end_time = self.now;
-            }
-            Entry::Action(action) => {
-                job.state = JobState::Failed;
-                job.exit_state = ExitState::Failed;
-                job.end_time = self.now;
-                job.result_errors = vec![format!("no plugin offers the action `{action}`")];
-                self.machine.runnable = false;
-                self.adopt(job, index);
-                return Answer::Nothing;
-            }
-            _ => {}
+        if let Entry::Chroot(_) = Entry::parse(text) {
+            job.state = JobState::Finished;
+            job.exit_state = ExitState::Complete;
+            job.end_time = self.now;
         }
         self.adopt(job.clone(), index);
         Answer::Created(Box::new(job))

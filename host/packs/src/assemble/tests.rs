@@ -32,6 +32,8 @@ macro_rules! cases {
             let mut folders: Vec<String> = fs::read_dir(invalid())
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                // Those are pack files, tested in `archive/tests.rs`.
+                .filter(|name| !name.starts_with("archive-"))
                 .collect();
             folders.sort();
             assert_eq!(folders, listed);
@@ -40,12 +42,16 @@ macro_rules! cases {
 }
 
 cases! {
+    bad_limits
+    bad_prerequisites
     broken_object
     broken_yaml
     component_not_listed
     missing_component
     missing_manifest
+    source_in_pack
     symlink
+    unfit_grant
     unknown_field
     unknown_prefix
     unknown_task_component
@@ -64,6 +70,36 @@ fn bytes_that_are_no_component_pass_here_as_the_sandbox_looks_into_them() {
         ("components/cc.wasm", "no component"),
     ]));
     assert_eq!(pack.unwrap().components[0].wasm, "no component");
+}
+
+#[test]
+fn component_keeps_its_kind_grants_and_limits() {
+    let manifest = "name: aa\nversion: v1.0.0-rc1\nprerequisites: {core: '>=0.1 <1 || 2', other: ''}\n\
+                    required-features: [sprig]\ncomponents:\n\
+                    - {name: p1, kind: plugin, source: ../p1, limits: {fuel: 5, wall-time-ms: 60000},\n   \
+                    grants: [http: https://bmc.example/*, kv: rw, clock]}\n\
+                    - {name: m1, kind: migration-policy}\n- {name: u1, kind: upgrade-step, source: src/u1}\n";
+    let wasm = ["components/m1.wasm", "components/p1.wasm", "components/u1.wasm"].map(|path| (path, "x"));
+    let pack = assemble(&files(&[&[("pack.yaml", manifest)], &wasm[..]].concat())).unwrap();
+    let kinds: Vec<Value> = pack.components.iter().map(|component| json!(component.record.kind)).collect();
+    assert_eq!(kinds, ["plugin", "migration-policy", "upgrade-step"]);
+    let record = &pack.components[0].record;
+    assert_eq!(record.grants, ["http: https://bmc.example/*", "kv: rw", "clock"]);
+    assert_eq!(json!(record.limits), json!({"fuel": 5, "wall-time-ms": 60000}));
+    assert_eq!(pack.meta.prerequisites, "core: >=0.1 <1 || 2,other");
+}
+
+#[test]
+fn files_are_carried_by_their_paths_and_never_taken_for_objects() {
+    let pack = assemble(&files(&[
+        ("pack.yaml", "{name: aa, version: 1.0.0}"),
+        ("files/scripts/one.sh", "#!/bin/sh\n"),
+        ("files/tasks.yaml", "Name: ["),
+    ]))
+    .unwrap();
+    let found: Vec<_> = pack.files.iter().map(|file| (file.path.as_str(), file.bytes.as_ref())).collect();
+    assert_eq!(found, [("scripts/one.sh", "#!/bin/sh\n".as_bytes()), ("tasks.yaml", b"Name: [")]);
+    assert_eq!(pack.files[1].digest, digest(b"Name: ["));
 }
 
 #[test]

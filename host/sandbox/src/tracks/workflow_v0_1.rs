@@ -1,41 +1,44 @@
 //! Workflows, track 0.1.
 
+use wasmtime::Store;
+
+use super::failures;
 use crate::state::CallState;
 use crate::workflow::{PlanMachine, StageInfo, TaskInfo};
-use crate::{Decision, Failure, JobReport, JobState, PlanRequest};
+use crate::{Answer, Decision, JobReport, JobState, PlanRequest, Question};
 
 mod bindings {
     wasmtime::component::bindgen!({
+        inline: "package formwork:host; world guest { export formwork:workflow/workflow@0.1.0; }",
         path: ["../../wit/log-0.1", "../../wit/workflow-0.1"],
-        world: "formwork:workflow/workflow-component@0.1.0",
-        imports: { default: async | trappable },
+        world: "formwork:host/guest",
         exports: { default: async },
-        with: { "formwork:log/log@0.1.0": crate::tracks::task_v0_1::bindings::formwork::log::log },
     });
 }
 
 use bindings::exports::formwork::workflow::workflow as guest;
 
-pub(crate) use bindings::{WorkflowComponent, WorkflowComponentPre};
+pub(crate) use bindings::{Guest, GuestPre};
 
-/// Calls `plan`.
-pub(crate) async fn plan(
-    workflow: &WorkflowComponent,
-    store: &mut wasmtime::Store<CallState>,
-    request: &PlanRequest,
-) -> wasmtime::Result<Result<Vec<String>, Failure>> {
-    let answer = workflow.formwork_workflow_workflow().call_plan(store, &request.into()).await?;
-    Ok(answer.map_err(|failure| Failure { code: failure.code, message: failure.message, hint: failure.hint }))
+/// Puts a question to a workflow.
+pub(crate) async fn ask(
+    workflow: &Guest,
+    store: &mut Store<CallState>,
+    question: &Question,
+) -> wasmtime::Result<Option<Answer>> {
+    let workflow = workflow.formwork_workflow_workflow();
+    Ok(Some(match question {
+        Question::Plan(request) => {
+            Answer::Plan(workflow.call_plan(store, &request.into()).await?.map_err(Into::into))
+        }
+        Question::AfterJob(report) => {
+            Answer::Decision(workflow.call_after_job(store, &report.into()).await?.into())
+        }
+        _ => return Ok(None),
+    }))
 }
 
-/// Calls `after-job`.
-pub(crate) async fn after_job(
-    workflow: &WorkflowComponent,
-    store: &mut wasmtime::Store<CallState>,
-    report: &JobReport,
-) -> wasmtime::Result<Decision> {
-    Ok(workflow.formwork_workflow_workflow().call_after_job(store, &report.into()).await?.into())
-}
+failures!(guest::Failure);
 
 impl From<&PlanRequest> for guest::Request {
     fn from(request: &PlanRequest) -> Self {

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formwork_sandbox::{
-    CallError, Decision, Digest, FolderGrant, Grants, JobReport, JobState, Kind, Level, LimitName, Limits,
-    Outcome, PlanRequest, StageInfo, TaskInfo, TaskReport,
+    CallError, Decision, Digest, FilesGrant, Grants, JobReport, JobState, Kind, Level, LimitName, Limits,
+    Outcome, PlanRequest, Report, StageInfo, TaskInfo, Turn, native,
 };
 
-use crate::support::{Memory, call, guest, params, prepared};
+use crate::support::{Memory, call, guest, params, prepared, task, turn};
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Runs the hostile task with one behaviour under small limits.
-async fn misbehave(behaviour: &str) -> (Result<TaskReport, CallError>, Arc<Memory>) {
+async fn misbehave(behaviour: &str) -> (Result<Report<Outcome>, CallError>, Arc<Memory>) {
     let (sandbox, digest) = prepared("guest-hostile").await;
     let host = Memory::with("hostile/behaviour", &format!("\"{behaviour}\""));
     let mut call = call("hostile", params(&["hostile/*"], &["hostile/*"]), &host);
@@ -28,7 +28,7 @@ async fn misbehave(behaviour: &str) -> (Result<TaskReport, CallError>, Arc<Memor
         "wait" => call.limits.wall_time = Duration::from_millis(100),
         _ => {}
     }
-    (sandbox.run_task(&digest, call).await, host)
+    (sandbox.run_task(&digest, call, task()).await, host)
 }
 
 /// The limit that a misbehaving task ran into.
@@ -47,9 +47,9 @@ async fn a_task_reads_and_writes_what_it_was_granted() {
     let (sandbox, digest) = prepared("plugin-greet").await;
     let host = Memory::with("inventory/cpu", r#"{"model":"Made Up 9","threads":4}"#);
     let grants = params(&["greet/name", "inventory/cpu"], &["greet/message"]);
-    let report = sandbox.run_task(&digest, call("greet", grants, &host)).await.unwrap();
-    assert_eq!(report.outcome, Outcome::Done);
-    assert!(report.fuel_used > 1000 && report.memory_peak >= 1 << 16, "{report:?}");
+    let report = sandbox.run_task(&digest, call("greet", grants, &host), task()).await.unwrap();
+    assert_eq!(report.answer, Outcome::Done);
+    assert!(report.used.fuel > 1000 && report.used.memory_peak >= 1 << 16, "{report:?}");
     assert_eq!(host.value("greet/message").unwrap(), r#""hello n1, 4 threads of Made Up 9""#);
     let lines = host.lines.lock().unwrap().clone();
     assert_eq!(lines, [(Level::Info, "hello n1, 4 threads of Made Up 9".to_owned())]);
@@ -59,9 +59,9 @@ async fn a_task_reads_and_writes_what_it_was_granted() {
 async fn a_component_that_asks_for_what_was_not_granted_is_not_started() {
     let (sandbox, digest) = prepared("plugin-greet").await;
     let host = Arc::new(Memory::default());
-    let error = sandbox.run_task(&digest, call("greet", Grants::default(), &host)).await.unwrap_err();
+    let error = sandbox.run_task(&digest, call("greet", Grants::default(), &host), task()).await.unwrap_err();
     let CallError::NotGranted { component, import, grant } = &error else { panic!("{error:?}") };
-    assert_eq!((component.as_str(), import.as_str()), ("greet", "formwork:params/params@0.1.0"));
+    assert_eq!((component.as_str(), import.as_str()), ("greet", "formwork:params/params@0.2.0"));
     assert!(grant.starts_with("params:"), "{grant}");
     assert!(host.lines.lock().unwrap().is_empty());
 }
@@ -69,7 +69,7 @@ async fn a_component_that_asks_for_what_was_not_granted_is_not_started() {
 #[tokio::test]
 async fn a_parameter_outside_of_the_grant_is_refused_to_the_guest() {
     let (report, host) = misbehave("ask-for-more").await;
-    let Outcome::Failed(failure) = report.unwrap().outcome else { panic!("it read a secret") };
+    let Outcome::Failed(failure) = report.unwrap().answer else { panic!("it read a secret") };
     assert_eq!(failure.message, "param `secret` is not granted to this component");
     assert!(host.value("secret").is_none());
 }
@@ -110,7 +110,7 @@ async fn endless_recursion_is_told_as_a_stack_overflow() {
     for behaviour in ["recurse", "recurse-without-locals"] {
         let error = misbehave(behaviour).await.0.unwrap_err();
         let CallError::Trap { reason, frames, .. } = &error else { panic!("{error:?}") };
-        assert_eq!(reason, "stack overflow", "{behaviour}");
+        assert_eq!(reason, "stack overflow: it exceeded its limit `stack-bytes` of 524288", "{behaviour}");
         assert!(frames.iter().any(|frame| frame.contains("recurse")), "{frames:?}");
     }
 }
@@ -133,7 +133,7 @@ async fn too_many_instances_are_not_started() {
     let host = Memory::with("hostile/behaviour", "\"none\"");
     let mut call = call("hostile", params(&["*"], &["*"]), &host);
     call.limits.instances = 0;
-    let error = sandbox.run_task(&digest, call).await.unwrap_err();
+    let error = sandbox.run_task(&digest, call, task()).await.unwrap_err();
     assert!(matches!(error, CallError::Limit { limit: LimitName::Instances, value: 0, .. }), "{error:?}");
 }
 
@@ -149,8 +149,8 @@ async fn a_guest_that_computes_gives_way_to_others() {
     // The spinner is asked first; on one thread the greeter is reached only when the spinner gives way.
     tokio::select! {
         biased;
-        ended = sandbox.run_task(&spinner, spin) => panic!("the spinner ended: {ended:?}"),
-        greeted = sandbox.run_task(&greeter, greet) => assert_eq!(greeted.unwrap().outcome, Outcome::Done),
+        ended = sandbox.run_task(&spinner, spin, task()) => panic!("the spinner ended: {ended:?}"),
+        greeted = sandbox.run_task(&greeter, greet, task()) => assert_eq!(greeted.unwrap().answer, Outcome::Done),
     }
 }
 
@@ -175,14 +175,12 @@ async fn the_inventory_is_read_from_granted_folders_only() {
     let cpuinfo = sys.path().join("cpuinfo");
     fs::write(&cpuinfo, "processor : 0\nmodel name : Made Up 9\n").unwrap();
 
-    let host = Arc::new(Memory::default());
+    let files = native::Files::new().root("/sys", sys.path()).root("/proc/cpuinfo", cpuinfo);
+    let host = Arc::new(Memory { files, ..Memory::default() });
     let mut grants = params(&[], &["inventory/*"]);
-    grants.files = vec![
-        FolderGrant { prefix: "/sys".to_owned(), host_path: sys.path().to_owned() },
-        FolderGrant { prefix: "/proc/cpuinfo".to_owned(), host_path: cpuinfo },
-    ];
-    let report = sandbox.run_task(&digest, call("inventory", grants, &host)).await.unwrap();
-    assert_eq!(report.outcome, Outcome::Done);
+    grants.files = vec![FilesGrant::read_only("/sys"), FilesGrant::read_only("/proc/cpuinfo")];
+    let report = sandbox.run_task(&digest, call("inventory", grants, &host), task()).await.unwrap();
+    assert_eq!(report.answer, Outcome::Done);
     assert_eq!(host.value("inventory/dmi").unwrap(), r#"{"product_name":"Made Up Box"}"#);
     assert_eq!(host.value("inventory/disks").unwrap(), r#"[{"name":"sda","size_bytes":2097152}]"#);
     assert_eq!(host.value("inventory/nics").unwrap(), r#"[{"name":"eth0","mac":"52:54:00:00:00:01"}]"#);
@@ -201,11 +199,12 @@ async fn the_classic_rules_are_asked_through_the_sandbox() {
         tasks: vec![TaskInfo { name: "t".to_owned(), prerequisites: words("p") }],
         ..PlanRequest::default()
     };
-    let plan = sandbox.plan(&digest, "classic", &request).await.unwrap();
+    let plan = sandbox.plan(&digest, "classic", turn(), &request).await.unwrap();
     assert_eq!(plan, words("stage:s bootenv:b p t"));
 
     let tasks = vec![TaskInfo { name: "t".to_owned(), prerequisites: words("t") }];
-    let error = sandbox.plan(&digest, "classic", &PlanRequest { tasks, ..request }).await.unwrap_err();
+    let error =
+        sandbox.plan(&digest, "classic", turn(), &PlanRequest { tasks, ..request }).await.unwrap_err();
     let CallError::Refused { failure, .. } = &error else { panic!("{error:?}") };
     assert_eq!(failure.code, "prerequisite-cycle");
 
@@ -217,9 +216,15 @@ async fn the_classic_rules_are_asked_through_the_sandbox() {
         handlers: words("h"),
         error_depth: 0,
     };
-    assert_eq!(sandbox.after_job(&digest, "classic", &report).await.unwrap(), Decision::RetryAfterMs(4000));
+    assert_eq!(
+        sandbox.after_job(&digest, "classic", turn(), &report).await.unwrap(),
+        Decision::RetryAfterMs(4000)
+    );
     let report = JobReport { attempt: 2, ..report };
-    assert_eq!(sandbox.after_job(&digest, "classic", &report).await.unwrap(), Decision::Divert(words("h")));
+    assert_eq!(
+        sandbox.after_job(&digest, "classic", turn(), &report).await.unwrap(),
+        Decision::Divert(words("h"))
+    );
 }
 
 #[tokio::test]
@@ -227,7 +232,7 @@ async fn an_endless_plan_is_refused() {
     let (sandbox, digest) = prepared("guest-endless-plan").await;
     let stages = vec![StageInfo { name: "s".to_owned(), ..StageInfo::default() }];
     let request = PlanRequest { stages, ..PlanRequest::default() };
-    let error = sandbox.plan(&digest, "endless", &request).await.unwrap_err();
+    let error = sandbox.plan(&digest, "endless", turn(), &request).await.unwrap_err();
     assert!(matches!(error, CallError::Limit { limit: LimitName::PlanEntries, .. }), "{error:?}");
 }
 
@@ -235,7 +240,8 @@ async fn an_endless_plan_is_refused() {
 async fn a_component_of_another_kind_is_not_called() {
     let (sandbox, classic) = prepared("plugin-classic").await;
     let host = Arc::new(Memory::default());
-    let error = sandbox.run_task(&classic, call("classic", Grants::default(), &host)).await.unwrap_err();
+    let error =
+        sandbox.run_task(&classic, call("classic", Grants::default(), &host), task()).await.unwrap_err();
     assert_eq!(error, CallError::WrongKind { component: "classic".to_owned(), expected: Kind::Task });
 }
 
@@ -243,6 +249,29 @@ async fn a_component_of_another_kind_is_not_called() {
 async fn a_component_that_was_not_prepared_is_not_called() {
     let (sandbox, _) = prepared("plugin-greet").await;
     let digest = Digest::of(&guest("plugin-greet")[1..]);
-    let error = sandbox.plan(&digest, "other", &PlanRequest::default()).await.unwrap_err();
+    let error = sandbox.plan(&digest, "other", turn(), &PlanRequest::default()).await.unwrap_err();
     assert_eq!(error, CallError::NotPrepared { component: "other".to_owned(), digest });
+}
+
+#[tokio::test]
+async fn one_machines_load_is_refused_by_name_and_does_not_starve_another() {
+    let (sandbox, hostile) = prepared("guest-hostile").await;
+    let (_, greeter) = prepared("plugin-greet").await;
+    let mut waiting = tokio::task::JoinSet::new();
+    // Two of the eight places are this machine's, and 64 of its calls may wait.
+    for _ in 0..67 {
+        let host = Memory::with("hostile/behaviour", "\"wait\"");
+        let mut call = call("hostile", params(&["*"], &["*"]), &host);
+        call.turn = Turn::new("busy", "m");
+        let sandbox = sandbox.clone();
+        waiting.spawn(async move { sandbox.run_task(&hostile, call, task()).await });
+    }
+    let error = waiting.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Busy { .. }), "{error:?}");
+    assert!(error.to_string().contains("64 calls of pack `busy` wait for machine `m` already"), "{error}");
+    let host = Arc::new(Memory::default());
+    let mut greet = call("greet", params(&["*"], &["*"]), &host);
+    greet.turn = Turn::new("busy", "other");
+    let report = sandbox.run_task(&greeter, greet, task()).await.unwrap();
+    assert_eq!(report.answer, Outcome::Done);
 }

@@ -1,19 +1,31 @@
 //! What the tests share: built guests, a sandbox that has prepared them, and a host that remembers.
 
-use std::collections::BTreeMap;
+pub(crate) mod made;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use formwork_sandbox::{
-    Digest, Grants, HostError, HostFuture, Level, Limits, MachineInfo, Sandbox, SandboxConfig, TaskCall,
-    TaskHost, WorkerCommand,
+    Digest, Grants, Host, HostAnswer, HostCall, HostError, HostFuture, Invocation, Level, Limits,
+    MachineInfo, Optimise, ParamsCall, Sandbox, SandboxConfig, TaskCall, Turn, WorkerCommand, native,
 };
 use formwork_toolchain::{GuestBuild, Install, Toolchain};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-const PACKAGES: [&str; 5] =
-    ["plugin-classic", "plugin-greet", "plugin-inventory", "guest-hostile", "guest-endless-plan"];
+const PACKAGES: [&str; 10] = [
+    "plugin-classic",
+    "plugin-greet",
+    "plugin-inventory",
+    "guest-capable",
+    "guest-endless-plan",
+    "guest-hostile",
+    "guest-old-track",
+    "guest-plugin",
+    "guest-policy",
+    "guest-step",
+];
 
 /// The components by the name of their package, built once for all tests.
 static GUESTS: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
@@ -49,9 +61,25 @@ pub(crate) fn worker() -> WorkerCommand {
 
 /// A sandbox with a cache folder of its own.
 pub(crate) fn sandbox(cache: &Path, worker: WorkerCommand) -> Sandbox {
-    let config =
-        SandboxConfig { cache_dir: cache.to_owned(), worker, limits: Limits::default(), concurrent_calls: 8 };
+    sandbox_that(Optimise::AtOnce, cache, worker)
+}
+
+/// A sandbox that optimises at its time.
+pub(crate) fn sandbox_that(optimise: Optimise, cache: &Path, worker: WorkerCommand) -> Sandbox {
+    let config = SandboxConfig {
+        cache_dir: cache.to_owned(),
+        worker,
+        limits: Limits::default(),
+        concurrent_calls: 8,
+        compilers: 1,
+        optimise,
+    };
     Sandbox::new(config).unwrap()
+}
+
+/// The turn of the machine `n1` in the pack of the tests.
+pub(crate) fn turn() -> Turn {
+    Turn::new("tests", "n1")
 }
 
 /// A sandbox in which all guests are prepared, the same one for all tests.
@@ -70,11 +98,16 @@ pub(crate) async fn prepared(package: &str) -> (Sandbox, Digest) {
     (sandbox.clone(), Digest::of(guest(package)))
 }
 
-/// A host that keeps parameters and log lines in memory.
+/// A host that keeps parameters and log lines in memory, and everything else that it was asked.
 #[derive(Default)]
 pub(crate) struct Memory {
     pub(crate) params: Mutex<BTreeMap<String, String>>,
     pub(crate) lines: Mutex<Vec<(Level, String)>>,
+    pub(crate) files: native::Files,
+    /// Answers to other calls, taken one by one.
+    pub(crate) answers: Mutex<VecDeque<Result<HostAnswer, HostError>>>,
+    /// Those other calls.
+    pub(crate) asked: Mutex<Vec<HostCall>>,
 }
 
 impl Memory {
@@ -89,46 +122,63 @@ impl Memory {
     pub(crate) fn value(&self, name: &str) -> Option<String> {
         self.params.lock().unwrap().get(name).cloned()
     }
+
+    fn param(&self, call: ParamsCall) -> HostAnswer {
+        let mut params = self.params.lock().unwrap();
+        match call {
+            ParamsCall::Read { name } => return HostAnswer::Text(params.get(&name).cloned()),
+            ParamsCall::Write { name, json } => drop(params.insert(name, json)),
+            ParamsCall::Remove { name } => drop(params.remove(&name)),
+            ParamsCall::List { .. } => return HostAnswer::Names(params.keys().cloned().collect()),
+            other => panic!("{other:?}"),
+        }
+        HostAnswer::Done
+    }
 }
 
-impl TaskHost for Memory {
-    fn log<'a>(&'a self, level: Level, message: &'a str) -> HostFuture<'a, ()> {
-        self.lines.lock().unwrap().push((level, message.to_owned()));
-        Box::pin(std::future::ready(()))
-    }
-
-    fn param<'a>(&'a self, name: &'a str) -> HostFuture<'a, Result<Option<String>, HostError>> {
-        if name == "hostile/never" {
-            return Box::pin(std::future::pending());
-        }
-        Box::pin(std::future::ready(Ok(self.value(name))))
-    }
-
-    fn set_param<'a>(&'a self, name: &'a str, json: &'a str) -> HostFuture<'a, Result<(), HostError>> {
-        self.params.lock().unwrap().insert(name.to_owned(), json.to_owned());
-        Box::pin(std::future::ready(Ok(())))
+impl Host for Memory {
+    fn call(&self, call: HostCall) -> HostFuture<'_, Result<HostAnswer, HostError>> {
+        Box::pin(async move {
+            match call {
+                HostCall::Log(line) => self.lines.lock().unwrap().push((line.level, line.message)),
+                HostCall::Params(ParamsCall::Read { name }) if name == "hostile/never" => {
+                    std::future::pending().await
+                }
+                HostCall::Params(call) => return Ok(self.param(call)),
+                HostCall::Files(call) => return self.files.call(call).await,
+                other => {
+                    self.asked.lock().unwrap().push(other);
+                    let answer = self.answers.lock().unwrap().pop_front();
+                    return answer.unwrap_or_else(|| panic!("there is no answer left"));
+                }
+            }
+            Ok(HostAnswer::Done)
+        })
     }
 }
 
 /// Grants of parameters.
 pub(crate) fn params(read: &[&str], write: &[&str]) -> Grants {
     let words = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-    Grants { params_read: words(read), params_write: words(write), files: Vec::new() }
+    Grants { params_read: words(read), params_write: words(write), ..Grants::default() }
 }
 
 /// A call for the machine `n1`.
-pub(crate) fn call(name: &str, grants: Grants, host: &Arc<Memory>) -> TaskCall {
+pub(crate) fn call(name: &str, grants: Grants, host: &Arc<Memory>) -> Invocation {
+    let host = Arc::clone(host) as Arc<dyn Host>;
+    Invocation { grants, turn: turn(), host: Some(host), ..Invocation::new(name, "") }
+}
+
+/// What a task is called with.
+pub(crate) fn task() -> TaskCall {
     TaskCall {
-        component_name: name.to_owned(),
-        grants,
-        limits: Limits::default(),
         machine: MachineInfo {
             uuid: "7b1e0b3c-0000-4000-8000-000000000001".to_owned(),
             name: "n1".to_owned(),
             context: "host".to_owned(),
             ..MachineInfo::default()
         },
+        attempt: 0,
         now_ms: 1_700_000_000_000,
-        host: Arc::clone(host) as Arc<dyn TaskHost>,
     }
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     DhcpSubnet,
-    endpoint::{Endpoint, now},
+    endpoint::Endpoint,
     render::{KnownMachine, Site},
 };
 
@@ -66,7 +66,7 @@ impl Handler {
             leases: &*leases,
             boot: &boot,
         };
-        let now_ms = u64::try_from(now().millis()).unwrap_or(0);
+        let now_ms = u64::try_from(self.endpoint.now().millis()).unwrap_or(0);
         let verdict = decide(&context, packet, &received.arrival, now_ms);
         if let Some(change) = &verdict.lease {
             leases.apply(change);
@@ -152,7 +152,7 @@ impl DhcpHandler for Handler {
                 server: received.server_id.to_string(),
                 via: received.arrival.selector(&packet, received.local).to_string(),
                 machine: known.map(|known| known.uuid).unwrap_or_default(),
-                now: now(),
+                now: self.endpoint.now(),
             };
             if !self.save(change, facts).await {
                 return None;

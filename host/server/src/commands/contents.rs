@@ -1,35 +1,33 @@
 //! Content bundles: installed, replaced and removed whole (drp-api.md 11.3, 11.4).
 
+pub(crate) mod layer;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_api::ApiError;
 use formwork_model::{
-    Content, ContentMeta, ContentSummary, InstalledContent, KINDS, Object, Objects, ObjectsExt,
+    Content, ContentMeta, ContentSummary, InstalledContent, InstalledPack, KINDS, Object, Objects, ObjectsExt,
 };
 use formwork_packs::PackError;
 
+use self::layer::{About, Layer};
 use crate::{
     auth::Caller,
-    commit::{Stop, Work, commit},
-    content::{BUILT_IN, WRITABLE},
+    commit::{Stop, commit},
+    content::{BUILT_IN, CORE, WRITABLE},
     endpoint::Endpoint,
 };
 
 /// Types that are never part of a bundle that is shown: they are the endpoint's own.
-const NOT_CONTENT: &[&str] = &["contents", "jobs", "leases"];
-
-/// The order in which objects are admitted, so that what others refer to is there before them.
-const ORDER: &[&str] = &[
-    "roles",
-    "params",
-    "profiles",
-    "templates",
-    "bootenvs",
-    "tasks",
-    "stages",
-    "workflows",
-    "users",
-    "machines",
+const NOT_CONTENT: &[&str] = &[
+    "contents",
+    "dead_letters",
+    "jobs",
+    "leases",
+    "pack_values",
+    "packs",
+    "plugin_cursors",
+    "plugin_providers",
 ];
 
 /// Lists all layers in the order in which they are looked through.
@@ -92,135 +90,90 @@ pub(crate) fn show(endpoint: &Endpoint, name: &str) -> Result<Content, ApiError>
     Ok(formwork_packs::to_content(&meta, &of_bundle(&snapshot, bundle)))
 }
 
+/// How a bundle is to be installed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Installation {
+    /// The bundle whose place it takes; a new one must not be there yet.
+    pub(crate) replacing: Option<String>,
+    /// True when it may take the place of writable objects.
+    pub(crate) replace_writable: bool,
+}
+
 /// Installs a bundle, or replaces the installed one of the same name.
 pub(crate) async fn install(
     endpoint: &Arc<Endpoint>,
     caller: &Caller,
     content: Content,
-    replacing: Option<String>,
+    how: Installation,
 ) -> Result<ContentSummary, ApiError> {
-    let method = if replacing.is_some() { "PUT" } else { "POST" };
-    caller.require("contents", if replacing.is_some() { "update" } else { "create" }, "")?;
-    let pack = formwork_packs::from_content(content).map_err(|error| match error {
-        PackError::MissingName => ApiError::new(422, method, error.to_string()),
-        other => ApiError::new(422, method, other.to_string()),
-    })?;
+    let (method, action) = if how.replacing.is_some() { ("PUT", "update") } else { ("POST", "create") };
+    caller.require("contents", action, "")?;
+    let pack = formwork_packs::from_content(content).map_err(|error| refusal(&error, method))?;
     let name = pack.meta.name.clone();
-    if replacing.as_ref().is_some_and(|replaced| *replaced != name) {
+    if how.replacing.as_ref().is_some_and(|replaced| *replaced != name) {
         let message = format!("the bundle is named `{name}`, not as the URL says");
         return Err(ApiError::new(422, method, message).about("contents", &name));
     }
-    if matches!(name.as_str(), WRITABLE | BUILT_IN | "core") {
-        return Err(ApiError::new(409, method, format!("the name `{name}` is the endpoint's own")));
+    if is_own(&name) {
+        let message = format!("the name `{name}` is the endpoint's own");
+        return Err(ApiError::new(409, method, message).about("contents", &name));
     }
-    let mut objects = pack.objects;
-    objects.sort_by_key(|object| ORDER.iter().position(|prefix| *prefix == object.kind().prefix));
-    let meta = ContentMeta {
-        r#type: String::from("dynamic"),
-        writable: false,
-        overwritable: false,
-        ..pack.meta.clone()
-    };
+    let layer = Arc::new(Layer {
+        meta: pack.meta,
+        objects: pack.objects,
+        components: Vec::new(),
+        replace_writable: how.replace_writable,
+    });
+    let library = Arc::clone(&endpoint.library);
     commit(endpoint, &caller.principal, move |work| {
-        let old = work.tx.get::<InstalledContent>(&name);
-        match (&old, replacing.is_some()) {
-            (Some(_), false) => {
+        let installed = work.tx.get::<InstalledContent>(&name).is_some();
+        match (installed, how.replacing.is_some()) {
+            (true, false) => {
                 return Err(ApiError::new(409, "CREATE", "already exists").about("contents", &name).into());
             }
-            (None, true) => return Err(missing("PUT", &name).into()),
-            _ => {}
+            (false, true) => return Err(missing("PUT", &name).into()),
+            _ => refuse_pack(&*work.tx, &name, method)?,
         }
-        let warnings = put_objects(work, &name, &objects, old.as_deref(), method)?;
-        let installed = InstalledContent {
-            name: name.clone(),
-            content_meta: meta.clone(),
-            objects: keys(&objects),
-            warnings,
-            ..InstalledContent::default()
-        };
-        let summary = installed.summary();
-        work.put(Box::new(installed))?;
-        Ok(summary)
+        Ok(layer::put(work, &layer, &About::new("contents", method, &library))?.summary())
     })
     .await
 }
 
-fn keys(objects: &[Arc<dyn Object>]) -> BTreeMap<String, Vec<String>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for object in objects {
-        found.entry(object.kind().prefix.to_owned()).or_default().push(object.key());
-    }
-    found
+/// Turns what is wrong with a bundle or a pack into the error of the API, a message a fault.
+pub(crate) fn refusal(error: &PackError, method: &str) -> ApiError {
+    let messages = match error {
+        PackError::Refused { faults } => faults.iter().map(ToString::to_string).collect(),
+        other => vec![other.to_string()],
+    };
+    ApiError { messages, ..ApiError::new(422, method, "") }.about("contents", "")
 }
 
-/// Puts the objects of a bundle in the place of those of its older version; returns what is not in order.
-fn put_objects(
-    work: &mut Work<'_>,
-    name: &str,
-    objects: &[Arc<dyn Object>],
-    old: Option<&InstalledContent>,
-    method: &str,
-) -> Result<Vec<String>, Stop> {
-    let mut collisions = Vec::new();
-    for object in objects {
-        let (prefix, key) = (object.kind().prefix, object.key());
-        if let Some(other) = work.tx.find(prefix, &key)
-            && !matches!(other.header().bundle.as_str(), BUILT_IN)
-            && other.header().bundle != name
-        {
-            let owner = match other.header().bundle.as_str() {
-                "" => format!("writable-{WRITABLE}"),
-                bundle => format!("dynamic-{bundle}"),
-            };
-            collisions.push(format!("{prefix}:{key} in layer dynamic-{name} would override layer {owner}"));
-        }
+/// Tells whether a name belongs to a layer that nobody can upload.
+pub(crate) fn is_own(name: &str) -> bool {
+    matches!(name, WRITABLE | BUILT_IN | CORE)
+}
+
+/// Refuses to touch the objects of a pack by the routes of content bundles, which know nothing of its components.
+fn refuse_pack(objects: &impl Objects, name: &str, method: &str) -> Result<(), Stop> {
+    if objects.get::<InstalledPack>(name).is_some_and(|pack| pack.is_in_use()) {
+        let message = format!("`{name}` is a pack\nhint: use `/packs/{name}`, or `formwork pack`");
+        return Err(ApiError::new(409, method, message).about("contents", name).into());
     }
-    if !collisions.is_empty() {
-        return Err(ApiError { messages: collisions, ..ApiError::new(422, method, "") }
-            .about("contents", name)
-            .into());
-    }
-    for (prefix, gone) in old.iter().flat_map(|old| &old.objects) {
-        for key in gone
-            .iter()
-            .filter(|key| !objects.iter().any(|new| new.kind().prefix == prefix && new.key() == **key))
-        {
-            work.tx.delete(prefix, key);
-        }
-    }
-    let mut warnings = Vec::new();
-    for object in objects {
-        let mut object = object.boxed();
-        object.header_mut().bundle = name.to_owned();
-        object.header_mut().read_only = true;
-        let stored = work.put(object)?;
-        warnings.extend(stored.header().errors.iter().cloned());
-    }
-    Ok(warnings)
+    Ok(())
 }
 
 /// Removes a bundle with all of its objects.
 pub(crate) async fn remove(endpoint: &Arc<Endpoint>, caller: &Caller, name: String) -> Result<(), ApiError> {
     caller.require("contents", "delete", &name)?;
+    let library = Arc::clone(&endpoint.library);
     commit(endpoint, &caller.principal, move |work| {
+        if is_own(&name) {
+            let message = format!("the layer `{name}` is the endpoint's own");
+            return Err(ApiError::new(409, "DELETE", message).about("contents", &name).into());
+        }
         let installed = work.tx.get::<InstalledContent>(&name).ok_or_else(|| missing("DELETE", &name))?;
-        for (prefix, keys) in &installed.objects {
-            for key in keys {
-                work.tx.delete(prefix, key);
-            }
-        }
-        let mut users = Vec::new();
-        for (prefix, keys) in &installed.objects {
-            for key in keys.iter().filter(|key| work.tx.find(prefix, key).is_none()) {
-                users.extend(formwork_core::availability::users(&*work.tx, prefix, key));
-            }
-        }
-        if !users.is_empty() {
-            let message = format!("{name} is still in use by {}", users.join(", "));
-            return Err(ApiError::new(409, "StillInUseError", message).about("contents", &name).into());
-        }
-        work.tx.delete("contents", &name);
-        Ok(())
+        refuse_pack(&*work.tx, &name, "DELETE")?;
+        layer::take(work, &installed, &About::new("contents", "DELETE", &library))
     })
     .await
 }

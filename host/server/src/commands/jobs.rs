@@ -8,8 +8,9 @@ use formwork_model::{Job, Machine, Object, Objects, ObjectsExt};
 
 use crate::{
     commit::{Stop, Work, commit, refused},
+    content::keep_component,
     endpoint::Endpoint,
-    random,
+    plugins, random,
 };
 
 /// Decides which job an agent gets, and saves it.
@@ -25,7 +26,11 @@ pub(crate) async fn create_job(
             vec![format!("Invalid Uuid `{}`", request.uuid)],
         ));
     }
-    commit(endpoint, principal, move |work| {
+    if let Some(answer) = plugins::resumed(endpoint, principal, &request).await? {
+        return Ok(answer);
+    }
+    let library = Arc::clone(&endpoint.library);
+    let answer = commit(endpoint, principal, move |work| {
         let machine = work.tx.get::<Machine>(&request.machine).ok_or_else(|| {
             let message = format!("Machine {} does not exist", request.machine);
             ApiError::invalid("jobs", &request.uuid, vec![message])
@@ -33,9 +38,15 @@ pub(crate) async fn create_job(
         if work.tx.find("jobs", &request.uuid).is_some() {
             return again(&*work.tx, &request);
         }
-        let step = jobs::create(&*work.tx, &machine, &request, work.now, &mut random::uuid)
+        let mut step = jobs::create(&*work.tx, &machine, &request, work.now, &mut random::uuid)
             .map_err(|refusal| refused("jobs", "", refusal))?;
+        if let Answer::Created(job) = &mut step.answer {
+            keep_component(&library, &*work.tx, job);
+        }
         for mut job in step.jobs {
+            if work.tx.find("jobs", &job.uuid).is_none() {
+                keep_component(&library, &*work.tx, &mut job);
+            }
             job.header.set_errors(Vec::new());
             work.put_unchecked(Box::new(job))?;
         }
@@ -44,7 +55,8 @@ pub(crate) async fn create_job(
         }
         Ok(step.answer)
     })
-    .await
+    .await?;
+    plugins::acted(endpoint, principal, answer).await
 }
 
 /// Answers an agent that asks again with the UUID of a job that it was given already, because the first answer

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::Method;
 use formwork_api::ApiError;
 use formwork_core::availability;
 use formwork_model::{Header, Kind, Object, Objects, Values};
@@ -14,6 +15,7 @@ use crate::{
     commit::{Stop, Work, commit},
     content::BUILT_IN,
     endpoint::Endpoint,
+    plugins,
 };
 
 /// How an object is to be changed.
@@ -40,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) kind: &'static Kind,
     /// Who asks.
     pub(crate) caller: Caller,
+    /// The method, which errors name.
+    pub(crate) method: Method,
     /// True when soft checks are waived.
     pub(crate) force: bool,
 }
@@ -70,6 +74,10 @@ fn complete(work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Obje
         "machines" => machines::complete(work, object),
         "users" => Ok(users::complete(object)),
         "jobs" => Err(ApiError::new(405, "POST", "jobs are made by asking for the next one").into()),
+        "plugin_providers" => {
+            let message = "a plugin provider comes with the pack of its component\nhint: install the pack";
+            Err(ApiError::new(405, "POST", message).about("plugin_providers", &object.key()).into())
+        }
         _ => Ok(object),
     }
 }
@@ -80,11 +88,10 @@ pub(crate) async fn update(
     request: Request,
     key: String,
     change: Change,
-    method: &'static str,
 ) -> Result<Arc<dyn Object>, ApiError> {
     let principal = request.caller.principal.clone();
     commit(endpoint, &principal, move |work| {
-        let (prefix, kind) = (request.kind.prefix, request.kind);
+        let (prefix, kind, method) = (request.kind.prefix, request.kind, request.method.as_str());
         let old = work.tx.find(prefix, &key).ok_or_else(|| ApiError::not_found(method, prefix, &key))?;
         if old.header().read_only {
             return Err(ApiError::new(409, method, format!("readonly: {key}")).about(prefix, &key).into());
@@ -187,11 +194,17 @@ pub(crate) async fn delete(
             jobs::may_delete(work.tx, old.as_ref())?;
         }
         work.tx.delete(prefix, &key);
+        if prefix == "plugins" {
+            plugins::forget(work.tx, &key);
+        }
         Ok(old)
     })
     .await?;
     if removed.kind().prefix == "jobs" {
         endpoint.logs.remove(&removed.key()).await;
+    }
+    if removed.kind().prefix == "plugins" {
+        endpoint.plugins.lines.forget(&removed.key());
     }
     Ok(removed)
 }

@@ -1,10 +1,9 @@
 //! How answers look (drp-api.md 1.2, 1.4, 1.5).
 
-use std::sync::Arc;
-
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
 };
 use formwork_api::ApiError;
 use formwork_model::Object;
@@ -15,12 +14,37 @@ use serde_json::Value;
 /// Every answer says that it is JSON, also one without a body: clients refuse anything else.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// Answers with JSON.
-pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    match serde_json::to_vec(value) {
-        Ok(bytes) => build(status, bytes),
-        Err(failed) => error(&ApiError::new(500, "INTERNAL", failed.to_string())),
+/// A request that is refused. Its answer is the error object; handlers leave with `?`.
+#[derive(Debug)]
+pub(crate) struct Failure(ApiError);
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self(error)
     }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response<Body> {
+        let Self(error) = self;
+        let status = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = build(status, serde_json::to_vec(&error).unwrap_or_default());
+        if status == StatusCode::UNAUTHORIZED {
+            let realm = HeaderValue::from_static("Basic realm=\"formwork\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+        }
+        response
+    }
+}
+
+/// What a handler gives.
+pub(crate) type Handled = Result<Response<Body>, Failure>;
+
+/// Answers with JSON.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Handled {
+    let bytes =
+        serde_json::to_vec(value).map_err(|failed| ApiError::new(500, "INTERNAL", failed.to_string()))?;
+    Ok(build(status, bytes))
 }
 
 /// Answers without a body.
@@ -28,24 +52,13 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     build(status, Vec::new())
 }
 
-/// Answers with the error object.
-pub(crate) fn error(error: &ApiError) -> Response<Body> {
-    let status = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = build(status, serde_json::to_vec(error).unwrap_or_default());
-    if status == StatusCode::UNAUTHORIZED {
-        let realm = HeaderValue::from_static("Basic realm=\"formwork\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
-    }
-    response
-}
-
-/// Answers with an object and its entity tag.
-pub(crate) fn object(status: StatusCode, object: &Arc<dyn Object>, revision: Revision) -> Response<Body> {
-    let mut response = json(status, &view(object.as_ref()));
+/// Answers with what is shown of an object, and with its entity tag.
+pub(crate) fn tagged(status: StatusCode, shown: &Value, revision: Revision) -> Handled {
+    let mut response = json(status, shown)?;
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", revision.0)) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    response
+    Ok(response)
 }
 
 /// Returns an object as clients see it: without what never leaves the server.

@@ -3,23 +3,21 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::{Path, State},
-    http::{HeaderMap, Method, Response, StatusCode, header},
+    Extension, Router,
+    body::Bytes,
+    http::{HeaderMap, StatusCode, header},
     routing::get,
 };
 use formwork_api::ApiError;
 use formwork_core::jobs::Answer;
-use formwork_model::{Job, JobAction, Object, ObjectsExt};
+use formwork_model::{Job, ObjectsExt, Record};
 use serde_json::Value;
 
 use super::{
-    answer,
-    request::{Authenticated, Query},
+    answer::{self, Handled},
+    request::Target,
 };
 use crate::{
-    auth::Caller,
     commands::{jobs::create_job, objects::decode},
     commit::internal,
     endpoint::Endpoint,
@@ -30,80 +28,46 @@ use crate::{
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/jobs/{uuid}/actions", get(actions)).route("/jobs/{uuid}/log", get(log).put(append))
+    Router::new()
+        .route("/jobs/{uuid}/actions", get(actions))
+        .route("/jobs/{uuid}/log", get(log).put(append))
+        .layer(Extension(Job::KIND))
 }
 
 /// Gives an agent its next job: 201 for a new one, 202 for one that goes on, 204 for none.
-pub(super) async fn create(endpoint: &Arc<Endpoint>, caller: Caller, body: Value) -> Response<Body> {
-    let asked = decode(Job::default().kind(), body)
-        .map(|object| object.as_any().downcast_ref::<Job>().cloned().unwrap_or_default());
-    let outcome = match asked {
-        Ok(request) => match caller.require("jobs", "create", &request.machine) {
-            Ok(()) => create_job(endpoint, &caller.principal, request).await,
-            Err(error) => Err(error),
-        },
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(Answer::Nothing) => answer::empty(StatusCode::NO_CONTENT),
-        Ok(Answer::Resumed(job)) => answer::json(StatusCode::ACCEPTED, &job),
-        Ok(Answer::Created(job)) => answer::json(StatusCode::CREATED, &job),
-        Err(error) => answer::error(&error),
+pub(super) async fn create(target: &Target, body: Value) -> Handled {
+    let asked = decode(target.kind, body)?;
+    let request = asked.as_any().downcast_ref::<Job>().cloned().unwrap_or_default();
+    target.require("create", &request.machine)?;
+    match create_job(&target.endpoint, &target.caller.principal, request).await? {
+        Answer::Nothing => Ok(answer::empty(StatusCode::NO_CONTENT)),
+        Answer::Resumed(job) => answer::json(StatusCode::ACCEPTED, &job),
+        Answer::Created(job) => answer::json(StatusCode::CREATED, &job),
     }
 }
 
-fn job(
-    endpoint: &Endpoint,
-    caller: &Caller,
-    uuid: &str,
-    action: &str,
-    method: &Method,
-) -> Result<Arc<Job>, ApiError> {
-    let job = endpoint
-        .snapshot()
-        .get::<Job>(uuid)
-        .ok_or_else(|| ApiError::not_found(method.as_str(), "jobs", uuid))?;
-    caller.require("jobs", action, &job.machine)?;
+/// Finds a job for a caller who may do something to the jobs of its machine.
+fn job(target: &Target, action: &str) -> Result<Arc<Job>, ApiError> {
+    let job = target.endpoint.snapshot().get::<Job>(&target.id).ok_or_else(|| target.not_found())?;
+    target.require(action, &job.machine)?;
     Ok(job)
 }
 
-async fn actions(
-    State(endpoint): State<Arc<Endpoint>>,
-    method: Method,
-    Path(uuid): Path<String>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Response<Body> {
-    let rendered: Result<Vec<JobAction>, ApiError> = job(&endpoint, &caller, &uuid, "actions", &method)
-        .and_then(|job| {
-            render::job_actions(&endpoint, &endpoint.snapshot(), &job, query.value("os"))
-                .map_err(|messages| ApiError::invalid("jobs", &uuid, messages))
-        });
-    match rendered {
-        Ok(actions) => answer::json(StatusCode::OK, &actions),
-        Err(error) => answer::error(&error),
-    }
+async fn actions(target: Target) -> Handled {
+    let job = job(&target, "actions")?;
+    let snapshot = target.endpoint.snapshot();
+    let actions = render::job_actions(&target.endpoint, &snapshot, &job, target.query.value("os"))
+        .map_err(|messages| ApiError::invalid("jobs", &target.id, messages))?;
+    answer::json(StatusCode::OK, &actions)
 }
 
-async fn log(
-    State(endpoint): State<Arc<Endpoint>>,
-    method: Method,
-    Path(uuid): Path<String>,
-    Authenticated(caller): Authenticated,
-    headers: HeaderMap,
-) -> Response<Body> {
-    if let Err(error) = job(&endpoint, &caller, &uuid, "log", &method) {
-        return answer::error(&error);
-    }
+async fn log(target: Target, headers: HeaderMap) -> Handled {
+    let job = job(&target, "log")?;
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(byte_range);
+    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let (from, length) = range.unwrap_or((0, MAX_ANSWER_BYTES));
-    match endpoint.logs.read(&uuid, from, length.min(MAX_ANSWER_BYTES)).await {
-        Ok(bytes) => {
-            let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-            answer::bytes(status, bytes)
-        }
-        Err(error) => answer::error(&internal(&error)),
-    }
+    let read = target.endpoint.logs.read(&job.uuid, from, length.min(MAX_ANSWER_BYTES)).await;
+    Ok(answer::bytes(status, read.map_err(|error| internal(&error))?))
 }
 
 /// Reads `bytes=FROM-` and `bytes=FROM-TO` as offset and length.
@@ -117,18 +81,8 @@ fn byte_range(text: &str) -> Option<(u64, u64)> {
     Some((from, to.checked_sub(from)?.saturating_add(1)))
 }
 
-async fn append(
-    State(endpoint): State<Arc<Endpoint>>,
-    method: Method,
-    Path(uuid): Path<String>,
-    Authenticated(caller): Authenticated,
-    bytes: Bytes,
-) -> Response<Body> {
-    if let Err(error) = job(&endpoint, &caller, &uuid, "log", &method) {
-        return answer::error(&error);
-    }
-    match endpoint.logs.append(&uuid, &bytes).await {
-        Ok(()) => answer::empty(StatusCode::NO_CONTENT),
-        Err(error) => answer::error(&internal(&error)),
-    }
+async fn append(target: Target, bytes: Bytes) -> Handled {
+    let job = job(&target, "log")?;
+    target.endpoint.logs.append(&job.uuid, &bytes).await.map_err(|error| internal(&error))?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
 }

@@ -3,63 +3,54 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    body::Body,
-    extract::{Path, State},
-    http::{Method, Response, StatusCode},
+    Extension, Router,
+    extract::State,
+    http::StatusCode,
     routing::{get, post},
 };
-use formwork_api::{ApiError, UserToken, Whoami};
+use formwork_api::{UserToken, Whoami};
 use formwork_model::{Machine, Record};
 
 use super::{
-    answer, objects,
-    request::{Authenticated, Json, Query},
+    answer::{self, Handled},
+    objects,
+    request::{Authenticated, Json, Target},
     system, users,
 };
-use crate::{auth, commands::machines, endpoint::Endpoint};
+use crate::{auth, commands::machines, endpoint::Endpoint, simulation};
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/machines/{uuid}/token", get(token)).route("/whoami", post(whoami))
+    Router::new()
+        .route("/machines/{uuid}/token", get(token))
+        .route("/machines/{uuid}/plan", post(plan))
+        .layer(Extension(Machine::KIND))
+        .route("/whoami", post(whoami))
 }
 
-async fn token(
-    State(endpoint): State<Arc<Endpoint>>,
-    method: Method,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Response<Body> {
-    let snapshot = endpoint.snapshot();
-    let made = (|| {
-        let (object, _) = objects::find(&snapshot, Machine::KIND, &id, &method)?;
-        caller.require("machines", "token", &object.key())?;
-        let seconds = users::lifetime(&query)?;
-        let machine = object.as_any().downcast_ref::<Machine>().cloned().unwrap_or_default();
-        Ok(UserToken {
-            token: auth::machine_token(&endpoint, &snapshot, &machine, seconds),
-            info: system::describe(&endpoint),
-        })
-    })();
-    match made {
-        Ok(token) => answer::json(StatusCode::OK, &token),
-        Err(error) => answer::error(&error),
-    }
+async fn token(target: Target) -> Handled {
+    let snapshot = target.endpoint.snapshot();
+    let (object, _) = objects::find(&target, &snapshot)?;
+    target.require("token", &object.key())?;
+    let seconds = users::lifetime(&target.query)?;
+    let machine = object.as_any().downcast_ref::<Machine>().cloned().unwrap_or_default();
+    let token = auth::machine_token(&target.endpoint, &snapshot, &machine, seconds);
+    answer::json(StatusCode::OK, &UserToken { token, info: system::describe(&target.endpoint) })
+}
+
+/// Tells what a change of a machine would bring about; nothing is written. The body has the members to change.
+async fn plan(target: Target, body: Json) -> Handled {
+    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
+    target.require("update", &object.key())?;
+    let members: serde_json::Map<String, serde_json::Value> = body.read("machines", &object.key())?;
+    let plan = simulation::plan(&target.endpoint, &object.key(), &members).await?;
+    answer::json(StatusCode::OK, &plan)
 }
 
 async fn whoami(
     State(endpoint): State<Arc<Endpoint>>,
     Authenticated(caller): Authenticated,
-    Json(body): Json,
-) -> Response<Body> {
-    let asked = serde_json::from_value::<Whoami>(body)
-        .map_err(|error| ApiError::new(400, "POST", error.to_string()).about("whoami", ""));
-    let told = match asked {
-        Ok(whoami) => machines::whoami(&endpoint, &caller, whoami).await,
-        Err(error) => Err(error),
-    };
-    match told {
-        Ok(whoami) => answer::json(StatusCode::OK, &whoami),
-        Err(error) => answer::error(&error),
-    }
+    body: Json,
+) -> Handled {
+    let asked: Whoami = body.read("whoami", "")?;
+    answer::json(StatusCode::OK, &machines::whoami(&endpoint, &caller, asked).await?)
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Router,
-    body::Body,
-    extract::{Path, State},
-    http::{HeaderName, HeaderValue, Method, Response, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode},
     routing::get,
 };
 use formwork_api::{
@@ -15,15 +13,17 @@ use formwork_api::{
 use formwork_core::params;
 use formwork_model::{Kind, Object, Objects};
 use formwork_store::{Revision, Snapshot};
+use json_patch::Patch;
 use serde_json::Value;
 
 use super::{
-    answer, params as param_routes,
-    request::{Authenticated, Json, Query},
+    answer::{self, Handled},
+    params as param_routes,
+    request::{Json, Target},
 };
 use crate::{
     commands::{
-        objects::{self, Change, Request},
+        objects::{self, Change},
         patch,
     },
     endpoint::Endpoint,
@@ -47,18 +47,45 @@ pub(super) fn routes(kind: &'static Kind) -> Router<Arc<Endpoint>> {
     router.layer(Extension(kind))
 }
 
-/// Finds an object by its key or by `INDEX:VALUE` of a unique index (drp-api.md 3.3).
-pub(super) fn find(
+/// Finds the object that a request names by its key or by `INDEX:VALUE` of a unique index (drp-api.md 3.3).
+pub(super) fn find(target: &Target, snapshot: &Snapshot) -> Result<(Arc<dyn Object>, Revision), ApiError> {
+    let stored = native_key(snapshot, target.kind, &target.id)
+        .and_then(|key| snapshot.stored(target.kind.prefix, &key))
+        .ok_or_else(|| target.not_found())?;
+    Ok((stored.object, stored.revision))
+}
+
+/// Finds the object that a request names, for a caller who may read it.
+pub(super) fn readable(
+    target: &Target,
     snapshot: &Snapshot,
-    kind: &'static Kind,
-    id: &str,
-    method: &Method,
 ) -> Result<(Arc<dyn Object>, Revision), ApiError> {
-    let key = native_key(snapshot, kind, id);
-    match key.and_then(|key| snapshot.stored(kind.prefix, &key)) {
-        Some(stored) => Ok((stored.object, stored.revision)),
-        None => Err(ApiError::not_found(method.as_str(), kind.prefix, id)),
-    }
+    let (object, revision) = find(target, snapshot)?;
+    target.require("get", &objects::claim_key(&target.endpoint, target.kind, &object.key()))?;
+    Ok((object, revision))
+}
+
+/// Changes the object that a request names, and returns it.
+pub(super) async fn update(target: &Target, change: Change) -> Result<Arc<dyn Object>, ApiError> {
+    let key = find(target, &target.endpoint.snapshot())?.0.key();
+    objects::update(&target.endpoint, target.request(), key, change).await
+}
+
+/// Changes a part of the object that a request names by a JSON Patch, and returns the object.
+pub(super) async fn patched(
+    target: &Target,
+    body: &Json,
+    part: fn(Patch) -> Change,
+) -> Result<Arc<dyn Object>, ApiError> {
+    let operations = patch::parse(&body.value, target.kind.prefix, &target.id)?;
+    update(target, part(operations)).await
+}
+
+/// Answers with an object that was just written.
+pub(super) fn written(target: &Target, status: StatusCode, object: &Arc<dyn Object>) -> Handled {
+    let stored = target.endpoint.snapshot().stored(object.kind().prefix, &object.key());
+    let revision = stored.map(|stored| stored.revision).unwrap_or_default();
+    answer::tagged(status, &answer::view(object.as_ref()), revision)
 }
 
 fn native_key(snapshot: &Snapshot, kind: &'static Kind, id: &str) -> Option<String> {
@@ -90,22 +117,13 @@ fn hex(id: &str) -> String {
     }
 }
 
-async fn list(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Response<Body> {
-    if let Err(error) = caller.require(kind.prefix, "list", "") {
-        return answer::error(&error);
-    }
-    let parsed = match ListQuery::parse(query.pairs()).and_then(|parsed| known_indexes(parsed, kind)) {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            return answer::error(&ApiError::new(406, "GET", error.to_string()).about(kind.prefix, ""));
-        }
-    };
-    let snapshot = endpoint.snapshot();
+pub(super) async fn list(target: Target) -> Handled {
+    let kind = target.kind;
+    target.require("list", "")?;
+    let parsed = ListQuery::parse(target.query.pairs())
+        .and_then(|parsed| known_indexes(parsed, kind))
+        .map_err(|error| unacceptable(&target, &error))?;
+    let snapshot = target.endpoint.snapshot();
     let aggregate = parsed.projection.aggregate || looks_at_params(&parsed, kind);
     let mut objects = Vec::with_capacity(snapshot.count(kind.prefix));
     snapshot.visit(kind.prefix, &mut |object| {
@@ -113,17 +131,10 @@ async fn list(
         true
     });
     let total = objects.len();
-    let values = objects.iter().map(|object| {
-        let mut value = answer::view(object.as_ref());
-        if aggregate {
-            merge_params(&mut value, &snapshot, object.as_ref());
-        }
-        value
-    });
-    let found = select(values, &parsed);
+    let found = select(objects.iter().map(|object| shown(&snapshot, object.as_ref(), aggregate)), &parsed);
     let page: Vec<Value> =
         found.page.into_iter().map(|value| projected(value, &parsed.projection, kind)).collect();
-    let mut response = answer::json(StatusCode::OK, &page);
+    let mut response = answer::json(StatusCode::OK, &page)?;
     for (name, count) in
         [(LIST_COUNT, page.len()), (LIST_FILTER_COUNT, found.matched), (LIST_TOTAL_COUNT, total)]
     {
@@ -131,7 +142,12 @@ async fn list(
             response.headers_mut().insert(name, HeaderValue::from(count));
         }
     }
-    response
+    Ok(response)
+}
+
+/// Says that a query cannot be answered (drp-api.md 1.5).
+fn unacceptable(target: &Target, error: &QueryError) -> ApiError {
+    ApiError::new(406, target.method.as_str(), error.to_string()).about(target.kind.prefix, &target.id)
 }
 
 /// Refuses filters and sorts by members that the type does not have.
@@ -154,12 +170,14 @@ fn looks_at_params(query: &ListQuery, kind: &'static Kind) -> bool {
     query.filters.iter().any(|filter| blank.as_ref().is_ok_and(|blank| blank.get(&filter.index).is_none()))
 }
 
-/// Replaces the params of an object that has some by those of all sources.
-fn merge_params(value: &mut Value, snapshot: &Snapshot, object: &dyn Object) {
-    if let (Some(members), Some(_)) = (value.as_object_mut(), object.params()) {
+/// Returns an object as clients see it, with the params of all sources in the place of its own if asked for.
+fn shown(snapshot: &Snapshot, object: &dyn Object, aggregate: bool) -> Value {
+    let mut value = answer::view(object);
+    if let (true, Some(members), Some(_)) = (aggregate, value.as_object_mut(), object.params()) {
         let merged = serde_json::to_value(params::aggregate(snapshot, object)).unwrap_or_default();
         members.insert(String::from("Params"), merged);
     }
+    value
 }
 
 fn projected(mut value: Value, projection: &Projection, kind: &'static Kind) -> Value {
@@ -169,154 +187,44 @@ fn projected(mut value: Value, projection: &Projection, kind: &'static Kind) -> 
     value
 }
 
-async fn show(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    method: Method,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Response<Body> {
-    let snapshot = endpoint.snapshot();
-    let answered = (|| {
-        let (object, revision) = find(&snapshot, kind, &id, &method)?;
-        caller.require(kind.prefix, "get", &objects::claim_key(&endpoint, kind, &object.key()))?;
-        let parsed = ListQuery::parse(query.pairs()).map_err(|error| {
-            ApiError::new(406, method.as_str(), error.to_string()).about(kind.prefix, &id)
-        })?;
-        let mut response = answer::object(StatusCode::OK, &object, revision);
-        if parsed.projection != Projection::default() {
-            let mut value = answer::view(object.as_ref());
-            if parsed.projection.aggregate {
-                merge_params(&mut value, &snapshot, object.as_ref());
-            }
-            let shown = answer::json(StatusCode::OK, &projected(value, &parsed.projection, kind));
-            *response.body_mut() = shown.into_body();
-        }
-        Ok(response)
-    })();
-    answered.unwrap_or_else(|error: ApiError| answer::error(&error))
+pub(super) async fn show(target: Target) -> Handled {
+    let snapshot = target.endpoint.snapshot();
+    let (object, revision) = readable(&target, &snapshot)?;
+    let parsed = ListQuery::parse(target.query.pairs()).map_err(|error| unacceptable(&target, &error))?;
+    let value = shown(&snapshot, object.as_ref(), parsed.projection.aggregate);
+    answer::tagged(StatusCode::OK, &projected(value, &parsed.projection, target.kind), revision)
 }
 
-async fn create(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-    Json(body): Json,
-) -> Response<Body> {
-    let request = Request { kind, caller, force: query.is("force") };
-    if kind.prefix == "jobs" {
-        return super::jobs::create(&endpoint, request.caller, body).await;
+async fn create(target: Target, body: Json) -> Handled {
+    if target.kind.prefix == "jobs" {
+        return super::jobs::create(&target, body.value).await;
     }
-    answered(&endpoint, StatusCode::CREATED, objects::create(&endpoint, request, body).await)
+    let object = objects::create(&target.endpoint, target.request(), body.value).await?;
+    written(&target, StatusCode::CREATED, &object)
 }
 
-async fn replace(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-    Json(body): Json,
-) -> Response<Body> {
-    let request = Request { kind, caller, force: query.is("force") };
-    update(&endpoint, request, &id, Method::PUT, Change::Put(body)).await
+async fn replace(target: Target, body: Json) -> Handled {
+    let object = update(&target, Change::Put(body.value)).await?;
+    written(&target, StatusCode::OK, &object)
 }
 
-async fn change(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-    Json(body): Json,
-) -> Response<Body> {
-    let request = Request { kind, caller, force: query.is("force") };
-    match patch::parse(&body, kind.prefix, &id) {
-        Ok(operations) => update(&endpoint, request, &id, Method::PATCH, Change::Patch(operations)).await,
-        Err(error) => answer::error(&error),
-    }
+async fn change(target: Target, body: Json) -> Handled {
+    let object = patched(&target, &body, Change::Patch).await?;
+    written(&target, StatusCode::OK, &object)
 }
 
-async fn update(
-    endpoint: &Arc<Endpoint>,
-    request: Request,
-    id: &str,
-    method: Method,
-    change: Change,
-) -> Response<Body> {
-    let found = find(&endpoint.snapshot(), request.kind, id, &method).map(|(object, _)| object.key());
-    let name: &'static str = if method == Method::PUT { "PUT" } else { "PATCH" };
-    match found {
-        Ok(key) => {
-            answered(endpoint, StatusCode::OK, objects::update(endpoint, request, key, change, name).await)
-        }
-        Err(error) => answer::error(&error),
-    }
+async fn remove(target: Target) -> Handled {
+    let key = find(&target, &target.endpoint.snapshot())?.0.key();
+    let object = objects::delete(&target.endpoint, target.request(), key).await?;
+    written(&target, StatusCode::OK, &object)
 }
 
-async fn remove(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Response<Body> {
-    let request = Request { kind, caller, force: query.is("force") };
-    match find(&endpoint.snapshot(), kind, &id, &Method::DELETE).map(|(object, _)| object.key()) {
-        Ok(key) => answered(&endpoint, StatusCode::OK, objects::delete(&endpoint, request, key).await),
-        Err(error) => answer::error(&error),
-    }
+async fn meta(target: Target) -> Handled {
+    let (object, _) = readable(&target, &target.endpoint.snapshot())?;
+    answer::json(StatusCode::OK, &object.header().meta)
 }
 
-async fn meta(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    method: Method,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-) -> Response<Body> {
-    let found = find(&endpoint.snapshot(), kind, &id, &method).and_then(|(object, _)| {
-        caller.require(kind.prefix, "get", &objects::claim_key(&endpoint, kind, &object.key()))?;
-        Ok(object)
-    });
-    match found {
-        Ok(object) => answer::json(StatusCode::OK, &object.header().meta),
-        Err(error) => answer::error(&error),
-    }
-}
-
-async fn change_meta(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    Json(body): Json,
-) -> Response<Body> {
-    let changed = async {
-        let operations = patch::parse(&body, kind.prefix, &id)?;
-        let key = find(&endpoint.snapshot(), kind, &id, &Method::PATCH)?.0.key();
-        let request = Request { kind, caller, force: false };
-        objects::update(&endpoint, request, key, Change::PatchMeta(operations), "PATCH").await
-    };
-    match changed.await {
-        Ok(object) => answer::json(StatusCode::OK, &object.header().meta),
-        Err(error) => answer::error(&error),
-    }
-}
-
-/// Answers with an object that was just written.
-pub(super) fn answered(
-    endpoint: &Endpoint,
-    status: StatusCode,
-    outcome: Result<Arc<dyn Object>, ApiError>,
-) -> Response<Body> {
-    match outcome {
-        Ok(object) => {
-            let stored = endpoint.snapshot().stored(object.kind().prefix, &object.key());
-            answer::object(status, &object, stored.map(|stored| stored.revision).unwrap_or_default())
-        }
-        Err(error) => answer::error(&error),
-    }
+async fn change_meta(target: Target, body: Json) -> Handled {
+    let object = patched(&target, &body, Change::PatchMeta).await?;
+    answer::json(StatusCode::OK, &object.header().meta)
 }

@@ -1,19 +1,24 @@
 //! The OpenAPI document, made from the kinds of objects and the types of the API.
 
 use formwork_api::{ApiError, BASE_PATH, Event, Info, UserPassword, UserToken, Whoami};
-use formwork_model::{Content, ContentSummary, JobAction, KINDS, Kind};
+use formwork_model::{
+    AvailableAction, Content, ContentSummary, GrantUse, InstalledPack, JobAction, KINDS, Kind,
+};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::params;
+use super::{actions, params};
 
 /// Returns the document.
 pub(super) fn document(version: &str) -> Value {
     let mut generator = SchemaSettings::openapi3().into_generator();
     let mut paths = Map::new();
-    for kind in KINDS.iter().filter(|kind| !super::NOT_GENERIC.contains(&kind.prefix)) {
+    for kind in KINDS.iter().filter(|kind| super::is_generic(kind)) {
         let schema = (kind.schema)(&mut generator).to_value();
         of_kind(&mut paths, kind, &schema);
+        if actions::bears(kind) {
+            of_actions(&mut paths, kind, &mut generator);
+        }
     }
     others(&mut paths, &mut generator);
     let error = generator.subschema_for::<ApiError>().to_value();
@@ -171,7 +176,56 @@ fn others(paths: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
     let words = "Renders what an agent does for a job.";
     add(paths, "/jobs/{key}/actions", "get", operation("get_job_actions", words, ("200", actions)));
     of_logs(paths);
+    of_plugins(paths);
     of_contents(paths, &of::<Content>(generator), &of::<ContentSummary>(generator));
+    of_packs(paths, &of::<InstalledPack>(generator), &of::<GrantUse>(generator));
+}
+
+fn of_actions(paths: &mut Map<String, Value>, kind: &'static Kind, generator: &mut SchemaGenerator) {
+    let (prefix, noun) = (kind.prefix, kind.noun);
+    let action = generator.subschema_for::<AvailableAction>().to_value();
+    let all = json!({ "type": "array", "items": action });
+    let list = format!("/{prefix}/{{key}}/{}", actions::word(kind));
+    let item = format!("{list}/{{command}}");
+    let id = |verb: &str| format!("{verb}_{prefix}_plugin_action");
+    let words = format!("Lists the actions that plugins offer on a {noun}.");
+    add(paths, &list, "get", operation(&format!("{}s", id("list")), &words, ("200", all)));
+    let words = format!("Returns an action that plugins offer on a {noun}.");
+    add(paths, &item, "get", operation(&id("get"), &words, ("200", action)));
+    let act = operation(&id("post"), &format!("Has a plugin act on a {noun}."), ("200", json!({})));
+    add(paths, &item, "post", with_body(act, &json!({ "type": "object", "additionalProperties": {} })));
+}
+
+fn of_plugins(paths: &mut Map<String, Value>) {
+    let list = json!({ "type": "array", "items": { "type": "object" } });
+    let object = json!({ "type": "object" });
+    let all = "/plugins/{key}/dead_letters";
+    let one = "/plugins/{key}/dead_letters/{number}";
+    let mut route = |path: &str, method: &str, id: &str, words: &str, answer: (&str, &Value)| {
+        add(paths, path, method, operation(id, words, (answer.0, answer.1.clone())));
+    };
+    route(
+        "/plugins/{key}/log",
+        "get",
+        "get_plugin_log",
+        "Returns the last lines of a plugin's log.",
+        ("200", &list),
+    );
+    let words = "Lists the events that a plugin did not take in, and the gaps in its events.";
+    route(all, "get", "list_dead_letters", words, ("200", &list));
+    route(all, "delete", "delete_dead_letters", "Removes all dead letters of a plugin.", ("200", &object));
+    let words = "Has all dead letters of a plugin delivered again.";
+    route(&format!("{all}/retry"), "post", "retry_dead_letters", words, ("202", &object));
+    route(one, "get", "get_dead_letter", "Returns a dead letter.", ("200", &object));
+    route(one, "delete", "delete_dead_letter", "Removes a dead letter.", ("200", &object));
+    let words = "Has a dead letter delivered again.";
+    route(&format!("{one}/retry"), "post", "retry_dead_letter", words, ("202", &object));
+    let words = "Lists the actions that plugins offer on the endpoint.";
+    route("/system/actions", "get", "list_system_actions", words, ("200", &list));
+    let words = "Returns an action that plugins offer on the endpoint.";
+    route("/system/actions/{command}", "get", "get_system_action", words, ("200", &object));
+    let words = "Has a plugin act on the endpoint.";
+    route("/system/actions/{command}", "post", "post_system_action", words, ("200", &json!({})));
 }
 
 fn of_logs(paths: &mut Map<String, Value>) {
@@ -203,6 +257,28 @@ fn of_contents(paths: &mut Map<String, Value>, content: &Value, summary: &Value)
     add(paths, "/contents/{key}", "delete", delete);
 }
 
+fn of_packs(paths: &mut Map<String, Value>, pack: &Value, grant: &Value) {
+    let all = json!({ "type": "array", "items": pack });
+    add(paths, "/packs", "get", operation("list_packs", "Lists every pack.", ("200", all)));
+    let octets =
+        json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
+    let words = "Takes a pack file or a component, looks at it and installs it in the background.";
+    let install = with(
+        operation("install_pack", words, ("202", pack.clone())),
+        "requestBody",
+        json!({ "content": octets }),
+    );
+    add(paths, "/packs", "post", install);
+    add(paths, "/packs/{key}", "get", operation("get_packs", "Returns a pack.", ("200", pack.clone())));
+    let delete = operation("delete_packs", "Removes a pack with all that is in it.", ("200", pack.clone()));
+    add(paths, "/packs/{key}", "delete", delete);
+    let words = "Brings the version before the one in use back.";
+    add(paths, "/packs/{key}/rollback", "post", operation("roll_back_pack", words, ("200", pack.clone())));
+    let grants = json!({ "type": "array", "items": grant });
+    let words = "Lists what the components of a pack may do, and whether they ever did.";
+    add(paths, "/packs/{key}/grants", "get", operation("list_pack_grants", words, ("200", grants)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +286,7 @@ mod tests {
     #[test]
     fn every_kind_has_routes_and_every_reference_resolves() {
         let document = document("v4.0.0");
-        for kind in KINDS.iter().filter(|kind| !super::super::NOT_GENERIC.contains(&kind.prefix)) {
+        for kind in KINDS.iter().filter(|kind| super::super::is_generic(kind)) {
             assert!(document["paths"].get(format!("/{}/{{key}}", kind.prefix)).is_some(), "{}", kind.prefix);
         }
         let text = document.to_string();

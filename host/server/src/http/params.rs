@@ -2,30 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension, Router,
-    body::Body,
-    extract::{Path, State},
-    http::{Method, Response, StatusCode},
-    routing::get,
-};
-use formwork_api::ApiError;
+use axum::{Router, extract::Path, http::StatusCode, routing::get};
 use formwork_core::params;
-use formwork_model::{Kind, Object, Values};
+use formwork_model::{Kind, Object};
 use serde_json::Value;
 
 use super::{
-    answer, objects as object_routes,
-    request::{Authenticated, Json, Query},
+    answer::{self, Handled},
+    objects,
+    request::{Json, Target},
 };
-use crate::{
-    auth::Caller,
-    commands::{
-        objects::{self, Change, Request},
-        patch,
-    },
-    endpoint::Endpoint,
-};
+use crate::{commands::objects::Change, endpoint::Endpoint};
 
 /// Tells whether objects of a type have parameters.
 pub(super) fn bears(kind: &'static Kind) -> bool {
@@ -41,138 +28,61 @@ pub(super) fn routes(kind: &'static Kind) -> Router<Arc<Endpoint>> {
         .route(&format!("/{prefix}/{{id}}/params/{{*name}}"), get(one).post(set).delete(unset))
 }
 
-fn object(
-    endpoint: &Endpoint,
-    kind: &'static Kind,
-    caller: &Caller,
-    id: &str,
-    method: &Method,
-) -> Result<Arc<dyn Object>, ApiError> {
-    let (object, _) = object_routes::find(&endpoint.snapshot(), kind, id, method)?;
-    caller.require(kind.prefix, "get", &object.key())?;
-    Ok(object)
-}
+/// The second variable of a path: the name of a parameter.
+type Name = Path<(String, String)>;
 
-async fn all(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    method: Method,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Response<Body> {
-    let object = match object(&endpoint, kind, &caller, &id, &method) {
-        Ok(object) => object,
-        Err(error) => return answer::error(&error),
-    };
-    let mut values = if query.is("aggregate") {
-        params::aggregate(&endpoint.snapshot(), object.as_ref())
+async fn all(target: Target) -> Handled {
+    let snapshot = target.endpoint.snapshot();
+    let (object, _) = objects::readable(&target, &snapshot)?;
+    let mut values = if target.query.is("aggregate") {
+        params::aggregate(&snapshot, object.as_ref())
     } else {
         object.params().cloned().unwrap_or_default()
     };
-    if let Some(keep) = query.value("params") {
+    if let Some(keep) = target.query.value("params") {
         values.retain(|name, _| keep.split(',').any(|kept| kept.trim() == name));
     }
     answer::json(StatusCode::OK, &values)
 }
 
-async fn one(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    method: Method,
-    Path((id, name)): Path<(String, String)>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Response<Body> {
-    let object = match object(&endpoint, kind, &caller, &id, &method) {
-        Ok(object) => object,
-        Err(error) => return answer::error(&error),
-    };
-    let snapshot = endpoint.snapshot();
-    let value = if query.is("compose") {
+async fn one(target: Target, Path((_, name)): Name) -> Handled {
+    let snapshot = target.endpoint.snapshot();
+    let (object, _) = objects::readable(&target, &snapshot)?;
+    let value = if target.query.is("compose") {
         params::compose(&snapshot, object.as_ref(), &name)
-    } else if query.is("aggregate") {
+    } else if target.query.is("aggregate") {
         params::resolve(&snapshot, object.as_ref(), &name)
     } else {
-        object.params().and_then(|values| values.get(&name).cloned())
+        own(object.as_ref(), &name)
     };
     answer::json(StatusCode::OK, &value)
 }
 
-async fn update(
-    endpoint: &Arc<Endpoint>,
-    kind: &'static Kind,
-    caller: Caller,
-    id: &str,
-    change: Change,
-) -> Result<Arc<dyn Object>, ApiError> {
-    let key = object_routes::find(&endpoint.snapshot(), kind, id, &Method::POST)?.0.key();
-    objects::update(endpoint, Request { kind, caller, force: false }, key, change, "POST").await
+fn own(object: &dyn Object, name: &str) -> Option<Value> {
+    object.params().and_then(|values| values.get(name).cloned())
 }
 
-fn answered(outcome: Result<Arc<dyn Object>, ApiError>) -> Response<Body> {
-    match outcome {
-        Ok(object) => answer::json(StatusCode::OK, &object.params()),
-        Err(error) => answer::error(&error),
-    }
+async fn replace(target: Target, body: Json) -> Handled {
+    let values = body.read(target.kind.prefix, &target.id)?;
+    let object = objects::update(&target, Change::PutParams(values)).await?;
+    answer::json(StatusCode::OK, &object.params())
 }
 
-async fn replace(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    Json(body): Json,
-) -> Response<Body> {
-    match serde_json::from_value::<Values>(body) {
-        Ok(values) => answered(update(&endpoint, kind, caller, &id, Change::PutParams(values)).await),
-        Err(error) => answer::error(&ApiError::new(400, "POST", error.to_string()).about(kind.prefix, &id)),
-    }
+async fn change(target: Target, body: Json) -> Handled {
+    let object = objects::patched(&target, &body, Change::PatchParams).await?;
+    answer::json(StatusCode::OK, &object.params())
 }
 
-async fn change(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Path(id): Path<String>,
-    Authenticated(caller): Authenticated,
-    Json(body): Json,
-) -> Response<Body> {
-    match patch::parse(&body, kind.prefix, &id) {
-        Ok(operations) => {
-            answered(update(&endpoint, kind, caller, &id, Change::PatchParams(operations)).await)
-        }
-        Err(error) => answer::error(&error),
-    }
-}
-
-async fn set(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    Path((id, name)): Path<(String, String)>,
-    Authenticated(caller): Authenticated,
-    Json(value): Json,
-) -> Response<Body> {
+async fn set(target: Target, Path((_, name)): Name, body: Json) -> Handled {
     // Storing null is a delete: a stored null never exists (drp-behaviour.md 1.2).
-    let wanted = (!value.is_null()).then(|| value.clone());
-    match update(&endpoint, kind, caller, &id, Change::Param(name, wanted)).await {
-        Ok(_) => answer::json(StatusCode::OK, &value),
-        Err(error) => answer::error(&error),
-    }
+    let wanted = (!body.value.is_null()).then(|| body.value.clone());
+    objects::update(&target, Change::Param(name, wanted)).await?;
+    answer::json(StatusCode::OK, &body.value)
 }
 
-async fn unset(
-    State(endpoint): State<Arc<Endpoint>>,
-    Extension(kind): Extension<&'static Kind>,
-    method: Method,
-    Path((id, name)): Path<(String, String)>,
-    Authenticated(caller): Authenticated,
-) -> Response<Body> {
-    let before = match object(&endpoint, kind, &caller, &id, &method) {
-        Ok(object) => object.params().and_then(|values| values.get(&name).cloned()),
-        Err(error) => return answer::error(&error),
-    };
-    match update(&endpoint, kind, caller, &id, Change::Param(name, None)).await {
-        Ok(_) => answer::json(StatusCode::OK, &before),
-        Err(error) => answer::error(&error),
-    }
+async fn unset(target: Target, Path((_, name)): Name) -> Handled {
+    let (object, _) = objects::readable(&target, &target.endpoint.snapshot())?;
+    let before = own(object.as_ref(), &name);
+    objects::update(&target, Change::Param(name, None)).await?;
+    answer::json(StatusCode::OK, &before)
 }

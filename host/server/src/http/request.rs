@@ -1,39 +1,106 @@
-//! What handlers need of a request: who sends it, its query, and its body as JSON.
+//! What handlers need of a request: who sends it, what it is about, its query, and its body as JSON.
 
 use std::sync::Arc;
 
 use axum::{
-    body::{Body, Bytes},
-    extract::{FromRequest, FromRequestParts, Request},
-    http::{Response, request::Parts},
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    http::{Method, request::Parts},
 };
 use formwork_api::ApiError;
+use formwork_model::Kind;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer;
+use super::answer::Failure;
 use crate::{
     auth::{Caller, authenticate},
+    commands::objects,
     endpoint::Endpoint,
 };
+
+/// What a caller can do whose credentials are refused.
+const HINT: &str = "hint: send `Authorization: Basic` with a user and password, or `Authorization: Bearer` with \
+                    a token of this endpoint that has not expired";
 
 /// A caller whose credentials were checked.
 pub(crate) struct Authenticated(pub(crate) Caller);
 
 impl FromRequestParts<Arc<Endpoint>> for Authenticated {
-    type Rejection = Response<Body>;
+    type Rejection = Failure;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        endpoint: &Arc<Endpoint>,
-    ) -> Result<Self, Self::Rejection> {
-        let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let token = query.value("token").or_else(|| query.value("Token"));
-        authenticate(endpoint, &parts.headers, token).await.map(Self).map_err(|mut error| {
-            if error.r#type == "AUTH" {
-                parts.method.as_str().clone_into(&mut error.r#type);
-            }
-            answer::error(&error)
-        })
+    async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
+        Ok(Self(caller(parts, endpoint, parts.uri.path().trim_matches('/'), "").await?))
+    }
+}
+
+/// Checks the credentials of a request. Who is refused is told what, why, and what to do about it.
+async fn caller(parts: &Parts, endpoint: &Endpoint, model: &str, key: &str) -> Result<Caller, ApiError> {
+    let query = Query::of(parts);
+    let token = query.value("token").or_else(|| query.value("Token"));
+    authenticate(endpoint, &parts.headers, token).await.map_err(|error| {
+        let (method, path, why) = (parts.method.as_str(), parts.uri.path(), error.messages.join(", "));
+        let message = format!("`{method} {path}` was refused: {why}\n{HINT}");
+        ApiError::new(error.code, method, message).about(model, key)
+    })
+}
+
+/// A request about the objects of a type, or about one of them, by a caller whose credentials were checked.
+///
+/// Routes that take it carry the type as an extension; the first variable of their path names the object.
+pub(crate) struct Target {
+    /// What all parts of the daemon share.
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// The type.
+    pub(crate) kind: &'static Kind,
+    /// The object as the URL names it; empty when the request is about all of them.
+    pub(crate) id: String,
+    /// The method.
+    pub(crate) method: Method,
+    /// Who asks.
+    pub(crate) caller: Caller,
+    /// The query.
+    pub(crate) query: Query,
+}
+
+impl Target {
+    /// Refuses a caller who may not do something to an object; an empty `key` means the type as a whole.
+    pub(crate) fn require(&self, action: &str, key: &str) -> Result<(), ApiError> {
+        self.caller.require(self.kind.prefix, action, key)
+    }
+
+    /// Says that there is no such object.
+    pub(crate) fn not_found(&self) -> ApiError {
+        ApiError::not_found(self.method.as_str(), self.kind.prefix, &self.id)
+    }
+
+    /// Returns the request as commands take it.
+    pub(crate) fn request(&self) -> objects::Request {
+        objects::Request {
+            kind: self.kind,
+            caller: self.caller.clone(),
+            method: self.method.clone(),
+            force: self.query.is("force"),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Endpoint>> for Target {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
+        let method = parts.method.clone();
+        let kind = *parts
+            .extensions
+            .get::<&'static Kind>()
+            .ok_or_else(|| ApiError::new(500, "INTERNAL", "the route has no type of objects"))?;
+        let path = RawPathParams::from_request_parts(parts, endpoint).await.map_err(|rejection| {
+            ApiError::new(rejection.status().as_u16(), method.as_str(), rejection.body_text())
+                .about(kind.prefix, "")
+        })?;
+        let id = path.iter().next().map(|(_, id)| id.to_owned()).unwrap_or_default();
+        let caller = caller(parts, endpoint, kind.prefix, &id).await?;
+        Ok(Self { endpoint: Arc::clone(endpoint), kind, id, method, caller, query: Query::of(parts) })
     }
 }
 
@@ -41,6 +108,10 @@ impl FromRequestParts<Arc<Endpoint>> for Authenticated {
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
+    pub(super) fn of(parts: &Parts) -> Self {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+
     fn parse(text: &str) -> Self {
         Self(
             text.split('&')
@@ -69,14 +140,6 @@ impl Query {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Query {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
-    }
-}
-
 /// Decodes `%XX` and `+`. What is no valid escape stays as it is; what is no UTF-8 is replaced.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
@@ -101,21 +164,33 @@ fn decode(text: &str) -> String {
 }
 
 /// A body that is JSON whatever its media type says; an empty one counts as an empty object.
-pub(crate) struct Json(pub(crate) Value);
+pub(crate) struct Json {
+    /// The body.
+    pub(crate) value: Value,
+    method: Method,
+}
+
+impl Json {
+    /// Reads the body as a type; what is wrong with it is an error about `model` and `key`.
+    pub(crate) fn read<T: DeserializeOwned>(self, model: &str, key: &str) -> Result<T, ApiError> {
+        serde_json::from_value(self.value)
+            .map_err(|error| ApiError::new(400, self.method.as_str(), error.to_string()).about(model, key))
+    }
+}
 
 impl FromRequest<Arc<Endpoint>> for Json {
-    type Rejection = Response<Body>;
+    type Rejection = Failure;
 
-    async fn from_request(request: Request, endpoint: &Arc<Endpoint>) -> Result<Self, Self::Rejection> {
+    async fn from_request(request: Request, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
         let method = request.method().clone();
         let bytes = Bytes::from_request(request, endpoint).await.map_err(|rejection| {
-            answer::error(&ApiError::new(rejection.status().as_u16(), method.as_str(), rejection.body_text()))
+            ApiError::new(rejection.status().as_u16(), method.as_str(), rejection.body_text())
         })?;
         if bytes.is_empty() {
-            return Ok(Self(Value::Object(serde_json::Map::new())));
+            return Ok(Self { value: Value::Object(serde_json::Map::new()), method });
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            answer::error(&ApiError::new(400, method.as_str(), format!("the body is not JSON: {error}")))
-        })
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|error| ApiError::new(400, method.as_str(), format!("the body is not JSON: {error}")))?;
+        Ok(Self { value, method })
     }
 }

@@ -3,36 +3,21 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
-    Router,
-    body::Body,
+    Extension, Router,
     extract::State,
-    http::{Response, StatusCode},
+    http::StatusCode,
     routing::{get, post},
 };
 use formwork_api::{ApiError, Event, Info, Stat};
-use formwork_model::{KINDS, Objects};
+use formwork_model::{KINDS, Objects, is_internal};
 use serde_json::Value;
 
 use super::{
-    answer, openapi,
+    answer::{self, Handled},
+    openapi,
     request::{Authenticated, Json},
 };
-use crate::{
-    commands::preferences,
-    endpoint::{Endpoint, now},
-};
-
-/// Words for what this endpoint can do; a word is listed only when it holds.
-const FEATURES: &[&str] = &[
-    "auto-boot-target",
-    "default-workflow",
-    "job-exit-states",
-    "log-has-head-method",
-    "sane-exit-codes",
-    "slim-objects",
-    "sprig",
-    "workflows",
-];
+use crate::{clock::now, commands::preferences, content::FEATURES, endpoint::Endpoint};
 
 /// The base actions of every type of object (drp-api.md 2.4).
 const BASE_ACTIONS: &[&str] = &["list", "get", "create", "delete", "actions", "update", "action"];
@@ -91,12 +76,13 @@ fn scopes() -> BTreeMap<String, BTreeMap<String, serde_json::Map<String, Value>>
             "users" => &["token", "password"],
             "jobs" => &["log"],
             "machines" => &["getSecure", "updateSecure", "updateTaskList", "token", "whoami"],
-            "profiles" | "stages" => &["getSecure", "updateSecure"],
+            "plugins" | "profiles" | "stages" => &["getSecure", "updateSecure"],
             _ => &[],
         }
     };
     KINDS
         .iter()
+        .filter(|kind| !is_internal(kind.prefix))
         .map(|kind| {
             let actions: Vec<&str> = match kind.prefix {
                 "preferences" => vec!["list", "post"],
@@ -112,16 +98,12 @@ fn scopes() -> BTreeMap<String, BTreeMap<String, serde_json::Map<String, Value>>
 async fn info(
     State(endpoint): State<Arc<Endpoint>>,
     Authenticated(caller): Authenticated,
-    request: axum::extract::Request,
-) -> Response<Body> {
-    if let Err(error) = caller.require("info", "get", "") {
-        return answer::error(&error);
-    }
+    local: Option<Extension<LocalAddress>>,
+) -> Handled {
+    caller.require("info", "get", "")?;
     let mut info = describe(&endpoint);
-    if endpoint.options.static_ip.is_none()
-        && let Some(local) = request.extensions().get::<LocalAddress>()
-    {
-        info.address = local.0.ip().to_string();
+    if let (None, Some(Extension(LocalAddress(local)))) = (endpoint.options.static_ip, local) {
+        info.address = local.ip().to_string();
     }
     answer::json(StatusCode::OK, &info)
 }
@@ -130,50 +112,33 @@ async fn info(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalAddress(pub(crate) SocketAddr);
 
-async fn prefs(
-    State(endpoint): State<Arc<Endpoint>>,
-    Authenticated(caller): Authenticated,
-) -> Response<Body> {
-    match caller.require("preferences", "list", "") {
-        Ok(()) => answer::json(StatusCode::OK, &preferences::all(&endpoint)),
-        Err(error) => answer::error(&error),
-    }
+async fn prefs(State(endpoint): State<Arc<Endpoint>>, Authenticated(caller): Authenticated) -> Handled {
+    caller.require("preferences", "list", "")?;
+    answer::json(StatusCode::OK, &preferences::all(&endpoint))
 }
 
 async fn set_prefs(
     State(endpoint): State<Arc<Endpoint>>,
     Authenticated(caller): Authenticated,
-    Json(body): Json,
-) -> Response<Body> {
-    let outcome = match serde_json::from_value::<BTreeMap<String, String>>(body) {
-        Ok(values) => preferences::change(&endpoint, &caller, values).await,
-        Err(error) => {
-            let message = format!("preferences are a map of strings: {error}");
-            Err(ApiError::new(400, "POST", message).about("preferences", ""))
-        }
-    };
-    match outcome {
-        Ok(all) => answer::json(StatusCode::CREATED, &all),
-        Err(error) => answer::error(&error),
-    }
+    body: Json,
+) -> Handled {
+    let values = serde_json::from_value(body.value).map_err(|error| {
+        let message = format!("preferences are a map of strings: {error}");
+        ApiError::new(400, "POST", message).about("preferences", "")
+    })?;
+    answer::json(StatusCode::CREATED, &preferences::change(&endpoint, &caller, values).await?)
 }
 
 async fn inject(
     State(endpoint): State<Arc<Endpoint>>,
     Authenticated(caller): Authenticated,
-    Json(body): Json,
-) -> Response<Body> {
-    let event = caller.require("events", "create", "").and_then(|()| {
-        serde_json::from_value::<Event>(body)
-            .map_err(|error| ApiError::new(400, "POST", error.to_string()).about("events", ""))
-    });
-    let mut event = match event {
-        Ok(event) => event,
-        Err(error) => return answer::error(&error),
-    };
+    body: Json,
+) -> Handled {
+    caller.require("events", "create", "")?;
+    let mut event: Event = body.read("events", "")?;
     if event.r#type == "websocket" {
         let message = String::from("events of type websocket are the server's own");
-        return answer::error(&ApiError::invalid("events", &event.key, vec![message]));
+        return Err(ApiError::invalid("events", &event.key, vec![message]).into());
     }
     if event.time.is_unset() {
         event.time = now();
@@ -183,15 +148,18 @@ async fn inject(
     }
     // Without a listener there is nobody to tell, which is no failure.
     let _ = endpoint.injected.send(Arc::new(event));
-    answer::empty(StatusCode::NO_CONTENT)
+    Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
-async fn objects(Authenticated(_): Authenticated) -> Response<Body> {
-    let names: Vec<&str> =
-        KINDS.iter().map(|kind| kind.prefix).filter(|prefix| *prefix != "contents").collect();
+async fn objects(Authenticated(_): Authenticated) -> Handled {
+    let names: Vec<&str> = KINDS
+        .iter()
+        .map(|kind| kind.prefix)
+        .filter(|prefix| *prefix != "contents" && !is_internal(prefix))
+        .collect();
     answer::json(StatusCode::OK, &names)
 }
 
-async fn document() -> Response<Body> {
+async fn document() -> Handled {
     answer::json(StatusCode::OK, &openapi::document(crate::VERSION))
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    body::Body,
-    extract::{Path, State},
-    http::{Response, StatusCode},
+    Extension, Router,
+    http::StatusCode,
     routing::{get, put},
 };
 use formwork_api::{ApiError, UserPassword, UserToken};
-use formwork_model::{Claim, ObjectsExt, Role, User};
+use formwork_model::{Claim, ObjectsExt, Record, Role, User};
+use formwork_store::Snapshot;
 
 use super::{
-    answer, objects,
-    request::{Authenticated, Json, Query},
+    answer::{self, Handled},
+    objects,
+    request::{Json, Query, Target},
     system,
 };
 use crate::{auth, commands::users, endpoint::Endpoint};
@@ -23,7 +23,10 @@ use crate::{auth, commands::users, endpoint::Endpoint};
 const DEFAULT_LIFETIME: u64 = 3600;
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/users/{name}/token", get(token)).route("/users/{name}/password", put(password))
+    Router::new()
+        .route("/users/{name}/token", get(token))
+        .route("/users/{name}/password", put(password))
+        .layer(Extension(User::KIND))
 }
 
 /// Reads the `ttl` member of a query: seconds, or a number with a unit (drp-api.md 3.5).
@@ -54,57 +57,44 @@ pub(super) fn lifetime(query: &Query) -> Result<Option<u64>, ApiError> {
     Ok(Some((number * seconds).clamp(0.0, auth::FOREVER_SECONDS as f64) as u64))
 }
 
-async fn token(
-    State(endpoint): State<Arc<Endpoint>>,
-    Path(name): Path<String>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Response<Body> {
+async fn token(target: Target) -> Handled {
+    let (endpoint, name) = (&target.endpoint, &target.id);
     let snapshot = endpoint.snapshot();
-    let made = (|| {
-        caller.require("users", "token", &name)?;
-        let user = snapshot.get::<User>(&name).ok_or_else(|| ApiError::not_found("GET", "users", &name))?;
-        let seconds = lifetime(&query)?.unwrap_or(DEFAULT_LIFETIME);
-        let mut claims = Vec::new();
-        if let Some(roles) = query.value("roles").filter(|roles| !roles.is_empty()) {
-            // A role that the user does not have would widen his rights: it is dropped.
-            let own = roles.split(',').map(str::trim).filter(|role| user.roles.iter().any(|own| own == role));
-            claims.extend(
-                own.filter_map(|role| snapshot.get::<Role>(role)).flat_map(|role| role.claims.clone()),
-            );
-            claims.push(Claim::default());
-        }
-        if let Some(scope) = query.value("scope").filter(|scope| !scope.is_empty()) {
-            let part = |name| query.value(name).filter(|part| !part.is_empty()).unwrap_or("*");
-            let claim = Claim::new(scope, part("action"), part("specific"));
-            let scopes = claim.scope.split(',').all(|scope| {
-                claim.action.split(',').all(|action| caller.may(scope.trim(), action.trim(), &claim.specific))
-            });
-            claims.push(if scopes { claim } else { Claim::default() });
-        }
-        Ok(UserToken {
-            token: auth::user_token(&endpoint, &snapshot, &user, seconds, claims),
-            info: system::describe(&endpoint),
-        })
-    })();
-    match made {
-        Ok(token) => answer::json(StatusCode::OK, &token),
-        Err(error) => answer::error(&error),
-    }
+    target.require("token", name)?;
+    let user = snapshot.get::<User>(name).ok_or_else(|| ApiError::not_found("GET", "users", name))?;
+    let seconds = lifetime(&target.query)?.unwrap_or(DEFAULT_LIFETIME);
+    let claims = narrowed(&target, &snapshot, &user);
+    let token = auth::user_token(endpoint, &snapshot, &user, seconds, claims);
+    answer::json(StatusCode::OK, &UserToken { token, info: system::describe(endpoint) })
 }
 
-async fn password(
-    State(endpoint): State<Arc<Endpoint>>,
-    Path(name): Path<String>,
-    Authenticated(caller): Authenticated,
-    Json(body): Json,
-) -> Response<Body> {
-    let outcome = match serde_json::from_value::<UserPassword>(body) {
-        Ok(new) if !new.password.is_empty() => {
-            users::set_password(&endpoint, &caller, name, new.password).await
-        }
-        Ok(_) => Err(ApiError::invalid("users", &name, vec![String::from("the password is empty")])),
-        Err(error) => Err(ApiError::new(400, "PUT", error.to_string()).about("users", &name)),
-    };
-    objects::answered(&endpoint, StatusCode::OK, outcome)
+/// Returns the claims that a query narrows a token to; none leaves it as wide as its user.
+fn narrowed(target: &Target, snapshot: &Snapshot, user: &User) -> Vec<Claim> {
+    let part = |name| target.query.value(name).filter(|part| !part.is_empty());
+    let mut claims = Vec::new();
+    if let Some(roles) = part("roles") {
+        // A role that the user does not have would widen his rights: it is dropped.
+        let own = roles.split(',').map(str::trim).filter(|role| user.roles.iter().any(|own| own == role));
+        claims.extend(own.filter_map(|role| snapshot.get::<Role>(role)).flat_map(|role| role.claims.clone()));
+        claims.push(Claim::default());
+    }
+    if let Some(scope) = part("scope") {
+        let claim = Claim::new(scope, part("action").unwrap_or("*"), part("specific").unwrap_or("*"));
+        let may = |scope: &str, action: &str| target.caller.may(scope.trim(), action.trim(), &claim.specific);
+        let held =
+            claim.scope.split(',').all(|scope| claim.action.split(',').all(|action| may(scope, action)));
+        claims.push(if held { claim } else { Claim::default() });
+    }
+    claims
+}
+
+async fn password(target: Target, body: Json) -> Handled {
+    let new: UserPassword = body.read("users", &target.id)?;
+    if new.password.is_empty() {
+        let message = String::from("the password is empty");
+        return Err(ApiError::invalid("users", &target.id, vec![message]).into());
+    }
+    let name = target.id.clone();
+    let user = users::set_password(&target.endpoint, &target.caller, name, new.password).await?;
+    objects::written(&target, StatusCode::OK, &user)
 }

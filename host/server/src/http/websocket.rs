@@ -4,25 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
     extract::{
         State,
         ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
-    http::Response,
     response::IntoResponse,
     routing::any,
 };
 use formwork_api::{ApiError, Event, EventFilter};
+use formwork_model::is_internal;
 use formwork_store::{Action, Change, Entry};
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use super::{answer, request::Authenticated};
-use crate::{
-    auth::Caller,
-    endpoint::{Endpoint, now},
+use super::{
+    answer::{self, Handled},
+    request::Authenticated,
 };
+use crate::{auth::Caller, clock::now, endpoint::Endpoint, plugins::principal_shown};
 
 /// How often a quiet connection is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
@@ -44,16 +43,13 @@ async fn upgrade(
     State(endpoint): State<Arc<Endpoint>>,
     Authenticated(caller): Authenticated,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response<Body> {
-    match upgrade {
-        Ok(upgrade) => upgrade
-            .max_message_size(MAX_COMMAND_BYTES)
-            .on_upgrade(move |socket| listen(endpoint, caller, socket)),
-        Err(rejection) => {
-            let message = format!("this route is a websocket: {rejection}");
-            answer::error(&ApiError::new(rejection.into_response().status().as_u16(), "GET", message))
-        }
-    }
+) -> Handled {
+    let upgrade = upgrade.map_err(|rejection| {
+        let message = format!("this route is a websocket: {rejection}");
+        ApiError::new(rejection.into_response().status().as_u16(), "GET", message)
+    })?;
+    let upgrade = upgrade.max_message_size(MAX_COMMAND_BYTES);
+    Ok(upgrade.on_upgrade(move |socket| listen(endpoint, caller, socket)))
 }
 
 async fn listen(endpoint: Arc<Endpoint>, caller: Caller, mut socket: WebSocket) {
@@ -159,7 +155,7 @@ async fn tell(
     filters: &[(String, Option<EventFilter>)],
     entry: &Entry,
 ) -> Result<(), Gone> {
-    for change in entry.changes.iter() {
+    for change in entry.changes.iter().filter(|change| !is_internal(change.prefix)) {
         let action = word(change);
         if wants(filters, change.prefix, action, &change.key) && visible(caller, change) {
             send(socket, &event(change, action)).await?;
@@ -169,7 +165,7 @@ async fn tell(
 }
 
 /// A change that a user or an agent asked for is an `update`; what the server does by itself is a `save`.
-fn word(change: &Change) -> &'static str {
+pub(crate) fn word(change: &Change) -> &'static str {
     match change.action {
         Action::Created => "create",
         Action::Deleted => "delete",
@@ -205,7 +201,7 @@ fn event(change: &Change, action: &str) -> Event {
         r#type: change.prefix.to_owned(),
         action: action.to_owned(),
         key: change.key.to_string(),
-        principal: change.principal.to_string(),
+        principal: principal_shown(&change.principal).to_owned(),
         object,
         original,
     }

@@ -2,7 +2,7 @@
 
 use std::{io::Read, sync::Arc};
 
-use formwork_model::{Job, JobAction, Machine, Meta, ObjectsExt, Task, TemplateInfo};
+use formwork_model::{ComponentRecord, Job, JobAction, Machine, Meta, ObjectsExt, Task, TemplateInfo};
 use formwork_store::Snapshot;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     compiled::{Compiled, Entry},
     scene::{About, Scene, Site},
 };
-use crate::{endpoint::Endpoint, files::FileRoot};
+use crate::{content::component_of, endpoint::Endpoint, files::FileRoot};
 
 /// The longest file that a link of a task may name, in bytes: what a render may yield.
 const MAX_LINKED_BYTES: u64 = 8 << 20;
@@ -30,10 +30,10 @@ pub(crate) fn job_actions(
     if !task.component.is_empty() {
         let site: Arc<dyn Site> = Arc::clone(endpoint) as _;
         lacking(&site, snapshot, job, &task, &machine)?;
-        let record = endpoint.library.component(snapshot, &task.component);
+        let record = component_of(&endpoint.library, snapshot, job, &task);
         let record = record
             .ok_or_else(|| vec![format!("{}: component {} is not installed", task.name, task.component)])?;
-        return Ok(vec![component_action(&task, &record.digest, &record.grants)]);
+        return Ok(vec![component_action(&task, &record)]);
     }
     let site: Arc<dyn Site> = Arc::clone(endpoint) as _;
     let shared = endpoint.renderer.shared.of(snapshot);
@@ -133,15 +133,20 @@ fn linked(files: &FileRoot, link: &str) -> Result<String, String> {
 }
 
 /// Tells our agent which component to run, and any other one that it cannot.
-fn component_action(task: &Task, digest: &str, grants: &[String]) -> JobAction {
+fn component_action(task: &Task, record: &ComponentRecord) -> JobAction {
     let words = format!(
         "task {} is the WebAssembly component {}; only `formwork agent` can run it",
         task.name, task.component
     );
     // Within single quotes a shell reads nothing but their end.
     let content = format!("#!/bin/sh\necho '{}' >&2\nexit 1\n", words.replace('\'', ""));
-    let meta =
-        [("component", task.component.clone()), ("digest", digest.to_owned()), ("grants", grants.join("\n"))];
+    let limits: Vec<String> = record.limits.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let meta = [
+        ("component", task.component.clone()),
+        ("digest", record.digest.clone()),
+        ("grants", record.grants.join("\n")),
+        ("limits", limits.join("\n")),
+    ];
     JobAction {
         name: task.component.clone(),
         path: String::new(),
@@ -168,7 +173,14 @@ mod tests {
     #[test]
     fn agent_of_another_make_fails_with_words_and_ours_learns_what_to_run() {
         let task = Task { name: "greet".into(), component: "core/greet".into(), ..Task::default() };
-        let action = component_action(&task, "abc", &["params: read a".into(), "params: write b".into()]);
+        let record = ComponentRecord {
+            digest: "abc".into(),
+            grants: vec!["params: read a".into(), "params: write b".into()],
+            limits: [("fuel".to_owned(), 5), ("wall-time-ms".to_owned(), 7)].into(),
+            ..ComponentRecord::default()
+        };
+        let action = component_action(&task, &record);
+        assert_eq!(action.meta["limits"], "fuel: 5\nwall-time-ms: 7");
         assert_eq!(action.meta["grants"], "params: read a\nparams: write b");
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("script");

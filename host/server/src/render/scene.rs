@@ -19,7 +19,8 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     auth::{self, FOREVER_SECONDS},
-    endpoint::{Endpoint, now},
+    clock::now,
+    endpoint::Endpoint,
 };
 
 /// Milliseconds that one render may take (drp-behaviour.md 2.6).

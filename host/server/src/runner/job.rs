@@ -4,28 +4,31 @@ use std::sync::Arc;
 
 use formwork_api::ApiError;
 use formwork_model::{ExitState, Job, JobState, Machine, Task, Timestamp};
-use formwork_sandbox::{Limits, MachineInfo, Outcome, TaskCall, TaskReport};
+use formwork_sandbox::{Host, Invocation, Limits, MachineInfo, Outcome, Report, TaskCall};
 
-use super::{CONTEXT, task_host::HostSide};
+use super::task_host::HostSide;
 use crate::{
     commands::{jobs::update_job, machines::update_machine},
     content,
-    endpoint::{Endpoint, now},
+    endpoint::Endpoint,
+    packs::Counted,
     render,
 };
 
-/// Runs a job and says how it ended. Returns the time at which it wants to be called again, if it does.
+/// Runs a job and says how it ended; `attempt` says how often it was run before. Returns the time at which it wants to
+/// be called again, if it does.
 ///
 /// # Errors
 ///
 /// The job could not be changed; nothing is wrong with its task.
-pub(super) async fn perform(
+pub(crate) async fn perform(
     endpoint: &Arc<Endpoint>,
     principal: &str,
     job: &Job,
+    attempt: u32,
 ) -> Result<Option<Timestamp>, ApiError> {
     update_job(endpoint, principal, &job.uuid, |job| job.state = JobState::Running).await?;
-    let ended = run(endpoint, principal, job).await;
+    let ended = run(endpoint, principal, job, attempt).await;
     let report = match ended {
         Ok(report) => report,
         Err(words) => {
@@ -35,11 +38,11 @@ pub(super) async fn perform(
     };
     let used = format!(
         "used {} units of fuel, {} ms, {} KiB",
-        report.fuel_used,
-        report.elapsed.as_millis(),
-        report.memory_peak >> 10
+        report.used.fuel,
+        report.used.elapsed.as_millis(),
+        report.used.memory_peak >> 10
     );
-    let finish = match report.outcome {
+    let finish = match report.answer {
         Outcome::Done => End::Finished(ExitState::Complete),
         Outcome::Reboot => End::Finished(ExitState::Reboot),
         Outcome::Poweroff => End::Finished(ExitState::Poweroff),
@@ -65,7 +68,12 @@ enum End {
 }
 
 /// Finds the component of a job's task and calls it; in words what keeps it from that.
-async fn run(endpoint: &Arc<Endpoint>, principal: &str, job: &Job) -> Result<TaskReport, String> {
+async fn run(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    job: &Job,
+    attempt: u32,
+) -> Result<Report<Outcome>, String> {
     let snapshot = endpoint.snapshot();
     let (task, machine) = render::subjects(&snapshot, job).map_err(|words| words.join("\n"))?;
     if task.component.is_empty() {
@@ -77,37 +85,37 @@ async fn run(endpoint: &Arc<Endpoint>, principal: &str, job: &Job) -> Result<Tas
     }
     let site: Arc<dyn render::Site> = Arc::clone(endpoint) as _;
     render::lacking(&site, &snapshot, job, &task, &machine).map_err(|words| words.join("\n"))?;
-    let record = endpoint.library.component(&snapshot, &task.component);
+    let record = content::component_of(&endpoint.library, &snapshot, job, &task);
     let record = record.ok_or_else(|| format!("component {} is not installed", task.component))?;
     let grants =
         content::grants(&record).map_err(|error| format!("component {}: {error}", task.component))?;
-    let bytes = endpoint.library.bytes(&record.digest);
-    let bytes = bytes.ok_or_else(|| format!("component {} has lost its bytes", task.component))?;
-    let prepared = endpoint.sandbox.prepare(&bytes).await;
-    let digest = prepared.map_err(|error| format!("component {} cannot be run: {error}", task.component))?;
+    let limits = Limits::from_manifest(&record.limits)
+        .map_err(|error| format!("component {}: {error}", task.component))?;
+    let prepared = content::prepared(endpoint, &record.digest).await;
+    let digest = prepared.map_err(|why| format!("component {} {why}", task.component))?;
     say(
         endpoint,
         job,
         &format!("component {} {}", task.component, record.digest.get(..12).unwrap_or_default()),
     )
     .await;
-    let host = HostSide::new(Arc::clone(endpoint), principal, job);
+    let host = HostSide::new(Arc::clone(endpoint), principal, job, &task.component);
+    let host = Counted::new(endpoint, &task.component, &record, Arc::new(host));
+    let host: Option<Arc<dyn Host>> = Some(Arc::new(host));
+    let invocation = Invocation { grants, limits, host, ..Invocation::new(&task.component, &machine.uuid) };
     let call = TaskCall {
-        component_name: task.component.clone(),
-        grants,
-        limits: Limits::default(),
         machine: facts(&machine, &task, job),
-        now_ms: u64::try_from(now().millis()).unwrap_or(0),
-        host: Arc::new(host),
+        attempt,
+        now_ms: u64::try_from(endpoint.now().millis()).unwrap_or(0),
     };
-    endpoint.sandbox.run_task(&digest, call).await.map_err(|error| error.to_string())
+    endpoint.sandbox.run_task(&digest, invocation, call).await.map_err(|error| error.to_string())
 }
 
 fn facts(machine: &Machine, task: &Task, job: &Job) -> MachineInfo {
     MachineInfo {
         uuid: machine.uuid.clone(),
         name: machine.name.clone(),
-        context: CONTEXT.to_owned(),
+        context: job.context.clone(),
         workflow: machine.workflow.clone(),
         stage: machine.stage.clone(),
         bootenv: machine.boot_env.clone(),

@@ -1,13 +1,19 @@
 //! What the endpoint does for a task that it runs itself.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use formwork_api::ApiError;
-use formwork_core::params;
-use formwork_model::{Job, Machine, ObjectsExt};
-use formwork_sandbox::{HostError, HostFuture, Level, TaskHost};
+use formwork_core::{params, plugins::is_secure};
+use formwork_model::{Job, Machine, Objects, ObjectsExt, Param};
+use formwork_sandbox::{
+    Host, HostAnswer, HostCall, HostError, HostFuture, ParamsCall, ProgressReport, native,
+};
+use serde_json::Value;
 
-use crate::{commands::objects::set_param, endpoint::Endpoint};
+use crate::{commands::objects::set_param, commit::commit, endpoint::Endpoint, plugins::kv};
 
 /// The side of the host in one call.
 pub(super) struct HostSide {
@@ -15,51 +21,159 @@ pub(super) struct HostSide {
     principal: String,
     machine: String,
     job: String,
+    pack: String,
+    /// The last report of progress: the same one twice is written once.
+    progress: Mutex<Option<ProgressReport>>,
 }
 
 impl HostSide {
-    pub(super) fn new(endpoint: Arc<Endpoint>, principal: &str, job: &Job) -> Self {
+    /// The host for a component that is named `PACK/COMPONENT`.
+    pub(super) fn new(endpoint: Arc<Endpoint>, principal: &str, job: &Job, component: &str) -> Self {
         Self {
             endpoint,
             principal: principal.to_owned(),
             machine: job.machine.clone(),
             job: job.uuid.clone(),
+            pack: component.split('/').next().unwrap_or_default().to_owned(),
+            progress: Mutex::default(),
         }
+    }
+
+    async fn line(&self, text: &str) {
+        let line = format!("{text}\n");
+        if let Err(error) = self.endpoint.logs.append(&self.job, line.as_bytes()).await {
+            tracing::warn!(job = self.job, %error, "a line of a job log is lost");
+        }
+    }
+
+    async fn progress(&self, report: ProgressReport) {
+        let text = report.text();
+        let last = self.progress.lock().unwrap_or_else(PoisonError::into_inner).replace(report.clone());
+        if last.as_ref() != Some(&report) {
+            self.line(&text).await;
+        }
+    }
+
+    async fn params(&self, call: ParamsCall) -> Result<HostAnswer, HostError> {
+        match call {
+            ParamsCall::Read { name } => {
+                // A secure param is read as a secret, which needs a grant of its own.
+                let value = self.resolve(&name)?.filter(|_| !is_secure(&self.endpoint.snapshot(), &name));
+                Ok(HostAnswer::Text(value.map(|value| value.to_string())))
+            }
+            ParamsCall::Write { name, json } => {
+                let value = serde_json::from_str(&json).map_err(|error| {
+                    HostError::Invalid(format!("the value of `{name}` is not JSON: {error}"))
+                })?;
+                set_param(&self.endpoint, &self.principal, "machines", &self.machine, &name, value)
+                    .await
+                    .map_err(|error| host_error(&error))?;
+                Ok(HostAnswer::Done)
+            }
+            ParamsCall::Remove { name } => self.remove(name).await,
+            ParamsCall::List { prefix } => self.names(&prefix),
+            _ => Err(HostError::Unavailable(String::from("the endpoint does not do this with parameters"))),
+        }
+    }
+
+    fn machine(&self) -> Result<Arc<Machine>, HostError> {
+        let machine = self.endpoint.snapshot().get::<Machine>(&self.machine);
+        machine.ok_or_else(|| HostError::Other(String::from("the machine is gone")))
+    }
+
+    /// The value of a parameter as the machine sees it.
+    fn resolve(&self, name: &str) -> Result<Option<Value>, HostError> {
+        let machine = self.machine()?;
+        Ok(params::resolve(&self.endpoint.snapshot(), machine.as_ref(), name))
+    }
+
+    /// The names of the parameters that have a value that the machine sees.
+    fn names(&self, prefix: &str) -> Result<HostAnswer, HostError> {
+        let machine = self.machine()?;
+        let snapshot = self.endpoint.snapshot();
+        let sources = params::sources(&snapshot, machine.as_ref());
+        let mut names: BTreeSet<String> = sources.iter().flat_map(|values| values.keys().cloned()).collect();
+        snapshot.visit("params", &mut |object| {
+            let param = object.as_any().downcast_ref::<Param>();
+            names.extend(
+                param.filter(|param| param.default_value().is_some()).map(|param| param.name.clone()),
+            );
+            true
+        });
+        names.retain(|name| name.starts_with(prefix));
+        Ok(HostAnswer::Names(names.into_iter().collect()))
+    }
+
+    /// Removes the machine's own value of a parameter.
+    async fn remove(&self, name: String) -> Result<HostAnswer, HostError> {
+        if !self.machine()?.params.contains_key(&name) {
+            return Ok(HostAnswer::Done);
+        }
+        let key = self.machine.clone();
+        let removed = commit(&self.endpoint, &self.principal, move |work| {
+            let machine = work.tx.find("machines", &key);
+            let mut machine = machine.ok_or_else(|| ApiError::not_found("DELETE", "machines", &key))?.boxed();
+            if let Some(params) = machine.params_mut() {
+                params.remove(&name);
+            }
+            work.put(machine).map(|_| ())
+        });
+        removed.await.map_err(|error| host_error(&error))?;
+        Ok(HostAnswer::Done)
+    }
+
+    /// A secret's text.
+    fn secret(&self, name: &str) -> Result<HostAnswer, HostError> {
+        Ok(HostAnswer::Text(self.resolve(name)?.map(|value| match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })))
+    }
+
+    /// The files of this host; `isos` and `files` are those of the file root.
+    fn files(&self) -> native::Files {
+        let root = &self.endpoint.options.file_root;
+        native::Files::new().root("isos", root.join("isos")).root("files", root.join("files"))
     }
 }
 
-impl TaskHost for HostSide {
-    fn log<'a>(&'a self, level: Level, message: &'a str) -> HostFuture<'a, ()> {
+impl Host for HostSide {
+    fn call(&self, call: HostCall) -> HostFuture<'_, Result<HostAnswer, HostError>> {
         Box::pin(async move {
-            let mark = match level {
-                Level::Debug => "debug: ",
-                Level::Info => "",
-                Level::Warn => "warning: ",
-                Level::Error => "error: ",
-            };
-            let line = format!("{mark}{message}\n");
-            if let Err(error) = self.endpoint.logs.append(&self.job, line.as_bytes()).await {
-                tracing::warn!(job = self.job, %error, "a line of a job log is lost");
+            if let Some(outside) = self.endpoint.outside(&call) {
+                return outside.call(call).await;
             }
-        })
-    }
-
-    fn param<'a>(&'a self, name: &'a str) -> HostFuture<'a, Result<Option<String>, HostError>> {
-        Box::pin(async move {
-            let snapshot = self.endpoint.snapshot();
-            let machine = snapshot.get::<Machine>(&self.machine);
-            let machine = machine.ok_or_else(|| HostError::Other(String::from("the machine is gone")))?;
-            Ok(params::resolve(&snapshot, machine.as_ref(), name).map(|value| value.to_string()))
-        })
-    }
-
-    fn set_param<'a>(&'a self, name: &'a str, json: &'a str) -> HostFuture<'a, Result<(), HostError>> {
-        Box::pin(async move {
-            let value = serde_json::from_str(json)
-                .map_err(|error| HostError::Invalid(format!("the value of `{name}` is not JSON: {error}")))?;
-            set_param(&self.endpoint, &self.principal, "machines", &self.machine, name, value)
-                .await
-                .map_err(|error| host_error(&error))
+            match call {
+                HostCall::Log(line) => self.line(&line.text()).await,
+                HostCall::Progress(report) => self.progress(report).await,
+                HostCall::Params(call) => return self.params(call).await,
+                HostCall::Secrets(call) => return self.secret(&call.name),
+                HostCall::Kv(call) => {
+                    return kv::call(&self.endpoint, &self.principal, &self.pack, call).await;
+                }
+                HostCall::Files(call) => return self.files().call(call).await,
+                HostCall::Http(request) => {
+                    return self.endpoint.plugins.http.send(request).await.map(HostAnswer::Http);
+                }
+                HostCall::Random(call) => return native::random(call),
+                HostCall::Exec(command) => {
+                    let words = format!(
+                        "the endpoint itself never runs programs, so not `{}` either",
+                        command.program
+                    );
+                    return Err(HostError::Unavailable(words));
+                }
+                HostCall::Clock => {
+                    let now = u64::try_from(self.endpoint.now().millis()).unwrap_or(0);
+                    return Ok(HostAnswer::Time(now));
+                }
+                _ => {
+                    return Err(HostError::Unavailable(String::from(
+                        "the endpoint does not lend this to tasks",
+                    )));
+                }
+            }
+            Ok(HostAnswer::Done)
         })
     }
 }

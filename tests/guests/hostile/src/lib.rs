@@ -2,12 +2,12 @@
 
 use std::hint::black_box;
 
-use formwork_sdk::{Failure, Machine, Outcome, Task, Timestamp, log, params};
+use formwork_sdk::{Call, Failure, Outcome, Task, log, params};
 
 struct Hostile;
 
 impl Task for Hostile {
-    fn run(_machine: &Machine, _now: Timestamp) -> Result<Outcome, Failure> {
+    fn run(_call: &Call) -> Result<Outcome, Failure> {
         let behaviour = params::read::<String>("hostile/behaviour")?.unwrap_or_default();
         match behaviour.as_str() {
             "spin" => spin(),

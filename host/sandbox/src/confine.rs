@@ -1,0 +1,77 @@
+//! What the child that compiles takes from itself before it looks at a byte of a component.
+//!
+//! A compiler is a large program, and what it is fed here may have been made to break it. So the child keeps three open
+//! pipes, some memory and some time, and nothing else.
+//!
+//! | means | takes away | where it is not allowed |
+//! |---|---|---|
+//! | `RLIMIT_AS`, `RLIMIT_CPU`, `RLIMIT_CORE` | memory, time, core files | always allowed |
+//! | all descriptors but 0 to 2 closed, `RLIMIT_NOFILE` 3, `RLIMIT_FSIZE` 0 | files and sockets: there is no number left for a new one | always allowed |
+//! | user and network namespace | the network; all privileges outside, that of raising limits included | the row above holds alone |
+//! | `chroot` into an empty folder | paths, for calls that need no descriptor | file permissions hold alone |
+//! | `PR_SET_NO_NEW_PRIVS`, `PR_SET_DUMPABLE` | set-user-id programs, debuggers | always allowed |
+//!
+//! It is not tied to its parent's life: the signal that does so comes when the parent's *thread* ends, and threads of a pool
+//! come and go. A child whose parent is gone ends at its limits or at its broken pipe.
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{chdir, chroot};
+
+/// Address space of the child. The largest components known need a sixth of it.
+pub(crate) const MEMORY_BYTES: u64 = 2 << 30;
+
+/// Processor time of the child, all threads together.
+pub(crate) const CPU_SECONDS: u64 = 60;
+
+/// Time from the signal that tells the reason to the one that cannot be caught.
+const CPU_GRACE_SECONDS: u64 = 5;
+
+/// Descriptors of the child: its three pipes.
+const DESCRIPTORS: u32 = 3;
+
+/// An empty folder that every system has and that is gone when the child is.
+const EMPTY_FOLDER: &str = "/proc/self/fdinfo";
+
+/// Takes from this process all that a compiler does not need. Call it before any thread is started.
+///
+/// # Errors
+///
+/// Fails when a limit that is always allowed cannot be set, with words for the operator.
+pub(crate) fn confine(nice: u8) -> Result<(), String> {
+    let failed = |what: &str, error: nix::Error| format!("failed to give up {what}: {error}");
+    close_descriptors().map_err(|error| failed("its open files", error))?;
+    lower_priority(nice);
+    // Only a process of one thread may do this, and only where the system lets users make namespaces.
+    if unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).is_ok() {
+        chroot(EMPTY_FOLDER).ok();
+    }
+    chdir("/").ok();
+    for (resource, soft, hard) in [
+        (Resource::RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES),
+        (Resource::RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + CPU_GRACE_SECONDS),
+        (Resource::RLIMIT_CORE, 0, 0),
+        (Resource::RLIMIT_FSIZE, 0, 0),
+        (Resource::RLIMIT_NOFILE, u64::from(DESCRIPTORS), u64::from(DESCRIPTORS)),
+    ] {
+        setrlimit(resource, soft, hard).map_err(|error| failed("what is above a limit", error))?;
+    }
+    prctl::set_no_new_privs().map_err(|error| failed("new privileges", error))?;
+    prctl::set_dumpable(false).map_err(|error| failed("being debugged", error))
+}
+
+/// Closes what a careless parent left open.
+#[expect(unsafe_code, reason = "the system call has no safe wrapper")]
+fn close_descriptors() -> nix::Result<()> {
+    // SAFETY: this process has opened nothing yet, so nothing in it owns one of these descriptors.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, DESCRIPTORS, u32::MAX, 0) };
+    nix::Error::result(closed).map(drop)
+}
+
+/// Gives way to others. Where that fails the work is done all the same.
+#[expect(unsafe_code, reason = "the system call has no safe wrapper")]
+fn lower_priority(nice: u8) {
+    // SAFETY: the call takes three numbers and touches no memory.
+    unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, libc::c_int::from(nice)) };
+}

@@ -1,0 +1,155 @@
+//! Actions that plugins offer: on objects, on jobs under another name, and on the endpoint (drp-api.md 6.5).
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::{FromRequestParts, Path},
+    http::{StatusCode, request::Parts},
+    routing::get,
+};
+use formwork_api::ApiError;
+use formwork_core::plugins::SYSTEM;
+use formwork_model::{AvailableAction, Kind, Object, Values};
+
+use super::{
+    answer::{self, Failure, Handled},
+    objects,
+    request::{Authenticated, Json, Query, Target},
+};
+use crate::{
+    auth::Caller,
+    commands::objects::claim_key,
+    endpoint::Endpoint,
+    plugins::{self, Asked},
+};
+
+/// Types whose objects have no actions (drp-api.md 6.5).
+const WITHOUT: &[&str] = &["params"];
+
+/// Returns the routes of the actions on objects of a type. Those of a job are not called `actions`: that is what an agent
+/// does for it.
+pub(super) fn routes(kind: &'static Kind) -> Router<Arc<Endpoint>> {
+    if WITHOUT.contains(&kind.prefix) {
+        return Router::new();
+    }
+    let word = word(kind);
+    Router::new()
+        .route(&format!("/{}/{{key}}/{word}", kind.prefix), get(list))
+        .route(&format!("/{}/{{key}}/{word}/{{command}}", kind.prefix), get(show).post(act))
+        .layer(Extension(kind))
+}
+
+/// Returns what the actions on objects of a type are called in URLs; nothing when there are none.
+pub(super) fn word(kind: &Kind) -> &'static str {
+    match kind.prefix {
+        "jobs" => "plugin_actions",
+        _ => "actions",
+    }
+}
+
+/// Tells whether objects of a type have actions.
+pub(super) fn bears(kind: &Kind) -> bool {
+    !WITHOUT.contains(&kind.prefix)
+}
+
+/// Returns the routes of the actions on the endpoint.
+pub(super) fn system_routes() -> Router<Arc<Endpoint>> {
+    Router::new()
+        .route("/system/actions", get(system_list))
+        .route("/system/actions/{command}", get(system_show).post(system_act))
+}
+
+/// The second variable of a path: the name of an action.
+type Command = Path<(String, String)>;
+
+/// Finds the object of a request for a caller who may do something to it.
+fn subject(target: &Target, action: &str) -> Result<Arc<dyn Object>, ApiError> {
+    let (object, _) = objects::find(target, &target.endpoint.snapshot())?;
+    target.require(action, &claim_key(&target.endpoint, target.kind, &object.key()))?;
+    Ok(object)
+}
+
+async fn list(target: Target) -> Handled {
+    let object = subject(&target, "actions")?;
+    let only = target.query.value("plugin");
+    let found = plugins::available(&target.endpoint.snapshot(), Some(object.as_ref()), only, None);
+    answer::json(StatusCode::OK, &found)
+}
+
+async fn show(target: Target, Path((_, command)): Command) -> Handled {
+    let object = subject(&target, "actions")?;
+    let only = target.query.value("plugin");
+    let found = plugins::available(&target.endpoint.snapshot(), Some(object.as_ref()), only, Some(&command));
+    answer::json(StatusCode::OK, &first(found, &command, target.kind.prefix, &target.id)?)
+}
+
+async fn act(target: Target, Path((_, command)): Command, body: Json) -> Handled {
+    let object = subject(&target, &format!("action:{command}"))?;
+    let params = body.read(target.kind.prefix, &target.id)?;
+    let only = target.query.value("plugin");
+    let asked = asked(&target.caller, Some(object), only, command, params);
+    answer::json(StatusCode::OK, &plugins::act(&target.endpoint, asked).await?)
+}
+
+/// Finds who asks something of the endpoint, and which plugin is meant.
+struct OfSystem {
+    endpoint: Arc<Endpoint>,
+    caller: Caller,
+    query: Query,
+}
+
+impl FromRequestParts<Arc<Endpoint>> for OfSystem {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, endpoint).await?;
+        Ok(Self { endpoint: Arc::clone(endpoint), caller, query: Query::of(parts) })
+    }
+}
+
+impl OfSystem {
+    /// Returns what can be used now: all actions, or those of one name.
+    fn available(&self, command: Option<&str>) -> Result<Vec<AvailableAction>, ApiError> {
+        self.caller.require(SYSTEM, "actions", "")?;
+        Ok(plugins::available(&self.endpoint.snapshot(), None, self.query.value("plugin"), command))
+    }
+}
+
+async fn system_list(request: OfSystem) -> Handled {
+    answer::json(StatusCode::OK, &request.available(None)?)
+}
+
+async fn system_show(request: OfSystem, Path(command): Path<String>) -> Handled {
+    let found = request.available(Some(&command))?;
+    answer::json(StatusCode::OK, &first(found, &command, SYSTEM, "")?)
+}
+
+async fn system_act(request: OfSystem, Path(command): Path<String>, body: Json) -> Handled {
+    let OfSystem { endpoint, caller, query } = request;
+    caller.require(SYSTEM, &format!("action:{command}"), "")?;
+    let asked = asked(&caller, None, query.value("plugin"), command, body.read(SYSTEM, "")?);
+    answer::json(StatusCode::OK, &plugins::act(&endpoint, asked).await?)
+}
+
+fn asked(
+    caller: &Caller,
+    subject: Option<Arc<dyn Object>>,
+    plugin: Option<&str>,
+    command: String,
+    params: Values,
+) -> Asked {
+    let principal = caller.principal.clone();
+    Asked { subject, plugin: plugin.map(str::to_owned), command, params, principal, job: None }
+}
+
+fn first(
+    found: Vec<AvailableAction>,
+    command: &str,
+    model: &str,
+    key: &str,
+) -> Result<AvailableAction, ApiError> {
+    found.into_iter().next().ok_or_else(|| {
+        ApiError::new(404, "GET", format!("no plugin offers the action `{command}` now")).about(model, key)
+    })
+}

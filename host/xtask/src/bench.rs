@@ -1,0 +1,110 @@
+//! `cargo xtask bench`: the figures of a part of the product, each beside a peer that does the same work in the same run.
+//!
+//! A suite is a program of its own, built in release and run alone. It prints a [`Row`] a line, as JSON; this shows them as
+//! a table while they come, or as they are. Later suites need a line in [`Suite`] and nothing else here.
+
+mod row;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::report::{say, table};
+use crate::shell;
+use crate::workspace::Workspace;
+use row::Row;
+
+/// Which figures to take.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// The suite.
+    #[arg(value_enum)]
+    suite: Suite,
+    /// Print one JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Fail when a figure misses its target.
+    #[arg(long)]
+    check: bool,
+}
+
+/// A program that measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Suite {
+    /// Calls of components: speed, limits, memory, compilation.
+    Sandbox,
+}
+
+impl Suite {
+    /// The package that the program belongs to.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Sandbox => "formwork-sandbox",
+        }
+    }
+
+    /// The name of the package's bench target.
+    fn target(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// Builds a suite and runs it.
+pub(crate) fn run(args: &BenchArgs) -> Result<()> {
+    let workspace = Workspace::read()?;
+    let suite = args.suite;
+    // The programs that a suite starts, such as its peers, are examples of its package.
+    shell::run(workspace.cargo().args(["build", "--release", "--package", suite.package(), "--examples"]))?;
+    let mut command = workspace.cargo();
+    command.args(["bench", "--package", suite.package(), "--bench", suite.target()]);
+    if !args.json {
+        say(&format!("load before: {}", load()));
+    }
+    let rows = take(&mut command, args.json)?;
+    if !args.json {
+        say(&format!("\n{}\n\nload after: {}", render(&rows), load()));
+    }
+    let missed: Vec<&str> =
+        rows.iter().filter(|row| row.met == Some(false)).map(|row| row.case.as_str()).collect();
+    if args.check && !missed.is_empty() {
+        bail!("missed: {}", missed.join("; "));
+    }
+    Ok(())
+}
+
+/// Runs the program and collects its rows, shown as they come.
+fn take(command: &mut Command, json: bool) -> Result<Vec<Row>> {
+    let line = shell::line(command);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("failed to start `{line}`"))?;
+    let mut rows = Vec::new();
+    if let Some(output) = child.stdout.take() {
+        for text in BufReader::new(output).lines() {
+            let text = text.with_context(|| format!("failed to read from `{line}`"))?;
+            let row: Row = serde_json::from_str(&text)
+                .with_context(|| format!("`{line}` printed what is no row: {text}"))?;
+            say(if json { &text } else { &row.case });
+            rows.push(row);
+        }
+    }
+    let status = child.wait().with_context(|| format!("failed to wait for `{line}`"))?;
+    if status.success() { Ok(rows) } else { bail!("`{line}` ended with {status}") }
+}
+
+/// Returns rows as a table.
+fn render(rows: &[Row]) -> String {
+    let head = ["bench", "case", "value", "unit", "peer", "peer value", "ratio", "target", "met"];
+    let lines = rows.iter().map(Row::cells);
+    table(&std::iter::once(head.map(str::to_owned).to_vec()).chain(lines).collect::<Vec<_>>())
+}
+
+/// How busy the host is: processes that want to run, on average over 1, 5 and 15 minutes. Figures of a busy host are worth
+/// little.
+fn load() -> String {
+    let words = std::fs::read_to_string(Path::new("/proc/loadavg")).unwrap_or_default();
+    words.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
