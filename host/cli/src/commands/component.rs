@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn unknown_export_and_unfit_input_are_told() {
-        for (export, input) in [("dance", ""), ("plan", "{}"), ("run", "7")] {
+        for (export, input) in [("dance", ""), ("plan", "7"), ("run", "7")] {
             let error = question(export, input).unwrap_err().to_string();
             assert!(error.starts_with(&format!("this is no input for `{export}`")), "{error}");
         }

@@ -108,8 +108,10 @@ pub(super) async fn act(
     .about(subject.map(|subject| (subject.kind().prefix, subject.key())))
     .asked(&asked.params, asked.job.clone());
     let turn = if key.is_empty() { &offer.plugin.name } else { &key };
-    let callable =
-        Callable::of_provider(endpoint, snapshot, &offer.provider, turn).await.map_err(failed)?.hosted(endpoint, host);
+    let callable = Callable::of_provider(endpoint, snapshot, &offer.provider, turn)
+        .await
+        .map_err(failed)?
+        .hosted(endpoint, host);
     let call = ActionCall {
         plugin: offer.plugin.name.clone(),
         action: asked.command.clone(),
@@ -147,7 +149,8 @@ pub(super) async fn on_event(
         event::principal(&plugin.name, incoming.hops),
     )
     .about(formwork_model::kind_of(&incoming.kind).map(|kind| (kind.prefix, incoming.key.clone())));
-    let callable = Callable::of_provider(endpoint, &snapshot, &provider, &plugin.name).await?.hosted(endpoint, host);
+    let callable =
+        Callable::of_provider(endpoint, &snapshot, &provider, &plugin.name).await?.hosted(endpoint, host);
     let call = EventCall {
         event: PluginEvent {
             kind: incoming.kind.clone(),
