@@ -10,6 +10,7 @@ mod boot;
 mod command_line;
 mod durability;
 mod endpoint;
+mod guide;
 mod pack;
 mod packs;
 mod plugins;

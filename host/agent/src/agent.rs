@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use formwork_client::{Client, JobCreation, PatchOp};
 use formwork_model::{ExitState, Job, JobState, Machine, MachineFingerprint};
+use formwork_sandbox::SandboxConfig;
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -92,7 +93,10 @@ impl Agent {
         let base = runner_folder(&session).await?.unwrap_or_else(|| options.state_dir.clone());
         let runner = JobRunner {
             session: Arc::clone(&session),
-            components: Components::new(options.state_dir.join("components"), options.compile_worker),
+            components: Components::new(SandboxConfig {
+                recordings: options.record_calls,
+                ..SandboxConfig::new(options.state_dir.join("components"), options.compile_worker)
+            }),
             jobs_dir: base.join("jobs"),
             runner_dir: base.join("runner"),
         };

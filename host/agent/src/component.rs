@@ -1,12 +1,12 @@
 //! Component tasks: a job action that names a component is run in the sandbox.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use formwork_client::ClientError;
 use formwork_model::{ExitState, Job, JobAction, JobState, Machine};
 use formwork_sandbox::{
     CallError, Digest, Grants, HostError, Invocation, Limits, MachineInfo, Optimise, Outcome, Sandbox,
-    SandboxConfig, TaskCall, Turn, WorkerCommand, native,
+    SandboxConfig, TaskCall, Turn, native,
 };
 use tokio::sync::OnceCell;
 
@@ -36,8 +36,7 @@ pub(crate) enum ComponentEnd {
 
 /// The sandbox, made when the first component comes.
 pub(crate) struct Components {
-    cache_dir: PathBuf,
-    worker: WorkerCommand,
+    config: SandboxConfig,
     sandbox: OnceCell<Sandbox>,
     http: native::Http,
 }
@@ -66,8 +65,10 @@ pub(crate) struct JobPlace {
 
 impl Components {
     /// Prepares to run components; nothing is made yet.
-    pub(crate) fn new(cache_dir: PathBuf, worker: WorkerCommand) -> Self {
-        Self { cache_dir, worker, sandbox: OnceCell::new(), http: native::Http::new() }
+    pub(crate) fn new(config: SandboxConfig) -> Self {
+        let config =
+            SandboxConfig { concurrent_calls: CALLS, optimise: Optimise::AfterCalls(OFTEN), ..config };
+        Self { config, sandbox: OnceCell::new(), http: native::Http::new() }
     }
 
     /// Runs the component of an action until it does not want to be called again.
@@ -161,7 +162,7 @@ impl Components {
         let task = TaskCall { machine: place.info(), attempt, now_ms: now_ms() };
         let report = tokio::select! {
             () = place.session.stop.soon.cancelled() => return Err(Failed::Agent(AgentError::Shutdown)),
-            report = sandbox.run_task(&call.digest, invocation, task) => report,
+            report = sandbox.asking(&call.digest, invocation).run_task(task) => report,
         };
         match report {
             Ok(report) => {
@@ -209,17 +210,8 @@ impl Components {
     }
 
     async fn sandbox(&self) -> Result<Sandbox, Failed> {
-        let make = || async {
-            let config = SandboxConfig {
-                cache_dir: self.cache_dir.clone(),
-                worker: self.worker.clone(),
-                limits: Limits::site(),
-                concurrent_calls: CALLS,
-                compilers: 1,
-                optimise: Optimise::AfterCalls(OFTEN),
-            };
-            Sandbox::new(config).map_err(|error| Failed::Component(words(&error)))
-        };
+        let make =
+            || async { Sandbox::new(self.config.clone()).map_err(|error| Failed::Component(words(&error))) };
         self.sandbox.get_or_try_init(make).await.cloned()
     }
 }

@@ -22,6 +22,8 @@ pub struct AgentOptions {
     pub once: bool,
     /// The program that compiles components.
     pub compile_worker: WorkerCommand,
+    /// The folder that keeps recordings of all calls of components; none by default.
+    pub record_calls: Option<PathBuf>,
 }
 
 /// What a reboot or a power-off means.

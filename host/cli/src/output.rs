@@ -40,6 +40,14 @@ impl Output {
         self.line(&text)
     }
 
+    /// Writes an object that is the answer to a command: in a table these columns only.
+    pub(crate) fn row(&mut self, value: &impl Serialize, columns: &[&str]) -> Result<()> {
+        match self.format {
+            Format::Table => self.value(&[value], columns),
+            _ => self.value(value, columns),
+        }
+    }
+
     /// Writes one of many values as soon as it is there: JSON in one line.
     pub(crate) fn item(&mut self, value: &impl Serialize, summary: &str) -> Result<()> {
         match self.format {
@@ -157,6 +165,14 @@ mod tests {
         let text = written(Format::Table, &items, &["Name", "Tasks"]);
         assert!(text.contains("a, b") && !text.contains('s'.to_string().repeat(2).as_str()), "{text}");
         assert!(text.lines().all(|line| line.len() < MAX_CELL + 20), "{text}");
+    }
+
+    #[test]
+    fn answer_in_a_table_is_one_row_of_columns() {
+        let kept = Kept::default();
+        let mut output = Output { format: Format::Table, to: Box::new(kept.clone()) };
+        output.row(&json!({"Name": "x", "Secret": "s"}), &["Name"]).unwrap();
+        assert_eq!(String::from_utf8(kept.0.lock().unwrap().clone()).unwrap().trim(), "Name\n x");
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use formwork_api::BASE_PATH;
 use formwork_model::Record;
+use formwork_tls::Trust;
 use reqwest::{Url, redirect::Policy};
 use rustls::ClientConfig;
 use serde_json::Value;
 
-use crate::{ClientError, Collection, Credentials, Endpoint, PatchOp, Query, tls};
+use crate::{ClientError, Collection, Credentials, Endpoint, PatchOp, Query};
 
 /// How long a connection may take to be made. A machine far away on a bad line needs seconds, not more.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,10 +38,10 @@ impl Client {
     pub fn connect(endpoint: Endpoint) -> Result<Self, ClientError> {
         let base = base_url(&endpoint.url)?;
         let unusable = |reason: String| ClientError::Url { text: endpoint.url.clone(), reason };
-        let tls = tls::config().map_err(|error| unusable(error.to_string()))?;
+        let tls = formwork_tls::client_config(Trust::Anybody).map_err(|error| unusable(error.to_string()))?;
         let http =
             builder(&tls).read_timeout(READ_TIMEOUT).build().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { http, tls, base, credentials: endpoint.credentials })
+        Ok(Self { http, tls: Arc::new(tls), base, credentials: endpoint.credentials })
     }
 
     /// Returns the same client with connections of its own, on which an answer may take as long as the request does: a

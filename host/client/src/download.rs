@@ -2,6 +2,8 @@
 
 use std::{error::Error, time::Duration};
 
+use formwork_tls::Trust;
+
 use crate::{ClientError, client::CONNECT_TIMEOUT, request::root_cause};
 
 /// How long a file server may stay silent.
@@ -32,9 +34,9 @@ pub async fn download(url: &str, max_bytes: usize) -> Result<Download, ClientErr
         return Err(ClientError::Url { text: url.to_owned(), reason });
     }
     // Plain HTTP needs no TLS settings, but the library wants some.
-    let tls = crate::tls::config().map_err(|error| failed(Box::new(error)))?;
+    let tls = formwork_tls::client_config(Trust::Anybody).map_err(|error| failed(Box::new(error)))?;
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(rustls::ClientConfig::clone(&tls))
+        .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .no_proxy()

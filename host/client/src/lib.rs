@@ -16,7 +16,6 @@ mod patch;
 mod query;
 mod request;
 mod system;
-mod tls;
 mod wait;
 
 pub use client::Client;

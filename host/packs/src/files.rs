@@ -39,8 +39,8 @@ pub(crate) fn read_folder(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<
     Ok(reader.files)
 }
 
-/// Reads the files of a pack's folder without what is its author's only: `tests/`, the sources of components, and what
-/// begins with a dot, like `.git`.
+/// Reads the files of a pack's folder without what is its author's only: `tests/`, the sources of components, what begins
+/// with a dot, like `.git`, and pack files beside the manifest, which are earlier bundles of the same folder.
 ///
 /// # Errors
 ///
@@ -49,8 +49,16 @@ pub(crate) fn pack_files(root: &Path) -> Result<Files, PackError> {
     let manifest = read_folder(root, &|path| path == MANIFEST)?;
     let sources = manifest.get(MANIFEST).map_or_else(Vec::new, |text| source_folders(text));
     read_folder(root, &|path| {
-        !path.starts_with('.') && path != "tests" && !sources.iter().any(|source| source == path)
+        !path.starts_with('.')
+            && path != "tests"
+            && !is_bundle(path)
+            && !sources.iter().any(|source| source == path)
     })
+}
+
+/// Tells whether a path beside the manifest is that of a pack file.
+fn is_bundle(path: &str) -> bool {
+    path.ends_with(".fwpack") && !path.contains('/')
 }
 
 struct Reader<'a> {
@@ -180,15 +188,25 @@ mod tests {
         let manifest = "{name: aa, version: 1.0.0, components: [{name: cc, kind: task, source: src/cc}, \
                         {name: dd, kind: task, source: ../dd}]}";
         fs::write(folder.path().join("pack.yaml"), manifest).unwrap();
-        for path in ["src/cc/target/debug/deps/x", "tests/one.yaml", ".git/HEAD", "files/tests", "tasks/src"]
-        {
+        for path in [
+            "src/cc/target/debug/deps/x",
+            "tests/one.yaml",
+            ".git/HEAD",
+            "aa-1.0.0.fwpack",
+            "files/tests",
+            "files/other.fwpack",
+            "tasks/src",
+        ] {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
         std::os::unix::fs::symlink("/", folder.path().join("src/link")).unwrap();
         let files = pack_files(folder.path()).unwrap();
-        assert_eq!(files.keys().collect::<Vec<_>>(), ["files/tests", "pack.yaml", "tasks/src"]);
+        assert_eq!(
+            files.keys().collect::<Vec<_>>(),
+            ["files/other.fwpack", "files/tests", "pack.yaml", "tasks/src"]
+        );
     }
 
     #[test]

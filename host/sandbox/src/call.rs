@@ -88,6 +88,23 @@ impl Sandbox {
         invocation: Invocation,
         question: &Question,
     ) -> Result<Report<Answer>, CallError> {
+        let Some(recordings) = &self.inner.recordings else {
+            return self.traced(digest, invocation, question).await;
+        };
+        let (ended, recording) = self.ask_recorded(digest, invocation, question).await;
+        if let Some(recording) = recording {
+            recordings.keep(recording).await;
+        }
+        ended
+    }
+
+    /// Makes the call in a span of its own, unrecorded.
+    pub(crate) async fn traced(
+        &self,
+        digest: &Digest,
+        invocation: Invocation,
+        question: &Question,
+    ) -> Result<Report<Answer>, CallError> {
         let span = info_span!(
             "component.call",
             component = invocation.component,

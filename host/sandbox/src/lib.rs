@@ -45,6 +45,7 @@ mod prescan;
 mod question;
 mod queue;
 mod record;
+mod recordings;
 mod rules;
 mod sandbox;
 mod state;
@@ -63,6 +64,7 @@ pub use capabilities::{
 pub use compile::{PrepareError, WorkerCommand, compile_worker};
 pub use digest::{Digest, ParseDigestError};
 pub use engine::Tier;
+pub use entries::Asking;
 pub use error::CallError;
 pub use grants::{Access, FilesGrant, GrantError, Grants};
 pub use host::{Host, HostAnswer, HostCall, HostError, HostFuture};

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Digest, Grants, Host, HostAnswer, HostCall, HostError, HostFuture, Invocation, Question, Sandbox,
-    Used,
+    Answer, CallError, Digest, Grants, Host, HostAnswer, HostCall, HostError, HostFuture, Invocation,
+    Question, Sandbox, Used,
 };
 
 /// The form of recordings that is written and read here.
@@ -239,7 +239,7 @@ impl Sandbox {
         let mut invocation = Invocation::new(recording.component.as_str(), recording.question.subject());
         invocation.grants = Grants::parse(&recording.grants)?;
         invocation.host = Some(Arc::clone(&player) as _);
-        let (end, used) = match self.ask(digest, invocation, &recording.question).await {
+        let (end, used) = match self.traced(digest, invocation, &recording.question).await {
             Ok(report) => (End::Answer(report.answer), report.used),
             Err(error) => (End::Stopped(error.to_string()), Used::default()),
         };
@@ -247,29 +247,29 @@ impl Sandbox {
         Ok(Replay { difference, same_calls, used })
     }
 
-    /// Puts a question to a component and records the call; `None` when the recording grew too large.
-    ///
-    /// `grants` are the lines that the invocation's grants were read from.
+    /// Puts a question to a component and records the call; `None` when the recording grew too large, or when the
+    /// component did not run at all.
     pub async fn ask_recorded(
         &self,
         digest: &Digest,
         mut invocation: Invocation,
-        grants: &[String],
         question: &Question,
-    ) -> (Result<crate::Report<Answer>, crate::CallError>, Option<Recording>) {
+    ) -> (Result<crate::Report<Answer>, CallError>, Option<Recording>) {
         let recorder = Recorder::new(invocation.host.take());
         invocation.host = Some(Arc::clone(&recorder) as _);
         let component = invocation.component.clone();
-        let ended = self.ask(digest, invocation, question).await;
+        let grants = invocation.grants.lines();
+        let ended = self.traced(digest, invocation, question).await;
         let (end, used) = match &ended {
             Ok(report) => (End::Answer(report.answer.clone()), report.used),
+            Err(CallError::NotPrepared { .. } | CallError::Busy { .. }) => return (ended, None),
             Err(error) => (End::Stopped(error.to_string()), Used::default()),
         };
         let recording = recorder.take().map(|exchanges| Recording {
             format: RECORDING_FORMAT,
             component,
             digest: digest.to_string(),
-            grants: grants.to_vec(),
+            grants,
             question: question.clone(),
             exchanges,
             end,

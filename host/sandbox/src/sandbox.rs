@@ -14,6 +14,7 @@ use crate::error::CallError;
 use crate::lru::Lru;
 use crate::prepare::{Optimise, Workshop};
 use crate::queue::Queue;
+use crate::recordings::Recordings;
 use crate::tracks::Linked;
 use crate::world::capability_of_import;
 use crate::{Capability, Digest, Grants, Kind, Limits};
@@ -40,6 +41,24 @@ pub struct SandboxConfig {
     pub compilers: u32,
     /// When a component is compiled once more, to run faster.
     pub optimise: Optimise,
+    /// A folder that keeps a recording of each call, made when missing; none by default. See [`Sandbox::replay`].
+    pub recordings: Option<PathBuf>,
+}
+
+impl SandboxConfig {
+    /// A sandbox of the site's limits that makes one call at a time, compiles one component at a time, and never
+    /// compiles one again to run faster.
+    pub fn new(cache_dir: PathBuf, worker: WorkerCommand) -> Self {
+        Self {
+            cache_dir,
+            worker,
+            limits: Limits::site(),
+            concurrent_calls: 1,
+            compilers: 1,
+            optimise: Optimise::AfterCalls(u32::MAX),
+            recordings: None,
+        }
+    }
 }
 
 /// A sandbox could not be set up.
@@ -78,6 +97,7 @@ pub(crate) struct Inner {
     pub(crate) queue: Queue,
     pub(crate) workshop: Workshop,
     pub(crate) optimise: Optimise,
+    pub(crate) recordings: Option<Recordings>,
     loaded: Mutex<Lru<Digest, Loaded>>,
     linked: Mutex<Lru<(Digest, Vec<Capability>), Ready>>,
 }
@@ -111,6 +131,8 @@ impl Sandbox {
         let engines = Engines::new(calls).map_err(|error| engine_words(format!("{error:#}")))?;
         let cache = Cache::open(&config.cache_dir, engines.tag())
             .map_err(|(path, source)| SandboxError::Cache { path, source })?;
+        let recordings = config.recordings.map(Recordings::open).transpose();
+        let recordings = recordings.map_err(|(path, source)| SandboxError::Cache { path, source })?;
         let heart = Heart::start(&engines).map_err(|error| engine_words(error.to_string()))?;
         let inner = Inner {
             engines,
@@ -119,6 +141,7 @@ impl Sandbox {
             queue: Queue::new(calls),
             workshop: Workshop::new(config.worker, cache, config.compilers),
             optimise: config.optimise,
+            recordings,
             loaded: Mutex::new(Lru::new(LOADED)),
             linked: Mutex::new(Lru::new(LINKED)),
         };

@@ -9,6 +9,8 @@ mod hostile;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]
+mod parity;
+#[cfg(test)]
 mod prepare;
 #[cfg(test)]
 mod support;

@@ -251,8 +251,8 @@ async fn ask_plan(endpoint: &Arc<Endpoint>, request: &PlanRequest) -> Result<Vec
             })
             .collect(),
     };
-    let turn = sandbox::Turn::of(&request.component, &request.uuid);
-    endpoint.sandbox.plan(&digest, &request.component, turn, &question).await.map_err(|error| {
+    let invocation = sandbox::Invocation::new(&request.component, &request.uuid);
+    endpoint.sandbox.asking(&digest, invocation).plan(&question).await.map_err(|error| {
         let message = format!("the workflow component {} gave no task list: {error}", request.component);
         ApiError::invalid("machines", &request.uuid, vec![message])
     })
@@ -271,7 +271,8 @@ async fn ask_decision(endpoint: &Arc<Endpoint>, report: &FailureReport) -> Decis
     let answer = match component(endpoint, &report.component).await {
         Ok(digest) => endpoint
             .sandbox
-            .after_job(&digest, &report.component, sandbox::Turn::of(&report.component, ""), &question)
+            .asking(&digest, sandbox::Invocation::new(&report.component, ""))
+            .after_job(&question)
             .await
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),

@@ -34,6 +34,8 @@ mod render;
 mod runner;
 mod simulation;
 mod start;
+#[cfg(test)]
+mod testing;
 
 /// The version that an endpoint says it is: the generation of the API that it speaks, and its own version.
 pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION"));

@@ -39,6 +39,8 @@ pub struct ServeOptions {
     pub worker: PathBuf,
     /// True when packs may be installed whoever signed them, or nobody.
     pub allow_unsigned: bool,
+    /// The folder that keeps recordings of all calls of components; none by default.
+    pub record_calls: Option<PathBuf>,
 }
 
 /// A network in which addresses are given.
@@ -80,6 +82,7 @@ impl ServeOptions {
             first_user: None,
             worker,
             allow_unsigned: false,
+            record_calls: None,
         }
     }
 }

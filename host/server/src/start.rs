@@ -7,7 +7,7 @@ mod tls;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use formwork_sandbox::{Host, Limits, Optimise, Sandbox, SandboxConfig, WorkerCommand};
+use formwork_sandbox::{Host, Optimise, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -168,13 +168,13 @@ pub(crate) async fn open(
     let core = formwork_packs::core()?;
     let base = content::built_in_objects(core, &files);
     let store = if options.memory { Store::memory(base) } else { Store::open(&at("formwork.redb"), base)? };
+    let worker =
+        WorkerCommand { program: options.worker.clone(), args: vec![String::from("compile-worker")] };
     let sandbox = Sandbox::new(SandboxConfig {
-        cache_dir: at("cache"),
-        worker: WorkerCommand { program: options.worker.clone(), args: vec![String::from("compile-worker")] },
-        limits: Limits::site(),
         concurrent_calls: CONCURRENT_CALLS,
-        compilers: 1,
         optimise: Optimise::AtOnce,
+        recordings: options.record_calls.clone(),
+        ..SandboxConfig::new(at("cache"), worker)
     })?;
     let library = Arc::new(Library::new(core, &root).map_err(|source| folder(&root, source))?);
     for (digest, bytes) in library.embedded() {

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::Source;
+use crate::source;
 
 /// Most bytes of `/proc/cpuinfo`: a thousand threads of a processor with many flags.
 const MAX_BYTES: u32 = 1 << 20;
 
 /// Reads model, vendor, flags, and the numbers of threads, cores and sockets.
-pub(crate) fn read(source: &impl Source) -> Map<String, Value> {
-    let text = source.bytes("/proc/cpuinfo", MAX_BYTES).unwrap_or_default();
+pub(crate) fn read() -> Map<String, Value> {
+    let text = source::bytes("/proc/cpuinfo", MAX_BYTES).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let fields = || {
         text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim()))
@@ -60,11 +60,12 @@ pub(crate) fn read(source: &impl Source) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::source::made_up::MadeUp;
+    use formwork_sdk::testing::Host;
 
-    fn of(cpuinfo: impl AsRef<[u8]>) -> Value {
-        Value::Object(read(&MadeUp::default().file("/proc/cpuinfo", cpuinfo)))
+    use super::*;
+
+    fn of(cpuinfo: impl Into<Vec<u8>>) -> Value {
+        Value::Object(Host::new().file("/proc/cpuinfo", cpuinfo).enter(read))
     }
 
     #[test]
@@ -97,6 +98,6 @@ mod tests {
     #[test]
     fn odd_bytes_give_an_empty_answer() {
         assert_eq!(of(b"\xff\xfe:\x00\nprocessor"), json!({}));
-        assert_eq!(Value::Object(read(&MadeUp::default())), json!({}));
+        assert_eq!(Value::Object(Host::new().enter(read)), json!({}));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::Source;
+use crate::source;
 
 /// Names of block devices that are no disks of the machine: made by software, or drives for media.
 const NOT_DISKS: [&str; 9] = ["dm-", "drbd", "fd", "loop", "md", "nbd", "ram", "sr", "zram"];
@@ -11,14 +11,14 @@ const NOT_DISKS: [&str; 9] = ["dm-", "drbd", "fd", "loop", "md", "nbd", "ram", "
 const SECTOR_BYTES: u64 = 512;
 
 /// Reads name, size, model, vendor, serial number, and whether it rotates or can be taken out.
-pub(crate) fn read(source: &impl Source) -> Vec<Map<String, Value>> {
+pub(crate) fn read() -> Vec<Map<String, Value>> {
     let mut folder = "/sys/block";
-    let mut names = source.names(folder);
+    let mut names = source::names(folder);
     if names.is_empty() {
         folder = "/sys/class/block";
-        names = source.names(folder);
+        names = source::names(folder);
     }
-    names.iter().filter(|name| !is_other(name)).filter_map(|name| disk(source, folder, name)).collect()
+    names.iter().filter(|name| !is_other(name)).filter_map(|name| disk(folder, name)).collect()
 }
 
 /// Whether a name is that of something else: one of the known prefixes and then a number.
@@ -29,12 +29,12 @@ fn is_other(name: &str) -> bool {
 }
 
 /// One disk; `None` for a partition and for a drive without a medium.
-fn disk(source: &impl Source, folder: &str, name: &str) -> Option<Map<String, Value>> {
+fn disk(folder: &str, name: &str) -> Option<Map<String, Value>> {
     let at = |file: &str| format!("{folder}/{name}/{file}");
-    if source.text(&at("partition")).is_some() {
+    if source::text(&at("partition")).is_some() {
         return None;
     }
-    let size = source.number(&at("size"))?.checked_mul(SECTOR_BYTES).filter(|size| *size > 0)?;
+    let size = source::number(&at("size"))?.checked_mul(SECTOR_BYTES).filter(|size| *size > 0)?;
     let mut disk = Map::new();
     disk.insert("name".to_owned(), json!(name));
     disk.insert("size_bytes".to_owned(), json!(size));
@@ -46,12 +46,12 @@ fn disk(source: &impl Source, folder: &str, name: &str) -> Option<Map<String, Va
         ("wwid", &["device/wwid", "wwid"]),
     ];
     for (fact, files) in facts {
-        if let Some(text) = files.iter().find_map(|file| source.text(&at(file))) {
+        if let Some(text) = files.iter().find_map(|file| source::text(&at(file))) {
             disk.insert(fact.to_owned(), Value::String(text));
         }
     }
     for (fact, file) in [("rotational", "queue/rotational"), ("removable", "removable")] {
-        if let Some(flag) = source.number(&at(file)) {
+        if let Some(flag) = source::number(&at(file)) {
             disk.insert(fact.to_owned(), json!(flag != 0));
         }
     }
@@ -60,12 +60,13 @@ fn disk(source: &impl Source, folder: &str, name: &str) -> Option<Map<String, Va
 
 #[cfg(test)]
 mod tests {
+    use formwork_sdk::testing::Host;
+
     use super::*;
-    use crate::source::made_up::MadeUp;
 
     #[test]
     fn disks_are_listed_with_what_their_driver_tells() {
-        let machine = MadeUp::default()
+        let machine = Host::new()
             .file("/sys/block/sda/size", "2048\n")
             .file("/sys/block/sda/device/model", "Made Up Disk   \n")
             .file("/sys/block/sda/queue/rotational", "1\n")
@@ -76,25 +77,24 @@ mod tests {
             {"name": "nvme0n1", "size_bytes": 2_097_152, "serial": "S 1", "rotational": false},
             {"name": "sda", "size_bytes": 1_048_576, "model": "Made Up Disk", "rotational": true},
         ]);
-        assert_eq!(json!(read(&machine)), expected);
+        assert_eq!(json!(machine.enter(read)), expected);
     }
 
     #[test]
     fn what_is_no_disk_is_left_out() {
-        let mut machine =
-            MadeUp::default().file("/sys/block/sdb/size", "0\n").file("/sys/block/sdc/size", "odd");
+        let mut machine = Host::new().file("/sys/block/sdb/size", "0\n").file("/sys/block/sdc/size", "odd");
         for name in ["loop0", "dm-1", "ram3", "zram0", "sr0", "md127", "nbd0"] {
             machine = machine.file(&format!("/sys/block/{name}/size"), "9\n");
         }
-        assert!(read(&machine).is_empty());
+        assert!(machine.enter(read).is_empty());
     }
 
     #[test]
     fn partitions_are_left_out_where_they_stand_beside_the_disks() {
-        let machine = MadeUp::default()
+        let machine = Host::new()
             .file("/sys/class/block/vda/size", "8")
             .file("/sys/class/block/vda1/size", "4")
             .file("/sys/class/block/vda1/partition", "1");
-        assert_eq!(json!(read(&machine)), json!([{"name": "vda", "size_bytes": 4096}]));
+        assert_eq!(json!(machine.enter(read)), json!([{"name": "vda", "size_bytes": 4096}]));
     }
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Source, smbios};
+use crate::{smbios, source};
 
 /// Reads total sizes in bytes, and the modules as the firmware lists them.
-pub(crate) fn read(source: &impl Source) -> Map<String, Value> {
-    let text = source.bytes("/proc/meminfo", 64 << 10).unwrap_or_default();
+pub(crate) fn read() -> Map<String, Value> {
+    let text = source::bytes("/proc/meminfo", 64 << 10).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let mut memory = Map::new();
     for (name, key) in [("total_bytes", "MemTotal"), ("swap_bytes", "SwapTotal")] {
@@ -16,7 +16,7 @@ pub(crate) fn read(source: &impl Source) -> Map<String, Value> {
             memory.insert(name.to_owned(), json!(bytes));
         }
     }
-    let modules = smbios::memory_modules(source);
+    let modules = smbios::memory_modules();
     if !modules.is_empty() {
         memory.insert("modules".to_owned(), Value::Array(modules));
     }
@@ -25,18 +25,19 @@ pub(crate) fn read(source: &impl Source) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
+    use formwork_sdk::testing::Host;
+
     use super::*;
-    use crate::source::made_up::MadeUp;
 
     #[test]
     fn sizes_are_in_bytes() {
-        let machine = MadeUp::default().file("/proc/meminfo", "MemTotal:       16384 kB\nSwapTotal: x kB\n");
-        assert_eq!(Value::Object(read(&machine)), json!({"total_bytes": 16_777_216}));
+        let machine = Host::new().file("/proc/meminfo", "MemTotal:       16384 kB\nSwapTotal: x kB\n");
+        assert_eq!(Value::Object(machine.enter(read)), json!({"total_bytes": 16_777_216}));
     }
 
     #[test]
     fn odd_bytes_give_an_empty_answer() {
-        let machine = MadeUp::default().file("/proc/meminfo", b"MemTotal: 99999999999999999999 kB\n\xff");
-        assert_eq!(Value::Object(read(&machine)), json!({}));
+        let machine = Host::new().file("/proc/meminfo", b"MemTotal: 99999999999999999999 kB\n\xff");
+        assert_eq!(Value::Object(machine.enter(read)), json!({}));
     }
 }

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::Source;
-use crate::source::clean;
+use crate::source;
 
 /// Largest table that is read; real ones have some tens of KiB.
 const MAX_BYTES: u32 = 256 << 10;
@@ -15,8 +14,8 @@ const MEMORY_DEVICE: u8 = 17;
 const END: u8 = 127;
 
 /// Reads the modules that are plugged in. Only root may read the table, and not every machine has one.
-pub(crate) fn memory_modules(source: &impl Source) -> Vec<Value> {
-    let table = source.bytes("/sys/firmware/dmi/tables/DMI", MAX_BYTES).unwrap_or_default();
+pub(crate) fn memory_modules() -> Vec<Value> {
+    let table = source::bytes("/sys/firmware/dmi/tables/DMI", MAX_BYTES).unwrap_or_default();
     Structures { left: &table }
         .filter(|structure| structure.kind == MEMORY_DEVICE)
         .filter_map(|structure| structure.module())
@@ -94,14 +93,15 @@ impl Structure<'_> {
     /// The string whose number stands at an offset; numbers begin at 1.
     fn string(&self, offset: usize) -> Option<String> {
         let number = usize::from(*self.formatted.get(offset)?).checked_sub(1)?;
-        clean(self.strings.split(|byte| *byte == 0).nth(number)?)
+        source::clean(self.strings.split(|byte| *byte == 0).nth(number)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use formwork_sdk::testing::Host;
+
     use super::*;
-    use crate::source::made_up::MadeUp;
 
     /// A structure of type 17 with a size word, an extended size, and three strings.
     fn device(size: u16, extended: u32) -> Vec<u8> {
@@ -117,8 +117,8 @@ mod tests {
         bytes
     }
 
-    fn modules(table: impl AsRef<[u8]>) -> Vec<Value> {
-        memory_modules(&MadeUp::default().file("/sys/firmware/dmi/tables/DMI", table))
+    fn modules(table: impl Into<Vec<u8>>) -> Vec<Value> {
+        Host::new().file("/sys/firmware/dmi/tables/DMI", table).enter(memory_modules)
     }
 
     #[test]

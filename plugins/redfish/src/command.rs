@@ -109,7 +109,7 @@ impl Command {
                 members.clone()
             }
         };
-        log::info(format_args!("{}: the power was {}, asked for {asked}", self.name(), power(&system)));
+        log::info!("{}: the power was {}, asked for {asked}", self.name(), power(&system));
         Ok(json!({
             "system": path,
             "power": power(&system),

@@ -74,3 +74,6 @@ fn password(call: &ActionCall) -> Result<Option<String>, Failure> {
         None => Ok(formwork_sdk::secrets::read(PASSWORD)?),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,9 +95,7 @@ impl Service {
         if let Some(session) = &self.session
             && let Err(failure) = self.ask(Method::Delete, session, None, None)
         {
-            formwork_sdk::log::warn(format_args!(
-                "the session stays open until the controller ends it: {failure}"
-            ));
+            formwork_sdk::log::warn!("the session stays open until the controller ends it: {failure}");
         }
     }
 
@@ -163,9 +161,10 @@ impl Service {
 
 /// Reads the address as the beginning of URLs.
 fn base(address: &str) -> Result<String, Failure> {
-    let address = address.trim().trim_end_matches('/');
+    let address = address.trim();
     let (scheme, rest) = address.split_once("://").unwrap_or(("https", address));
-    let plain = !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' ', '\\']);
+    let rest = rest.trim_end_matches('/');
+    let plain = !rest.is_empty() && !rest.ends_with(':') && !rest.contains(['/', '?', '#', '@', ' ', '\\']);
     if !matches!(scheme, "http" | "https") || !plain {
         let message = format!("`redfish/address` is `{address}`, which is no address of a controller");
         return Err(Failure::new("invalid-param", message).hint("write it as https://HOST or HOST"));
@@ -207,7 +206,9 @@ mod tests {
         assert_eq!(base("bmc1.example").unwrap(), "https://bmc1.example");
         assert_eq!(base(" http://10.0.0.5:8000/ ").unwrap(), "http://10.0.0.5:8000");
         assert_eq!(base("https://[fe80::1]").unwrap(), "https://[fe80::1]");
-        for odd in ["", "ftp://x", "https://", "https://u:p@x", "https://x/redfish", "x?y", "https://x#y"] {
+        for odd in
+            ["", "ftp://x", "https://", "https:/", "https://u:p@x", "https://x/redfish", "x?y", "https://x#y"]
+        {
             assert!(base(odd).is_err(), "{odd}");
         }
     }

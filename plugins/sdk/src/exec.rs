@@ -2,6 +2,7 @@
 
 use crate::HostError;
 use crate::bindings::capabilities::formwork::exec::exec;
+use crate::host;
 use crate::host_error::host_errors;
 
 pub use crate::bindings::capabilities::formwork::exec::exec::{Command, Output, Status};
@@ -44,5 +45,5 @@ impl Output {
 ///
 /// Fails when the program is not granted or not there. A program that fails is no error.
 pub fn run(command: &Command) -> Result<Output, HostError> {
-    Ok(exec::run(command)?)
+    Ok(host::exec::run(command)?)
 }

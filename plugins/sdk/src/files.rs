@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::bindings::capabilities::formwork::files::files;
+use crate::host;
 
 pub use crate::bindings::capabilities::formwork::files::files::{Entry, Kind};
 
@@ -60,7 +61,7 @@ pub fn read(path: &str, max_bytes: u32) -> Result<Vec<u8>, FilesError> {
 ///
 /// Fails when the path is not granted, not there, or no file.
 pub fn read_at(path: &str, offset_bytes: u64, max_bytes: u32) -> Result<Vec<u8>, FilesError> {
-    Ok(files::read(path, offset_bytes, max_bytes)?)
+    Ok(host::files::read(path, offset_bytes, max_bytes)?)
 }
 
 /// Makes a file or replaces all of its bytes, as a whole and durably; missing folders are made. At most 1 MiB.
@@ -69,7 +70,7 @@ pub fn read_at(path: &str, offset_bytes: u64, max_bytes: u32) -> Result<Vec<u8>,
 ///
 /// Fails when the path is not granted for writing, or is a folder or a link.
 pub fn write(path: &str, bytes: &[u8]) -> Result<(), FilesError> {
-    Ok(files::write(path, bytes)?)
+    Ok(host::files::write(path, bytes)?)
 }
 
 /// Lists a folder, in the order of the names' bytes. The host gives at most 4096 entries.
@@ -78,7 +79,7 @@ pub fn write(path: &str, bytes: &[u8]) -> Result<(), FilesError> {
 ///
 /// Fails when the path is not granted, not there, or no folder.
 pub fn list(path: &str) -> Result<Vec<Entry>, FilesError> {
-    Ok(files::list_folder(path)?)
+    Ok(host::files::list_folder(path)?)
 }
 
 /// Reads where a symbolic link points, as it is written there.
@@ -87,5 +88,5 @@ pub fn list(path: &str) -> Result<Vec<Entry>, FilesError> {
 ///
 /// Fails when the path is not granted, not there, or no link.
 pub fn read_link(path: &str) -> Result<String, FilesError> {
-    Ok(files::read_link(path)?)
+    Ok(host::files::read_link(path)?)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::capabilities::formwork::http::http;
+use crate::host;
 
 pub use http::Method;
 
@@ -63,7 +64,7 @@ impl From<http::Error> for HttpError {
 }
 
 /// One request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// What is to be done with the resource.
     pub method: Method,
@@ -131,7 +132,7 @@ impl Request {
     /// There is no answer.
     pub fn send(self) -> Result<Response, HttpError> {
         let header = |(name, value)| http::Header { name, value };
-        let answer = http::send(&http::Request {
+        let answer = host::http::send(&http::Request {
             method: self.method,
             url: self.url,
             headers: self.headers.into_iter().map(header).collect(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::capabilities::formwork::kv::kv;
+use crate::host;
 
 /// The store did not do what it was asked.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl From<kv::Error> for KvError {
 ///
 /// The store does not answer, or the value is of another type.
 pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>, KvError> {
-    kv::get(key)?.map(|json| serde_json::from_str(&json).map_err(KvError::Json)).transpose()
+    host::kv::get(key)?.map(|json| serde_json::from_str(&json).map_err(KvError::Json)).transpose()
 }
 
 /// Writes a value. It is durable when this returns.
@@ -72,7 +73,7 @@ pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>, KvError> {
 /// The store refuses it or does not answer.
 pub fn set<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), KvError> {
     let json = serde_json::to_string(value).map_err(KvError::Json)?;
-    Ok(kv::set(key, &json)?)
+    Ok(host::kv::set(key, &json)?)
 }
 
 /// Removes a key; one that is not there is no error.
@@ -81,7 +82,7 @@ pub fn set<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), KvError> {
 ///
 /// The store refuses it or does not answer.
 pub fn delete(key: &str) -> Result<(), KvError> {
-    Ok(kv::delete(key)?)
+    Ok(host::kv::delete(key)?)
 }
 
 /// Returns the keys that begin with a prefix, by their bytes, the first 4096.
@@ -90,5 +91,5 @@ pub fn delete(key: &str) -> Result<(), KvError> {
 ///
 /// The store does not answer.
 pub fn keys(prefix: &str) -> Result<Vec<String>, KvError> {
-    Ok(kv::list_keys(prefix)?)
+    Ok(host::kv::list_keys(prefix)?)
 }

@@ -10,7 +10,7 @@
 //! impl Task for Greet {
 //!     fn run(call: &Call) -> Result<Outcome, Failure> {
 //!         let name = params::read::<String>("greet/name")?.unwrap_or_else(|| call.machine.name.clone());
-//!         log::info(format_args!("hello {name}"));
+//!         log::info!("hello {name}");
 //!         params::write("greet/message", &format!("hello {name}"))?;
 //!         Ok(Outcome::Done)
 //!     }
@@ -21,18 +21,24 @@
 //! ```
 //!
 //! `?` works on every error. What the crate does not call, the component does not import, so the operator is asked for
-//! no more than is used. A panic reaches the log before the component stops. Logic that takes its input as arguments is
-//! tested by a plain `cargo test`; the capabilities themselves work only in a component.
+//! no more than is used.
+//!
+//! Lines of the [`log`] facade reach the host's log, those of libraries as well, `trace` as `debug`; one line of more than
+//! 64 KiB is cut. [`log::set_max_level`] within a call says that less is wanted, and the features `release_max_level_*`
+//! of the `log` crate leave out the code as well. A panic reaches the log before the component stops.
+//!
+//! A plain `cargo test` runs the code natively against the host of [`testing`].
 
 mod bindings;
 pub mod clock;
 pub mod exec;
 mod failure;
 pub mod files;
+mod host;
 mod host_error;
 pub mod http;
 pub mod kv;
-pub mod log;
+mod logger;
 pub mod migration;
 pub mod params;
 pub mod plugin;
@@ -40,9 +46,12 @@ pub mod progress;
 pub mod random;
 pub mod secrets;
 mod task;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 pub mod upgrade;
 mod workflow;
 
+pub use ::log;
 pub use failure::Failure;
 pub use host_error::HostError;
 pub use migration::MigrationPolicy;

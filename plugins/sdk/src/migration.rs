@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::bindings::policy_world::exports::formwork::migration_policy::policy;
-use crate::{Failure, log};
+use crate::{Failure, logger};
 
 pub use policy::{
     Check, Choice, Conflict, Kind, Resolution, Subject, SwitchDecision, SwitchReport, SyncDecision,
@@ -69,17 +69,17 @@ pub struct PolicyComponent<T>(PhantomData<T>);
 
 impl<T: MigrationPolicy> policy::Guest for PolicyComponent<T> {
     fn admit(subject: Subject) -> Result<(), policy::Failure> {
-        log::send_panics();
+        logger::begin();
         T::admit(&subject).map_err(Into::into)
     }
 
     fn rank(subject: Subject, targets: Vec<Target>) -> Result<Vec<Choice>, policy::Failure> {
-        log::send_panics();
+        logger::begin();
         T::rank(&subject, &targets).map_err(Into::into)
     }
 
     fn resolve(subject: Subject, conflict: Conflict) -> Resolution {
-        log::send_panics();
+        logger::begin();
         T::resolve(&subject, &conflict)
     }
 
@@ -88,17 +88,17 @@ impl<T: MigrationPolicy> policy::Guest for PolicyComponent<T> {
         prefix: String,
         object: String,
     ) -> Result<Option<String>, policy::Failure> {
-        log::send_panics();
+        logger::begin();
         T::transform(&subject, &prefix, object).map_err(Into::into)
     }
 
     fn after_sync(subject: Subject, report: SyncReport) -> SyncDecision {
-        log::send_panics();
+        logger::begin();
         T::after_sync(&subject, &report)
     }
 
     fn after_switch(subject: Subject, report: SwitchReport) -> SwitchDecision {
-        log::send_panics();
+        logger::begin();
         T::after_switch(&subject, &report)
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::capabilities::formwork::params::params;
+use crate::host;
 
 /// A parameter could not be read or written.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ impl Error for ParamsError {
 ///
 /// Fails when the name is not granted, the endpoint does not answer, or the value is of another type.
 pub fn read<T: DeserializeOwned>(name: &str) -> Result<Option<T>, ParamsError> {
-    let json = params::read(name).map_err(|error| ParamsError::of_host(name, error))?;
+    let json = host::params::read(name).map_err(|error| ParamsError::of_host(name, error))?;
     json.map(|json| serde_json::from_str(&json).map_err(|error| ParamsError::of_json(name, error)))
         .transpose()
 }
@@ -98,7 +99,7 @@ pub fn read<T: DeserializeOwned>(name: &str) -> Result<Option<T>, ParamsError> {
 /// Fails when the name is not granted, the value does not fit its schema, or the endpoint does not answer.
 pub fn write<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), ParamsError> {
     let json = serde_json::to_string(value).map_err(|error| ParamsError::of_json(name, error))?;
-    params::write(name, &json).map_err(|error| ParamsError::of_host(name, error))
+    host::params::write(name, &json).map_err(|error| ParamsError::of_host(name, error))
 }
 
 /// Removes the machine's own value; what its profiles or the parameter's default say is then seen again. No error when
@@ -108,7 +109,7 @@ pub fn write<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), ParamsE
 ///
 /// Fails when the name is not granted for writing, or the endpoint does not answer.
 pub fn remove(name: &str) -> Result<(), ParamsError> {
-    params::remove(name).map_err(|error| ParamsError::of_host(name, error))
+    host::params::remove(name).map_err(|error| ParamsError::of_host(name, error))
 }
 
 /// Lists the parameters that begin with `prefix`, have a value that the machine sees, and may be read.
@@ -117,5 +118,5 @@ pub fn remove(name: &str) -> Result<(), ParamsError> {
 ///
 /// Fails when the endpoint does not answer.
 pub fn names(prefix: &str) -> Result<Vec<String>, ParamsError> {
-    params::list_names(prefix).map_err(|error| ParamsError::of_host(prefix, error))
+    host::params::list_names(prefix).map_err(|error| ParamsError::of_host(prefix, error))
 }

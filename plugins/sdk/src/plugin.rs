@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::bindings::plugin_world::exports::formwork::plugin::plugin;
-use crate::{Failure, Timestamp, log};
+use crate::{Failure, Timestamp, logger};
 
 /// Something that the endpoint can do besides its own work.
 ///
@@ -154,8 +154,14 @@ impl Config {
     }
 }
 
+impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Config {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(params: I) -> Self {
+        Self(params.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
 /// An action that somebody asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ActionCall {
     /// The name of the plugin object that it goes to.
     pub plugin: String,
@@ -174,7 +180,7 @@ pub struct ActionCall {
 }
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Event {
     /// Its type, mostly the prefix of an object.
     pub kind: String,
@@ -196,12 +202,12 @@ pub struct PluginComponent<T>(PhantomData<T>);
 
 impl<T: Plugin> plugin::Guest for PluginComponent<T> {
     fn describe() -> plugin::Description {
-        log::send_panics();
+        logger::begin();
         T::describe().into()
     }
 
     fn act(call: plugin::ActionCall) -> Result<String, plugin::Failure> {
-        log::send_panics();
+        logger::begin();
         let call = ActionCall {
             params: Config::parse(&call.params)?,
             config: Config::parse(&call.config)?,
@@ -215,7 +221,7 @@ impl<T: Plugin> plugin::Guest for PluginComponent<T> {
     }
 
     fn on_event(event: plugin::Event, config: String) -> Result<(), plugin::Failure> {
-        log::send_panics();
+        logger::begin();
         let config = Config::parse(&config)?;
         let event = Event {
             object: object(&event.object)?,

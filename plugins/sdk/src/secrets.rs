@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::bindings::capabilities::formwork::secrets::secrets;
+use crate::host;
 
 /// A secret could not be read.
 #[derive(Debug)]
@@ -44,5 +45,5 @@ impl From<secrets::Error> for SecretError {
 ///
 /// The name is not granted, or the endpoint does not answer.
 pub fn read(name: &str) -> Result<Option<String>, SecretError> {
-    Ok(secrets::read(name)?)
+    Ok(host::secrets::read(name)?)
 }

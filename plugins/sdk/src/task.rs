@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::bindings::task_world::exports::formwork::task::task;
-use crate::{Failure, log};
+use crate::{Failure, logger};
 
 pub use crate::bindings::capabilities::formwork::machine::machine::Machine;
 
@@ -50,7 +50,7 @@ pub enum Outcome {
 }
 
 /// A time, in milliseconds since 1970-01-01 00:00 UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
@@ -67,7 +67,7 @@ pub struct TaskComponent<T>(PhantomData<T>);
 
 impl<T: Task> task::Guest for TaskComponent<T> {
     fn run(call: task::Call) -> Result<task::Outcome, task::Failure> {
-        log::send_panics();
+        logger::begin();
         let task::Call { machine, attempt, now_ms } = call;
         let call = Call { machine, attempt, now: Timestamp(now_ms) };
         T::run(&call).map(Into::into).map_err(Into::into)

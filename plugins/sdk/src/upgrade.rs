@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::bindings::step_world::exports::formwork::upgrade_step::step;
-use crate::{Failure, log};
+use crate::{Failure, logger};
 
 pub use step::{Census, Change, Finding, Upgrade};
 
@@ -39,22 +39,22 @@ pub struct StepComponent<T>(PhantomData<T>);
 
 impl<T: UpgradeStep> step::Guest for StepComponent<T> {
     fn applies(upgrade: Upgrade) -> Option<Vec<String>> {
-        log::send_panics();
+        logger::begin();
         T::applies(&upgrade)
     }
 
     fn check(upgrade: Upgrade, census: Vec<Census>) -> Vec<Finding> {
-        log::send_panics();
+        logger::begin();
         T::check(&upgrade, &census)
     }
 
     fn forward(prefix: String, object: String) -> Result<Change, step::Failure> {
-        log::send_panics();
+        logger::begin();
         T::forward(&prefix, &object).map_err(Into::into)
     }
 
     fn backward(prefix: String, object: String) -> Result<Change, step::Failure> {
-        log::send_panics();
+        logger::begin();
         T::backward(&prefix, &object).map_err(Into::into)
     }
 }

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::bindings::workflow_world::exports::formwork::workflow::workflow;
-use crate::{Failure, log};
+use crate::{Failure, logger};
 
 pub use workflow::{
     Decision, JobReport, JobState, Machine as WorkflowMachine, Request as PlanRequest, Stage,
@@ -29,12 +29,12 @@ pub struct WorkflowComponent<T>(PhantomData<T>);
 
 impl<T: Workflow> workflow::Guest for WorkflowComponent<T> {
     fn plan(request: PlanRequest) -> Result<Vec<String>, workflow::Failure> {
-        log::send_panics();
+        logger::begin();
         T::plan(&request).map_err(Into::into)
     }
 
     fn after_job(report: JobReport) -> Decision {
-        log::send_panics();
+        logger::begin();
         T::after_job(&report)
     }
 }

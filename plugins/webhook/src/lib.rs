@@ -66,7 +66,7 @@ impl Plugin for Webhook {
         });
         let delivery = format!("{}/{}/{}", event.revision, event.kind, event.key);
         post(config, &format!("{}.{}", event.kind, event.action), &delivery, &body)?;
-        log::debug(format_args!("sent {delivery}"));
+        log::debug!("sent {delivery}");
         Ok(())
     }
 }
@@ -103,3 +103,6 @@ fn post(config: &Config, event: &str, delivery: &str, body: &Value) -> Result<u1
 fn printable(text: &str) -> String {
     text.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).collect()
 }
+
+#[cfg(test)]
+mod tests;

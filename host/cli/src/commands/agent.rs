@@ -45,6 +45,9 @@ struct AgentArgs {
     /// Be a machine whose firmware tells this UUID; implies --no-power
     #[arg(long, value_name = "UUID")]
     simulate_uuid: Option<String>,
+    /// Keep recordings of the last 1000 calls of components in this folder, for `formwork replay`; secrets too
+    #[arg(long, env = "FORMWORK_RECORD_CALLS", value_name = "DIR")]
+    record_calls: Option<PathBuf>,
 }
 
 pub(super) fn command() -> Command {
@@ -75,6 +78,7 @@ fn options(args: AgentArgs, endpoint: Endpoint) -> Result<AgentOptions> {
         identity: Identity { machine: args.uuid, name: args.name, simulation },
         once: args.once,
         compile_worker: compile_worker()?,
+        record_calls: args.record_calls,
     })
 }
 

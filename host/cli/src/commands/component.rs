@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use self::desk::Desk;
-use super::{Context, compile_worker};
+use super::{Context, compile_worker, pack};
 use crate::{failure::UsageError, input};
 
 /// The largest component that is read, in bytes; the sandbox refuses smaller ones already.
@@ -41,7 +41,7 @@ struct CallArgs {
     /// What it is asked, as JSON or YAML; @FILE reads a file, - standard input
     #[arg(default_value = "")]
     input: String,
-    /// What it may do, as in a manifest: `params: read inventory/*`
+    /// What it may do, as in a manifest: `params: read inventory/*` [default: what the manifest around it asks for]
     #[arg(long = "grant", value_name = "LINE")]
     grants: Vec<String>,
     /// A parameter that it finds; the value is JSON or a plain word
@@ -118,10 +118,14 @@ async fn call(arguments: CallArgs, context: &mut Context) -> Result<()> {
     let digest = workplace.prepare(&arguments.file).await?;
     let name = arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let mut invocation = Invocation::new(name.unwrap_or_default(), question.subject());
-    invocation.grants = Grants::parse(&arguments.grants)?;
+    let granted = match arguments.grants.is_empty() {
+        true => pack::asked_for(&arguments.file)?.unwrap_or_default(),
+        false => arguments.grants,
+    };
+    invocation.grants = Grants::parse(&granted)?;
     invocation.host = Some(Desk::new(&arguments.params, &arguments.secrets, workplace.folder.path())?);
     let sandbox = &workplace.sandbox;
-    let (ended, recording) = sandbox.ask_recorded(&digest, invocation, &arguments.grants, &question).await;
+    let (ended, recording) = sandbox.ask_recorded(&digest, invocation, &question).await;
     if let Some(file) = &arguments.record {
         let recording = recording.context("the call asked for too much to be recorded")?;
         let text = serde_json::to_vec_pretty(&recording)?;
@@ -180,6 +184,7 @@ impl Workplace {
             concurrent_calls: 1,
             compilers: 1,
             optimise: Optimise::AfterCalls(u32::MAX),
+            recordings: None,
         })?;
         Ok(Self { sandbox, folder })
     }

@@ -71,11 +71,11 @@ pub(super) async fn run(verb: &str, matches: &ArgMatches, context: &mut Context)
         "install" | "upgrade" => {
             let arguments = InstallArgs::from_arg_matches(matches)?;
             let pack = install(&client, arguments).await?;
-            context.out.value(&pack, columns)
+            context.out.row(&pack, columns)
         }
         "list" => context.out.value(&client.list::<InstalledPack>(&Query::new()).await?, columns),
         "show" => context.out.value(&client.get::<InstalledPack>(name).await?, columns),
-        "rollback" => context.out.value(&client.pack_roll_back(name).await?, columns),
+        "rollback" => context.out.row(&client.pack_roll_back(name).await?, columns),
         "grants" => {
             let grants = client.pack_grants(name).await?;
             context.out.value(&grants, &["Component", "Line", "Last", "Count", "NeverUsed"])

@@ -86,6 +86,9 @@ struct ServeArgs {
     /// Accept packs whoever signed them, or nobody
     #[arg(long)]
     allow_unsigned: bool,
+    /// Keep recordings of the last 1000 calls of components in this folder, for `formwork replay`; secrets too
+    #[arg(long, env = "FORMWORK_RECORD_CALLS", value_name = "DIR")]
+    record_calls: Option<PathBuf>,
     #[command(flatten)]
     accepted: AcceptedArgs,
 }
@@ -171,6 +174,7 @@ fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         memory: args.backend.starts_with("memory:"),
         first_user,
         allow_unsigned: args.allow_unsigned,
+        record_calls: args.record_calls,
         ..ServeOptions::new(base_root, worker)
     })
 }

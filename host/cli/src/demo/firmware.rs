@@ -228,6 +228,7 @@ fn agent_options(kernel: &Kernel, card: Card, state_dir: PathBuf) -> Result<Agen
         },
         once: false,
         compile_worker: compile_worker()?,
+        record_calls: None,
     })
 }
 

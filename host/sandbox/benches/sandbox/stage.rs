@@ -67,13 +67,12 @@ impl Stage {
 
 /// A sandbox as the server has it.
 pub(crate) fn sandbox(cache: &Path) -> Sandbox {
+    let worker = WorkerCommand { program: example("compile-worker"), args: Vec::new() };
     Sandbox::new(SandboxConfig {
-        cache_dir: cache.to_owned(),
-        worker: WorkerCommand { program: example("compile-worker"), args: Vec::new() },
         limits: Limits::default(),
         concurrent_calls: CALLS,
-        compilers: 1,
         optimise: Optimise::AtOnce,
+        ..SandboxConfig::new(cache.to_owned(), worker)
     })
     .expect("a sandbox")
 }
@@ -156,7 +155,7 @@ pub(crate) async fn run_task(
     turn: Turn,
     (invocation, call): (Invocation, TaskCall),
 ) -> Result<Report<Outcome>, CallError> {
-    sandbox.run_task(digest, Invocation { turn, ..invocation }, call).await
+    sandbox.asking(digest, Invocation { turn, ..invocation }).run_task(call).await
 }
 
 /// The turn of one of some machines.

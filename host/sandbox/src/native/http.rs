@@ -9,20 +9,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use formwork_tls::Trust;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Method, Response, Url, redirect};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::{CertificateError, ClientConfig};
-use rustls_platform_verifier::Verifier;
+use rustls::CertificateError;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use crate::capabilities::http::{MAX_BODY_BYTES, MAX_HEADER_BYTES, MAX_HEADERS};
 use crate::{Blob, HostError, HttpMethod, HttpRequest, HttpResponse};
-
-mod certificate;
-
-use certificate::AnyCertificate;
 
 /// Time to reach somebody who does not answer at all.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -102,10 +97,9 @@ impl Http {
 
 /// Makes a client. It follows no redirect, asks no proxy, and keeps no cookie.
 fn client(is_exact: bool, any_certificate: bool) -> Result<Client, Box<dyn Error>> {
-    let provider = Arc::new(ring::default_provider());
-    let tls = tls(provider, any_certificate)?;
+    let trust = if any_certificate { Trust::Anybody } else { Trust::System };
     let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(formwork_tls::client_config(trust)?)
         .redirect(redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT_TIME)
@@ -115,18 +109,6 @@ fn client(is_exact: bool, any_certificate: bool) -> Result<Client, Box<dyn Error
         builder = builder.dns_resolver(Arc::new(Elsewhere));
     }
     Ok(builder.build()?)
-}
-
-fn tls(provider: Arc<CryptoProvider>, any_certificate: bool) -> Result<ClientConfig, rustls::Error> {
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = builder.dangerous();
-    let builder = if any_certificate {
-        builder.with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider)))
-    } else {
-        builder.with_custom_certificate_verifier(Arc::new(Verifier::new(provider)?))
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 /// Resolves names to addresses that are neither this machine nor its link nor a cloud's metadata.

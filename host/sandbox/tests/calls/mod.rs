@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formwork_sandbox::{
-    CallError, Decision, Digest, FilesGrant, Grants, JobReport, JobState, Kind, Level, LimitName, Limits,
-    Outcome, PlanRequest, Report, StageInfo, TaskInfo, Turn, native,
+    CallError, Decision, Digest, FilesGrant, Grants, Invocation, JobReport, JobState, Kind, Level, LimitName,
+    Limits, Outcome, PlanRequest, Report, StageInfo, TaskInfo, Turn, native,
 };
 
-use crate::support::{Memory, call, guest, params, prepared, task, turn};
+use crate::support::{Memory, call, guest, params, prepared, task};
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
@@ -28,7 +28,7 @@ async fn misbehave(behaviour: &str) -> (Result<Report<Outcome>, CallError>, Arc<
         "wait" => call.limits.wall_time = Duration::from_millis(100),
         _ => {}
     }
-    (sandbox.run_task(&digest, call, task()).await, host)
+    (sandbox.asking(&digest, call).run_task(task()).await, host)
 }
 
 /// The limit that a misbehaving task ran into.
@@ -47,7 +47,7 @@ async fn a_task_reads_and_writes_what_it_was_granted() {
     let (sandbox, digest) = prepared("plugin-greet").await;
     let host = Memory::with("inventory/cpu", r#"{"model":"Made Up 9","threads":4}"#);
     let grants = params(&["greet/name", "inventory/cpu"], &["greet/message"]);
-    let report = sandbox.run_task(&digest, call("greet", grants, &host), task()).await.unwrap();
+    let report = sandbox.asking(&digest, call("greet", grants, &host)).run_task(task()).await.unwrap();
     assert_eq!(report.answer, Outcome::Done);
     assert!(report.used.fuel > 1000 && report.used.memory_peak >= 1 << 16, "{report:?}");
     assert_eq!(host.value("greet/message").unwrap(), r#""hello n1, 4 threads of Made Up 9""#);
@@ -59,7 +59,8 @@ async fn a_task_reads_and_writes_what_it_was_granted() {
 async fn a_component_that_asks_for_what_was_not_granted_is_not_started() {
     let (sandbox, digest) = prepared("plugin-greet").await;
     let host = Arc::new(Memory::default());
-    let error = sandbox.run_task(&digest, call("greet", Grants::default(), &host), task()).await.unwrap_err();
+    let error =
+        sandbox.asking(&digest, call("greet", Grants::default(), &host)).run_task(task()).await.unwrap_err();
     let CallError::NotGranted { component, import, grant } = &error else { panic!("{error:?}") };
     assert_eq!((component.as_str(), import.as_str()), ("greet", "formwork:params/params@0.2.0"));
     assert!(grant.starts_with("params:"), "{grant}");
@@ -133,7 +134,7 @@ async fn too_many_instances_are_not_started() {
     let host = Memory::with("hostile/behaviour", "\"none\"");
     let mut call = call("hostile", params(&["*"], &["*"]), &host);
     call.limits.instances = 0;
-    let error = sandbox.run_task(&digest, call, task()).await.unwrap_err();
+    let error = sandbox.asking(&digest, call).run_task(task()).await.unwrap_err();
     assert!(matches!(error, CallError::Limit { limit: LimitName::Instances, value: 0, .. }), "{error:?}");
 }
 
@@ -149,8 +150,8 @@ async fn a_guest_that_computes_gives_way_to_others() {
     // The spinner is asked first; on one thread the greeter is reached only when the spinner gives way.
     tokio::select! {
         biased;
-        ended = sandbox.run_task(&spinner, spin, task()) => panic!("the spinner ended: {ended:?}"),
-        greeted = sandbox.run_task(&greeter, greet, task()) => assert_eq!(greeted.unwrap().answer, Outcome::Done),
+        ended = sandbox.asking(&spinner, spin).run_task(task()) => panic!("the spinner ended: {ended:?}"),
+        greeted = sandbox.asking(&greeter, greet).run_task(task()) => assert_eq!(greeted.unwrap().answer, Outcome::Done),
     }
 }
 
@@ -179,7 +180,7 @@ async fn the_inventory_is_read_from_granted_folders_only() {
     let host = Arc::new(Memory { files, ..Memory::default() });
     let mut grants = params(&[], &["inventory/*"]);
     grants.files = vec![FilesGrant::read_only("/sys"), FilesGrant::read_only("/proc/cpuinfo")];
-    let report = sandbox.run_task(&digest, call("inventory", grants, &host), task()).await.unwrap();
+    let report = sandbox.asking(&digest, call("inventory", grants, &host)).run_task(task()).await.unwrap();
     assert_eq!(report.answer, Outcome::Done);
     assert_eq!(host.value("inventory/dmi").unwrap(), r#"{"product_name":"Made Up Box"}"#);
     assert_eq!(host.value("inventory/disks").unwrap(), r#"[{"name":"sda","size_bytes":2097152}]"#);
@@ -199,12 +200,15 @@ async fn the_classic_rules_are_asked_through_the_sandbox() {
         tasks: vec![TaskInfo { name: "t".to_owned(), prerequisites: words("p") }],
         ..PlanRequest::default()
     };
-    let plan = sandbox.plan(&digest, "classic", turn(), &request).await.unwrap();
+    let plan = sandbox.asking(&digest, Invocation::new("classic", "")).plan(&request).await.unwrap();
     assert_eq!(plan, words("stage:s bootenv:b p t"));
 
     let tasks = vec![TaskInfo { name: "t".to_owned(), prerequisites: words("t") }];
-    let error =
-        sandbox.plan(&digest, "classic", turn(), &PlanRequest { tasks, ..request }).await.unwrap_err();
+    let error = sandbox
+        .asking(&digest, Invocation::new("classic", ""))
+        .plan(&PlanRequest { tasks, ..request })
+        .await
+        .unwrap_err();
     let CallError::Refused { failure, .. } = &error else { panic!("{error:?}") };
     assert_eq!(failure.code, "prerequisite-cycle");
 
@@ -217,12 +221,12 @@ async fn the_classic_rules_are_asked_through_the_sandbox() {
         error_depth: 0,
     };
     assert_eq!(
-        sandbox.after_job(&digest, "classic", turn(), &report).await.unwrap(),
+        sandbox.asking(&digest, Invocation::new("classic", "")).after_job(&report).await.unwrap(),
         Decision::RetryAfterMs(4000)
     );
     let report = JobReport { attempt: 2, ..report };
     assert_eq!(
-        sandbox.after_job(&digest, "classic", turn(), &report).await.unwrap(),
+        sandbox.asking(&digest, Invocation::new("classic", "")).after_job(&report).await.unwrap(),
         Decision::Divert(words("h"))
     );
 }
@@ -232,7 +236,7 @@ async fn an_endless_plan_is_refused() {
     let (sandbox, digest) = prepared("guest-endless-plan").await;
     let stages = vec![StageInfo { name: "s".to_owned(), ..StageInfo::default() }];
     let request = PlanRequest { stages, ..PlanRequest::default() };
-    let error = sandbox.plan(&digest, "endless", turn(), &request).await.unwrap_err();
+    let error = sandbox.asking(&digest, Invocation::new("endless", "")).plan(&request).await.unwrap_err();
     assert!(matches!(error, CallError::Limit { limit: LimitName::PlanEntries, .. }), "{error:?}");
 }
 
@@ -240,8 +244,11 @@ async fn an_endless_plan_is_refused() {
 async fn a_component_of_another_kind_is_not_called() {
     let (sandbox, classic) = prepared("plugin-classic").await;
     let host = Arc::new(Memory::default());
-    let error =
-        sandbox.run_task(&classic, call("classic", Grants::default(), &host), task()).await.unwrap_err();
+    let error = sandbox
+        .asking(&classic, call("classic", Grants::default(), &host))
+        .run_task(task())
+        .await
+        .unwrap_err();
     assert_eq!(error, CallError::WrongKind { component: "classic".to_owned(), expected: Kind::Task });
 }
 
@@ -249,7 +256,11 @@ async fn a_component_of_another_kind_is_not_called() {
 async fn a_component_that_was_not_prepared_is_not_called() {
     let (sandbox, _) = prepared("plugin-greet").await;
     let digest = Digest::of(&guest("plugin-greet")[1..]);
-    let error = sandbox.plan(&digest, "other", turn(), &PlanRequest::default()).await.unwrap_err();
+    let error = sandbox
+        .asking(&digest, Invocation::new("other", ""))
+        .plan(&PlanRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(error, CallError::NotPrepared { component: "other".to_owned(), digest });
 }
 
@@ -264,7 +275,7 @@ async fn one_machines_load_is_refused_by_name_and_does_not_starve_another() {
         let mut call = call("hostile", params(&["*"], &["*"]), &host);
         call.turn = Turn::new("busy", "m");
         let sandbox = sandbox.clone();
-        waiting.spawn(async move { sandbox.run_task(&hostile, call, task()).await });
+        waiting.spawn(async move { sandbox.asking(&hostile, call).run_task(task()).await });
     }
     let error = waiting.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, CallError::Busy { .. }), "{error:?}");
@@ -272,6 +283,6 @@ async fn one_machines_load_is_refused_by_name_and_does_not_starve_another() {
     let host = Arc::new(Memory::default());
     let mut greet = call("greet", params(&["*"], &["*"]), &host);
     greet.turn = Turn::new("busy", "other");
-    let report = sandbox.run_task(&greeter, greet, task()).await.unwrap();
+    let report = sandbox.asking(&greeter, greet).run_task(task()).await.unwrap();
     assert_eq!(report.answer, Outcome::Done);
 }

@@ -59,7 +59,7 @@ fn overwrite(path: &Path, bytes: &[u8]) {
 /// Greets in a sandbox.
 async fn greets(sandbox: &Sandbox, digest: &Digest) -> bool {
     let host = Arc::new(Memory::default());
-    let report = sandbox.run_task(digest, call("greet", params(&["*"], &["*"]), &host), task()).await;
+    let report = sandbox.asking(digest, call("greet", params(&["*"], &["*"]), &host)).run_task(task()).await;
     report.is_ok_and(|report| report.answer == Outcome::Done)
 }
 
@@ -85,11 +85,11 @@ async fn the_tiers_use_fuel_alike_and_stop_at_the_same_limit() {
         assert_eq!(sandbox.tier(&digest), Some(tier));
         let host = Memory::with("hostile/behaviour", "\"none\"");
         let quiet = call("hostile", params(&["*"], &["*"]), &host);
-        used.push(sandbox.run_task(&digest, quiet, task()).await.unwrap().used.fuel);
+        used.push(sandbox.asking(&digest, quiet).run_task(task()).await.unwrap().used.fuel);
         let host = Memory::with("hostile/behaviour", "\"spin\"");
         let mut spinning = call("hostile", params(&["*"], &["*"]), &host);
         spinning.limits = Limits { fuel: 1_000_000, ..Limits::default() };
-        let error = sandbox.run_task(&digest, spinning, task()).await.unwrap_err();
+        let error = sandbox.asking(&digest, spinning).run_task(task()).await.unwrap_err();
         let formwork_sandbox::CallError::Limit { limit, .. } = error else { panic!("{error:?}") };
         assert_eq!(limit, LimitName::Fuel);
         sandbox.settled().await;

@@ -21,7 +21,7 @@ async fn run(component: &[u8], limits: Limits) -> Result<Outcome, CallError> {
     let digest = sandbox.prepare(component).await.unwrap();
     let host = Arc::new(Memory::default());
     let invocation = Invocation { limits, ..call("made", Grants::default(), &host) };
-    sandbox.run_task(&digest, invocation, asked()).await.map(|report| report.answer)
+    sandbox.asking(&digest, invocation).run_task(asked()).await.map(|report| report.answer)
 }
 
 /// The limit that a component exceeds.
@@ -184,7 +184,7 @@ impl Host for Again {
                 let invocation = crate::support::call("greet", params(&["*"], &["*"]), &within);
                 let mut asked = asked();
                 asked.machine.name = "within".to_owned();
-                let report = self.sandbox.run_task(&self.digest, invocation, asked).await.unwrap();
+                let report = self.sandbox.asking(&self.digest, invocation).run_task(asked).await.unwrap();
                 assert_eq!(report.answer, Outcome::Done);
                 assert_eq!(within.value("greet/message").unwrap(), "\"hello within\"");
             }
@@ -205,7 +205,7 @@ async fn a_component_that_is_asked_again_by_its_host_has_a_fresh_instance() {
         host: Some(Arc::new(host)),
         ..Invocation::new("greet", "")
     };
-    let report = sandbox.run_task(&digest, invocation, asked()).await.unwrap();
+    let report = sandbox.asking(&digest, invocation).run_task(asked()).await.unwrap();
     assert_eq!(report.answer, Outcome::Done);
     assert_eq!(memory.value("greet/message").unwrap(), "\"hello n1\"");
 }

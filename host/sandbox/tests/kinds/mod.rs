@@ -60,7 +60,8 @@ async fn every_capability_reaches_the_host_and_its_answer_the_guest() {
         "exec: lshw",
         "secrets: ipmi/*",
     ]);
-    let report = sandbox.run_task(&digest, call("capable", grants.unwrap(), &host), task()).await.unwrap();
+    let report =
+        sandbox.asking(&digest, call("capable", grants.unwrap(), &host)).run_task(task()).await.unwrap();
     let expected = [
         "attempt 0 at 1700000000000",
         "params [\"capable/own\"]",
@@ -124,7 +125,8 @@ async fn each_capability_that_was_not_granted_keeps_the_component_from_starting(
     for left_out in all {
         let grants = Grants::parse(all.into_iter().filter(|line| *line != left_out)).unwrap();
         let host = Arc::new(Memory::default());
-        let error = sandbox.run_task(&digest, call("capable", grants, &host), task()).await.unwrap_err();
+        let error =
+            sandbox.asking(&digest, call("capable", grants, &host)).run_task(task()).await.unwrap_err();
         let CallError::NotGranted { import, grant, .. } = &error else { panic!("{error:?}") };
         let capability = left_out.split(':').next().unwrap();
         assert!(import.starts_with(&format!("formwork:{capability}/{capability}@0.")), "{import}");
@@ -144,8 +146,8 @@ async fn a_guest_of_an_old_track_runs_beside_one_of_the_new() {
     host.params.lock().unwrap().insert("old/greeting".to_owned(), "\"hi\"".to_owned());
     let grants = Grants::parse(["params: read *", "params: write *", "files: /granted ro"]).unwrap();
     let (old, new) = tokio::join!(
-        sandbox.run_task(&old, call("old", grants.clone(), &host), task()),
-        sandbox.run_task(&new, call("greet", grants, &host), task()),
+        sandbox.asking(&old, call("old", grants.clone(), &host)).run_task(task()),
+        sandbox.asking(&new, call("greet", grants, &host)).run_task(task()),
     );
     assert_eq!(old.unwrap().answer, Outcome::RetryAt(1_700_000_000_001));
     assert_eq!(new.unwrap().answer, Outcome::Done);
@@ -173,9 +175,9 @@ fn subject(kind: SubjectKind) -> Subject {
 async fn a_migration_policy_decides_and_its_refusals_are_told() {
     let (sandbox, digest) = prepared("guest-policy").await;
     let instance = subject(SubjectKind::Instance);
-    sandbox.admit(&digest, policy(), &instance).await.unwrap();
+    sandbox.asking(&digest, policy()).admit(&instance).await.unwrap();
     let guest = Subject { is_operator: false, ..instance.clone() };
-    let error = sandbox.admit(&digest, policy(), &guest).await.unwrap_err();
+    let error = sandbox.asking(&digest, policy()).admit(&guest).await.unwrap_err();
     assert_eq!(error.to_string(), "component `site/policy` refused: someone may not move n1");
 
     let target = |name: &str, free: u64| Target {
@@ -184,16 +186,17 @@ async fn a_migration_policy_decides_and_its_refusals_are_told() {
         ..Target::default()
     };
     let targets = [target("full", 0), target("some", 10), target("most", 20)];
-    let choices = sandbox.rank(&digest, policy(), &instance, &targets).await.unwrap();
+    let choices = sandbox.asking(&digest, policy()).rank(&instance, &targets).await.unwrap();
     let choices: Vec<_> =
         choices.iter().map(|choice| (choice.target.as_str(), choice.reason.as_str())).collect();
     assert_eq!(choices, [("most", "20 bytes free"), ("some", "10 bytes free")]);
     let machine = subject(SubjectKind::Machine);
-    let error = sandbox.rank(&digest, policy(), &machine, &targets).await.unwrap_err();
+    let error = sandbox.asking(&digest, policy()).rank(&machine, &targets).await.unwrap_err();
     let CallError::Answer { words, .. } = &error else { panic!("{error:?}") };
     assert_eq!(words, "target `elsewhere` was not listed, or is chosen twice");
 
-    let object = async |prefix| sandbox.transform(&digest, policy(), &machine, (prefix, r#"{"a":1}"#)).await;
+    let object =
+        async |prefix| sandbox.asking(&digest, policy()).transform(&machine, (prefix, r#"{"a":1}"#)).await;
     assert_eq!(object("machines").await.unwrap().as_deref(), Some(r#"{"a":2}"#));
     assert_eq!(object("jobs").await.unwrap(), None);
 }
@@ -213,22 +216,23 @@ async fn a_migration_policy_resolves_conflicts_and_follows_the_copies() {
         ("params", Resolution::TakeSource),
         ("machines", Resolution::Merge(r#"{"at":"tource"}"#.to_owned())),
     ] {
-        let resolved = sandbox.resolve(&digest, policy(), &subject, &conflict(prefix)).await.unwrap();
+        let resolved = sandbox.asking(&digest, policy()).resolve(&subject, &conflict(prefix)).await.unwrap();
         assert_eq!(resolved, resolution);
     }
-    let error = sandbox.resolve(&digest, policy(), &subject, &conflict("templates")).await.unwrap_err();
+    let error =
+        sandbox.asking(&digest, policy()).resolve(&subject, &conflict("templates")).await.unwrap_err();
     assert!(matches!(&error, CallError::Answer { words, .. } if words.contains("JSON")), "{error:?}");
 
     let report = SyncReport { round: 1, bytes_copied: 5, duration_ms: 70, bytes_changed: 2000 };
-    let after = sandbox.after_sync(&digest, policy(), &subject, report).await.unwrap();
+    let after = sandbox.asking(&digest, policy()).after_sync(&subject, report).await.unwrap();
     assert_eq!(after, SyncDecision::SyncAgain(70));
     let report = SyncReport { bytes_changed: 10, ..report };
-    let after = sandbox.after_sync(&digest, policy(), &subject, report).await.unwrap();
+    let after = sandbox.asking(&digest, policy()).after_sync(&subject, report).await.unwrap();
     assert_eq!(after, SyncDecision::Switch);
 
     let mut report = SwitchReport { elapsed_ms: 30, running: false, ..SwitchReport::default() };
     let after = async |report: &SwitchReport| {
-        sandbox.after_switch(&digest, policy(), &subject, report).await.unwrap()
+        sandbox.asking(&digest, policy()).after_switch(&subject, report).await.unwrap()
     };
     assert_eq!(after(&report).await, SwitchDecision::Wait(30));
     report.running = true;
@@ -244,23 +248,23 @@ async fn an_upgrade_step_goes_forward_and_back() {
     let (sandbox, digest) = prepared("guest-step").await;
     let step = || Invocation::new("core/rename", "");
     let upgrade = |from: &str| Upgrade { from_version: from.to_owned(), to_version: "0.2.0".to_owned() };
-    let scope = sandbox.applies(&digest, step(), &upgrade("0.1.0")).await.unwrap();
+    let scope = sandbox.asking(&digest, step()).applies(&upgrade("0.1.0")).await.unwrap();
     assert_eq!(scope, Some(vec!["machines".to_owned()]));
-    assert_eq!(sandbox.applies(&digest, step(), &upgrade("0.2.0")).await.unwrap(), None);
+    assert_eq!(sandbox.asking(&digest, step()).applies(&upgrade("0.2.0")).await.unwrap(), None);
     let census = [Census { prefix: "machines".to_owned(), objects: 2000 }];
-    let findings = sandbox.check(&digest, step(), &upgrade("0.1.0"), &census).await.unwrap();
+    let findings = sandbox.asking(&digest, step()).check(&upgrade("0.1.0"), &census).await.unwrap();
     assert!(findings[0].is_fatal && findings[0].message == "2000 objects go to 0.2.0", "{findings:?}");
 
     let old = r#"{"Name":"n","Old":1}"#;
-    let Change::Replace(new) = sandbox.forward(&digest, step(), "machines", old).await.unwrap() else {
+    let Change::Replace(new) = sandbox.asking(&digest, step()).forward("machines", old).await.unwrap() else {
         panic!("it was not replaced")
     };
     assert_eq!(new, r#"{"Name":"n","New":1}"#);
-    assert_eq!(sandbox.forward(&digest, step(), "machines", &new).await.unwrap(), Change::Keep);
-    assert_eq!(sandbox.forward(&digest, step(), "machines", "{}").await.unwrap(), Change::Remove);
-    let back = sandbox.backward(&digest, step(), "machines", &new).await.unwrap();
+    assert_eq!(sandbox.asking(&digest, step()).forward("machines", &new).await.unwrap(), Change::Keep);
+    assert_eq!(sandbox.asking(&digest, step()).forward("machines", "{}").await.unwrap(), Change::Remove);
+    let back = sandbox.asking(&digest, step()).backward("machines", &new).await.unwrap();
     assert_eq!(back, Change::Replace(old.to_owned()));
-    let error = sandbox.forward(&digest, step(), "machines", "[").await.unwrap_err();
+    let error = sandbox.asking(&digest, step()).forward("machines", "[").await.unwrap_err();
     assert!(matches!(error, CallError::Refused { .. }), "{error:?}");
 }
 
@@ -273,7 +277,7 @@ async fn a_plugin_describes_itself_acts_and_takes_events() {
         ..Memory::default()
     });
     let plugin = || call("counter/counter", Grants::parse(["kv: rw"]).unwrap(), &host);
-    let description = sandbox.describe_plugin(&digest, plugin()).await.unwrap();
+    let description = sandbox.asking(&digest, plugin()).describe_plugin().await.unwrap();
     assert_eq!(
         (description.name.as_str(), description.events.as_slice()),
         ("counter", ["machines.update.*".to_owned()].as_slice())
@@ -288,10 +292,10 @@ async fn a_plugin_describes_itself_acts_and_takes_events() {
         config: "{}".to_owned(),
         ..ActionCall::default()
     };
-    let report = sandbox.act(&digest, plugin(), action("count")).await.unwrap();
+    let report = sandbox.asking(&digest, plugin()).act(action("count")).await.unwrap();
     assert_eq!(report.answer, r#"{"count":7,"key":"m1"}"#);
     assert_eq!(report.used.host_calls, 2);
-    let error = sandbox.act(&digest, plugin(), action("other")).await.unwrap_err();
+    let error = sandbox.asking(&digest, plugin()).act(action("other")).await.unwrap_err();
     assert!(
         matches!(&error, CallError::Refused { failure, .. } if failure.code == "unknown-action"),
         "{error:?}"
@@ -306,8 +310,8 @@ async fn a_plugin_describes_itself_acts_and_takes_events() {
         },
         config: "{}".to_owned(),
     };
-    sandbox.on_event(&digest, plugin(), event("machines")).await.unwrap();
-    let error = sandbox.on_event(&digest, plugin(), event("jobs")).await.unwrap_err();
+    sandbox.asking(&digest, plugin()).on_event(event("machines")).await.unwrap();
+    let error = sandbox.asking(&digest, plugin()).on_event(event("jobs")).await.unwrap_err();
     assert!(
         matches!(&error, CallError::Refused { failure, .. } if failure.message == "jobs  5"),
         "{error:?}"
@@ -318,7 +322,7 @@ async fn a_plugin_describes_itself_acts_and_takes_events() {
 async fn a_call_that_only_decides_has_no_host() {
     let (sandbox, digest) = prepared("plugin-greet").await;
     let invocation = Invocation { grants: params(&["*"], &["*"]), ..Invocation::new("greet", "") };
-    let report = sandbox.run_task(&digest, invocation, task()).await.unwrap();
+    let report = sandbox.asking(&digest, invocation).run_task(task()).await.unwrap();
     let Outcome::Failed(failure) = report.answer else { panic!("it read a parameter of nothing") };
     assert!(failure.message.contains("only decides"), "{failure}");
 }
@@ -339,7 +343,7 @@ async fn a_limit_of_a_manifest_is_told_by_the_same_name() {
     let asked = [("host-calls".to_owned(), 2)].into_iter().collect();
     let limits = formwork_sandbox::Limits::from_manifest(&asked).unwrap();
     let invocation = Invocation { limits, ..call("capable", grants.unwrap(), &host) };
-    let error = sandbox.run_task(&digest, invocation, task()).await.unwrap_err();
+    let error = sandbox.asking(&digest, invocation).run_task(task()).await.unwrap_err();
     assert_eq!(error.to_string(), "component `capable` exceeded its limit `host-calls` of 2");
     assert!(matches!(error, CallError::Limit { limit: LimitName::HostCalls, .. }));
 }

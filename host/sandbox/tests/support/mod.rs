@@ -14,7 +14,7 @@ use formwork_toolchain::{GuestBuild, Install, Toolchain};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "plugin-classic",
     "plugin-greet",
     "plugin-inventory",
@@ -22,6 +22,7 @@ const PACKAGES: [&str; 10] = [
     "guest-endless-plan",
     "guest-hostile",
     "guest-old-track",
+    "guest-parity",
     "guest-plugin",
     "guest-policy",
     "guest-step",
@@ -67,12 +68,10 @@ pub(crate) fn sandbox(cache: &Path, worker: WorkerCommand) -> Sandbox {
 /// A sandbox that optimises at its time.
 pub(crate) fn sandbox_that(optimise: Optimise, cache: &Path, worker: WorkerCommand) -> Sandbox {
     let config = SandboxConfig {
-        cache_dir: cache.to_owned(),
-        worker,
         limits: Limits::default(),
         concurrent_calls: 8,
-        compilers: 1,
         optimise,
+        ..SandboxConfig::new(cache.to_owned(), worker)
     };
     Sandbox::new(config).unwrap()
 }

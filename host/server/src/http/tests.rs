@@ -4,73 +4,13 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, Response, header},
 };
-use formwork_model::{Claim, User};
-use formwork_sandbox::{Limits, Optimise, Sandbox, SandboxConfig, WorkerCommand};
-use formwork_store::Store;
+use formwork_model::Claim;
 use tower::ServiceExt;
 
 use super::*;
-use crate::{
-    ServeOptions,
-    auth::{self, TokenKey},
-    clock::Clock,
-    content::{self, Library},
-    files::FileRoot,
-    logs::JobLogs,
-    render::Renderer,
-};
-
-/// The routes over a store in memory that holds the built-in objects and a user.
-struct Site {
-    _folder: tempfile::TempDir,
-    endpoint: Arc<Endpoint>,
-    user: User,
-}
+use crate::testing::{Site, Wishes};
 
 impl Site {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = ServeOptions::new(folder.path().to_owned(), "/nonexistent".into());
-        let files = FileRoot::new(folder.path()).unwrap();
-        let core = formwork_packs::core().unwrap();
-        let user = User { name: String::from("anna"), secret: String::from("s"), ..User::default() };
-        let mut objects = content::built_in_objects(core, &files);
-        objects.push(Arc::new(user.clone()));
-        let sandbox = SandboxConfig {
-            cache_dir: folder.path().join("cache"),
-            worker: WorkerCommand { program: options.worker.clone(), args: Vec::new() },
-            limits: Limits::default(),
-            concurrent_calls: 1,
-            compilers: 1,
-            optimise: Optimise::AtOnce,
-        };
-        std::fs::create_dir(&sandbox.cache_dir).unwrap();
-        let endpoint = Arc::new(Endpoint {
-            address: std::net::Ipv4Addr::LOCALHOST,
-            id: String::from("test"),
-            local_id: String::new(),
-            store: Store::memory(objects),
-            sandbox: Sandbox::new(sandbox).unwrap(),
-            library: Arc::new(Library::new(core, folder.path()).unwrap()),
-            packs: crate::packs::Packs::new(folder.path()).unwrap(),
-            logs: JobLogs::new(folder.path().join("logs")).unwrap(),
-            files,
-            renderer: Renderer::default(),
-            key: Arc::new(TokenKey::load(&folder.path().join("token.key")).unwrap()),
-            clock: Clock::Real,
-            plugins: crate::plugins::Plugins::default(),
-            outside: None,
-            injected: Endpoint::event_channel(),
-            options,
-        });
-        Self { _folder: folder, endpoint, user }
-    }
-
-    /// Returns a token that lives for some seconds and may do what one claim says.
-    fn token(&self, seconds: u64, claim: Claim) -> String {
-        auth::user_token(&self.endpoint, &self.endpoint.snapshot(), &self.user, seconds, vec![claim])
-    }
-
     /// Sends a request, without credentials where the token is empty.
     async fn send(&self, method: &str, path: &str, token: &str, body: &str) -> Response<Body> {
         let mut request = Request::builder().method(method).uri(format!("{BASE_PATH}{path}"));
@@ -101,7 +41,7 @@ fn about(error: &ApiError) -> (&str, &str, &str, u16) {
 
 #[tokio::test]
 async fn who_sends_no_credentials_is_told_what_was_refused_and_what_to_do() {
-    let site = Site::new();
+    let site = Site::new(Wishes::default());
     let token = site.refused("GET", "/users/anna/token", "", "").await;
     assert_eq!(about(&token), ("users", "anna", "GET", 401));
     assert!(
@@ -117,8 +57,8 @@ async fn who_sends_no_credentials_is_told_what_was_refused_and_what_to_do() {
 
 #[tokio::test]
 async fn refused_token_is_told_why_and_what_to_do() {
-    let site = Site::new();
-    let expired = site.token(0, Claim::new("*", "*", "*"));
+    let site = Site::new(Wishes::default());
+    let expired = site.token(0, &[Claim::new("*", "*", "*")]);
     for (token, why) in [(expired.as_str(), "expired"), ("AAAA.BBBB", "not one of this endpoint")] {
         let error = site.refused("PUT", "/machines/x", token, "{}").await;
         assert_eq!(about(&error), ("machines", "x", "PUT", 403));
@@ -129,8 +69,8 @@ async fn refused_token_is_told_why_and_what_to_do() {
 
 #[tokio::test]
 async fn missing_claim_is_named() {
-    let site = Site::new();
-    let narrow = site.token(60, Claim::new("machines", "get", "*"));
+    let site = Site::new(Wishes::default());
+    let narrow = site.token(60, &[Claim::new("machines", "get", "*")]);
     let error = site.refused("GET", "/machines", &narrow, "").await;
     assert_eq!((error.model.as_str(), error.code), ("machines", 403));
     assert_eq!(error.messages, ["user:anna lacks the claim machines list *"]);
@@ -138,8 +78,8 @@ async fn missing_claim_is_named() {
 
 #[tokio::test]
 async fn error_about_an_object_names_the_method_and_the_object() {
-    let site = Site::new();
-    let all = site.token(60, Claim::new("*", "*", "*"));
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
     for (method, path, body) in [
         ("GET", "/machines/none", ""),
         ("PUT", "/machines/none", "{}"),
@@ -162,8 +102,8 @@ async fn error_about_an_object_names_the_method_and_the_object() {
 
 #[tokio::test]
 async fn path_that_is_no_text_is_refused_with_the_error_object() {
-    let site = Site::new();
-    let all = site.token(60, Claim::new("*", "*", "*"));
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
     let error = site.refused("GET", "/machines/%FF", &all, "").await;
     assert_eq!(about(&error), ("machines", "", "GET", 400));
 }

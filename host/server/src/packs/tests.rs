@@ -1,6 +1,6 @@
 //! Packs below HTTP: a real store, library and sandbox; what must be compiled is in the end to end tests.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::collections::BTreeMap;
 
 use axum::{
     body::Body,
@@ -8,24 +8,18 @@ use axum::{
 };
 use formwork_api::ApiError;
 use formwork_model::{
-    Claim, ComponentKind, Content, IncomingPack, Object, PackState, Publisher, Task, Timestamp, User,
+    Claim, ComponentKind, Content, IncomingPack, Object, PackState, Publisher, Task, Timestamp,
 };
 use formwork_packs::{Archive, Signer, SigningKey};
-use formwork_sandbox::{Limits, Optimise, Sandbox, SandboxConfig, WorkerCommand};
-use formwork_store::Store;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    ServeOptions,
-    auth::{self, Caller, TokenKey},
+    auth::{self, Caller},
     clock::Clock,
     commands::contents::{self, Installation},
     commit::commit,
-    content::{self, Library},
-    files::FileRoot,
-    logs::JobLogs,
-    render::Renderer,
+    testing::{self, Wishes},
 };
 
 /// The time at which all tests begin.
@@ -40,48 +34,13 @@ struct Site {
 
 impl Site {
     async fn new(allow_unsigned: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut options = ServeOptions::new(folder.path().to_owned(), "/nonexistent".into());
-        options.allow_unsigned = allow_unsigned;
-        let files = FileRoot::new(folder.path()).unwrap();
-        let core = formwork_packs::core().unwrap();
-        let user = User { name: String::from("anna"), secret: String::from("s"), ..User::default() };
-        let mut objects = content::built_in_objects(core, &files);
-        objects.push(Arc::new(user.clone()));
-        let cache_dir = folder.path().join("cache");
-        std::fs::create_dir(&cache_dir).unwrap();
-        let sandbox = SandboxConfig {
-            cache_dir,
-            worker: WorkerCommand { program: options.worker.clone(), args: Vec::new() },
-            limits: Limits::default(),
-            concurrent_calls: 1,
-            compilers: 1,
-            optimise: Optimise::AfterCalls(u32::MAX),
-        };
-        let endpoint = Arc::new(Endpoint {
-            address: Ipv4Addr::LOCALHOST,
-            id: String::from("test"),
-            local_id: String::new(),
-            store: Store::memory(objects),
-            sandbox: Sandbox::new(sandbox).unwrap(),
-            library: Arc::new(Library::new(core, folder.path()).unwrap()),
-            packs: Packs::new(folder.path()).unwrap(),
-            logs: JobLogs::new(folder.path().join("logs")).unwrap(),
-            files,
-            renderer: Renderer::default(),
-            key: Arc::new(TokenKey::load(&folder.path().join("token.key")).unwrap()),
-            clock: Clock::invented(Timestamp::from_millis(START)),
-            plugins: crate::plugins::Plugins::default(),
-            outside: None,
-            injected: Endpoint::event_channel(),
-            options,
-        });
-        let all = vec![Claim::new("*", "*", "*")];
-        let token = auth::user_token(&endpoint, &endpoint.snapshot(), &user, 3600 * 24, all);
+        let clock = Clock::invented(Timestamp::from_millis(START));
+        let base = testing::Site::new(Wishes { allow_unsigned, clock, ..Wishes::default() });
+        let token = base.token(3600 * 24, &[Claim::new("*", "*", "*")]);
         let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
-        let caller = auth::authenticate(&endpoint, &headers, None).await.unwrap();
-        Self { folder, endpoint, caller }
+        let caller = auth::authenticate(&base.endpoint, &headers, None).await.unwrap();
+        Self { folder: base.folder, endpoint: base.endpoint, caller }
     }
 
     /// Uploads a pack and waits until it is ready or refused.

@@ -73,7 +73,7 @@ pub(super) async fn describe(
     record: &ComponentRecord,
 ) -> Result<PluginDescription, String> {
     let callable = Callable::find(endpoint, component, record, "").await?;
-    let described = endpoint.sandbox.describe_plugin(&callable.digest, callable.invocation).await;
+    let described = endpoint.sandbox.asking(&callable.digest, callable.invocation).describe_plugin().await;
     described.map_err(|error| format!("it cannot be asked what it is: {error}"))
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn act(
         params: json!(params).to_string(),
         config: json!(rules::config(snapshot, &offer.plugin)).to_string(),
     };
-    match endpoint.sandbox.act(&callable.digest, callable.invocation, call).await {
+    match endpoint.sandbox.asking(&callable.digest, callable.invocation).act(call).await {
         Ok(report) => serde_json::from_str(&report.answer)
             .map_err(|error| failed(format!("the plugin {} answered no JSON: {error}", offer.plugin.name))),
         Err(CallError::Refused { failure, .. }) => {
@@ -162,7 +162,7 @@ pub(super) async fn on_event(
         },
         config: json!(rules::config(&snapshot, &plugin)).to_string(),
     };
-    match endpoint.sandbox.on_event(&callable.digest, callable.invocation, call).await {
+    match endpoint.sandbox.asking(&callable.digest, callable.invocation).on_event(call).await {
         Ok(_) => Ok(()),
         Err(CallError::Refused { failure, .. }) => {
             let hint = failure.hint.map(|hint| format!(" (hint: {hint})")).unwrap_or_default();

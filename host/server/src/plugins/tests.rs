@@ -7,7 +7,6 @@ mod service;
 
 use std::{
     collections::BTreeMap,
-    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{Arc, LazyLock},
     time::Duration,
@@ -20,27 +19,18 @@ use axum::{
 use formwork_api::BASE_PATH;
 use formwork_model::{
     Claim, ComponentKind, ComponentRecord, InstalledContent, Machine, Object, ObjectsExt, Plugin, Record,
-    User,
 };
-use formwork_sandbox::{Limits, Optimise, Sandbox, SandboxConfig, WorkerCommand};
-use formwork_store::Store;
 use formwork_toolchain::{GuestBuild, Install, Toolchain};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 use tower::ServiceExt;
 
-use super::{Patience, Plugins, settle, start};
+use super::{Patience, settle, start};
 use crate::{
-    ServeOptions,
-    auth::{self, TokenKey},
-    clock::Clock,
     commit::commit,
-    content::{self, Library},
     endpoint::Endpoint,
-    files::FileRoot,
     http,
-    logs::JobLogs,
-    render::Renderer,
+    testing::{self, Wishes},
 };
 
 const PACKAGES: [&str; 3] = ["plugin-webhook", "plugin-redfish", "guest-plugin-probe"];
@@ -69,9 +59,8 @@ fn program() -> PathBuf {
 
 /// An endpoint without its sockets. The compiler is an example of this crate.
 struct Site {
-    _folder: tempfile::TempDir,
+    base: testing::Site,
     endpoint: Arc<Endpoint>,
-    user: User,
 }
 
 /// The loop of the plugins; it ends when dropped.
@@ -91,49 +80,15 @@ impl Site {
         Self::with(formwork_store::Limits::default())
     }
 
-    fn with(limits: formwork_store::Limits) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    fn with(store: formwork_store::Limits) -> Self {
         let compiler = program().ancestors().nth(2).unwrap().join("examples/server-compile-worker");
         assert!(
             compiler.is_file(),
             "no {}: run `cargo build -p formwork-server --examples`",
             compiler.display()
         );
-        let options = ServeOptions::new(folder.path().to_owned(), compiler.clone());
-        let files = FileRoot::new(folder.path()).unwrap();
-        let core = formwork_packs::core().unwrap();
-        let user = User { name: String::from("anna"), secret: String::from("s"), ..User::default() };
-        let mut objects = content::built_in_objects(core, &files);
-        objects.push(Arc::new(user.clone()));
-        let cache_dir = folder.path().join("cache");
-        std::fs::create_dir(&cache_dir).unwrap();
-        let sandbox = SandboxConfig {
-            cache_dir,
-            worker: WorkerCommand { program: compiler, args: Vec::new() },
-            limits: Limits::default(),
-            concurrent_calls: 8,
-            compilers: 1,
-            optimise: Optimise::AfterCalls(u32::MAX),
-        };
-        let endpoint = Arc::new(Endpoint {
-            address: Ipv4Addr::LOCALHOST,
-            id: String::from("test"),
-            local_id: String::new(),
-            store: Store::memory_with(objects, limits),
-            sandbox: Sandbox::new(sandbox).unwrap(),
-            library: Arc::new(Library::new(core, folder.path()).unwrap()),
-            packs: crate::packs::Packs::new(folder.path()).unwrap(),
-            logs: JobLogs::new(folder.path().join("logs")).unwrap(),
-            files,
-            renderer: Renderer::default(),
-            key: Arc::new(TokenKey::load(&folder.path().join("token.key")).unwrap()),
-            clock: Clock::Real,
-            plugins: Plugins::default(),
-            outside: None,
-            injected: Endpoint::event_channel(),
-            options,
-        });
-        Self { _folder: folder, endpoint, user }
+        let base = testing::Site::new(Wishes { compiler, store, ..Wishes::default() });
+        Self { endpoint: Arc::clone(&base.endpoint), base }
     }
 
     /// Starts the loop of the plugins, with a patience that is short enough for a test.
@@ -211,8 +166,7 @@ impl Site {
 
     /// Sends a request as a user who may do what the claims say.
     async fn ask_as(&self, claims: &[Claim], method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
-        let snapshot = self.endpoint.snapshot();
-        let token = auth::user_token(&self.endpoint, &snapshot, &self.user, 3600, claims.to_vec());
+        let token = self.base.token(3600, claims);
         let request = Request::builder()
             .method(method)
             .uri(format!("{BASE_PATH}{path}"))

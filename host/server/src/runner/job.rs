@@ -108,7 +108,7 @@ async fn run(
         attempt,
         now_ms: u64::try_from(endpoint.now().millis()).unwrap_or(0),
     };
-    endpoint.sandbox.run_task(&digest, invocation, call).await.map_err(|error| error.to_string())
+    endpoint.sandbox.asking(&digest, invocation).run_task(call).await.map_err(|error| error.to_string())
 }
 
 fn facts(machine: &Machine, task: &Task, job: &Job) -> MachineInfo {

@@ -21,10 +21,10 @@ impl Task for Bench {
             }
         } else if let Some(count) = call.machine.task.strip_prefix("lines ") {
             for _ in 0..number(count)? {
-                log::debug("a line that is of exactly forty bytes: 40");
+                log::debug!("a line that is of exactly forty bytes: 40");
             }
         } else if params::read::<bool>("bench/flag")?.unwrap_or_default() {
-            log::info("the flag is set");
+            log::info!("the flag is set");
         }
         Ok(Outcome::Done)
     }

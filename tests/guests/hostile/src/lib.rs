@@ -16,7 +16,7 @@ impl Task for Hostile {
             "recurse-without-locals" => recurse_without_locals(1),
             "panic" => out_of_bounds(&[]),
             "log-flood" => loop {
-                log::info("x".repeat(1000));
+                log::info!("{}", "x".repeat(1000));
             },
             "huge-result" => return Ok(Outcome::Failed(Failure::new("huge", "x".repeat(3 << 20)))),
             "huge-argument" => params::write("hostile/value", &"x".repeat(3 << 20))?,

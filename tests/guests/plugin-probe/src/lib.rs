@@ -27,7 +27,7 @@ impl Plugin for Probe {
 
     #[expect(clippy::panic, reason = "the tests look at what becomes of a crash")]
     fn act(call: &ActionCall) -> Result<Value, Failure> {
-        log::info(format_args!("{} of {}", call.action, call.key));
+        log::info!("{} of {}", call.action, call.key);
         match call.action.as_str() {
             "show" => Ok(json!({
                 "plugin": call.plugin,

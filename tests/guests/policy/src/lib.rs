@@ -27,7 +27,7 @@ impl MigrationPolicy for LeastLoaded {
     }
 
     fn resolve(_subject: &Subject, conflict: &Conflict) -> Resolution {
-        log::info(format_args!("{} {}", conflict.prefix, conflict.key));
+        log::info!("{} {}", conflict.prefix, conflict.key);
         match conflict.prefix.as_str() {
             "profiles" => Resolution::KeepTarget,
             "params" => Resolution::TakeSource,

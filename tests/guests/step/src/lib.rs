@@ -22,7 +22,7 @@ impl UpgradeStep for Rename {
     }
 
     fn forward(prefix: &str, object: &str) -> Result<Change, Failure> {
-        log::debug(prefix);
+        log::debug!("{prefix}");
         renamed(object, "Old", "New")
     }
 

@@ -13,7 +13,10 @@ use formwork_packs::{Archive, Signer, SigningKey};
 use serde_json::json;
 
 use super::source;
-use crate::commands::Context;
+use crate::{
+    arguments::{optional, text},
+    commands::Context,
+};
 
 /// What is bundled.
 #[derive(Clone, Debug, Args)]
@@ -51,12 +54,18 @@ pub(super) fn sign_command() -> Command {
 
 pub(super) fn key_command() -> Command {
     let file = || clap::Arg::new("file").value_name("FILE").required(true).help("The file of the key");
+    let id = || {
+        let help = "What operators are to call the publisher [default: the id of the key]";
+        clap::Arg::new("id").long("id").value_name("NAME").help(help)
+    };
     Command::new("key")
         .about("Makes a key for signing, and shows its public half")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(Command::new("new").about("Makes a key in a new file").arg(file()))
-        .subcommand(Command::new("show").about("Shows what operators need to trust a key").arg(file()))
+        .subcommand(Command::new("new").about("Makes a key in a new file").arg(file()).arg(id()))
+        .subcommand(
+            Command::new("show").about("Shows what operators need to trust a key").arg(file()).arg(id()),
+        )
 }
 
 pub(super) fn run(matches: &ArgMatches, context: &mut Context) -> Result<()> {
@@ -79,17 +88,18 @@ pub(super) fn sign(matches: &ArgMatches, context: &mut Context) -> Result<()> {
 
 pub(super) fn key(matches: &ArgMatches, context: &mut Context) -> Result<()> {
     let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };
-    let file = PathBuf::from(crate::arguments::text(matches, "file"));
+    let file = PathBuf::from(text(matches, "file"));
     if verb == "new" {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(io::Error::from).context("there are no random bytes")?;
         SigningKey::from_seed(&seed).save(&file)?;
     }
     let public = SigningKey::load(&file)?.public();
-    context.out.value(&json!({"Id": public.id(), "PublicKey": public.to_string()}), &[])?;
-    let hint = format!(
-        "operators trust it with: formwork publishers create '{{\"Id\": \"NAME\", \"PublicKey\": \"{public}\"}}'\n"
-    );
+    let id = optional(matches, "id").map_or_else(|| public.id(), str::to_owned);
+    // It is what `publishers create` takes.
+    let publisher = json!({"Id": id, "PublicKey": public.to_string()});
+    context.out.value(&publisher, &[])?;
+    let hint = format!("operators trust it with: formwork publishers create '{publisher}'\n");
     // Nobody is left to tell when standard error is closed.
     io::stderr().write_all(hint.as_bytes()).ok();
     Ok(())

@@ -76,13 +76,19 @@ impl Manifest {
 }
 
 impl Component {
+    /// What it asks for, a grant a line.
+    pub(super) fn grant_lines(&self) -> Vec<String> {
+        let lines = self.grants.iter().flat_map(|grant| match grant {
+            Grant::Line(line) => vec![line.clone()],
+            Grant::Entry(entry) => entry.iter().map(|(word, what)| format!("{word}: {what}")).collect(),
+        });
+        lines.collect()
+    }
+
     /// The capabilities that it asks for, each once.
     pub(super) fn capabilities(&self) -> Vec<String> {
-        let lines = self.grants.iter().flat_map(|grant| match grant {
-            Grant::Line(line) => vec![line.split(':').next().unwrap_or_default().trim()],
-            Grant::Entry(entry) => entry.keys().map(String::as_str).collect(),
-        });
-        lines.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
+        let word = |line: String| line.split(':').next().unwrap_or_default().trim().to_owned();
+        self.grant_lines().into_iter().map(word).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -105,6 +111,7 @@ mod tests {
         let text = "{name: a, kind: task, grants: [params: read x, 'params: write x', progress, 'kv: rw']}";
         let component: Component = serde_saphyr::from_str(text).unwrap();
         assert_eq!(component.capabilities(), ["kv", "params", "progress"]);
+        assert_eq!(component.grant_lines(), ["params: read x", "params: write x", "progress", "kv: rw"]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ const WIT_PATHS: (&str, &str) = ("../../wit/", "../wit/");
 pub(super) const RESERVED: [&str; 4] = ["core", "sdk", "target", "wit"];
 
 /// What git shall not keep.
-const IGNORED: &str = "/components/*.wasm\ntarget/\nnode_modules/\n__pycache__/\n";
+const IGNORED: &str = "/components/*.wasm\n*.fwpack\ntarget/\nnode_modules/\n__pycache__/\n";
 
 impl Language {
     /// The name for people.

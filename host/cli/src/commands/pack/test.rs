@@ -57,7 +57,11 @@ pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<(
             }
         }
         let word = if played.faults.is_empty() { "ok" } else { "FAILED" };
-        context.out.line(&format!("{word:<6}  {}  ({} steps)", name(file), played.steps.len()))?;
+        let steps = match played.steps.len() {
+            1 => String::from("1 step"),
+            steps => format!("{steps} steps"),
+        };
+        context.out.line(&format!("{word:<6}  {}  ({steps})", name(file)))?;
         for fault in &played.faults {
             context.out.line(&format!("        {fault}"))?;
         }

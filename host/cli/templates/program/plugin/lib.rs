@@ -21,13 +21,13 @@ impl Plugin for Greeter {
 
     fn act(call: &ActionCall) -> Result<Value, Failure> {
         let machine = name_of(&call.object).unwrap_or(&call.key);
-        log::info(format_args!("greeted {machine}"));
+        log::info!("greeted {machine}");
         let name = call.params.read::<String>(NAME)?;
         Ok(json!(format!("hello {}", name.as_deref().unwrap_or(machine))))
     }
 
     fn on_event(event: &Event, _config: &Config) -> Result<(), Failure> {
-        log::info(format_args!("machine {} was created", name_of(&event.object).unwrap_or(&event.key)));
+        log::info!("machine {} was created", name_of(&event.object).unwrap_or(&event.key));
         Ok(())
     }
 }

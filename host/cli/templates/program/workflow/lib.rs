@@ -30,7 +30,7 @@ impl Workflow for Rules {
             JobState::Incomplete => Decision::Stop(format!("task {} is incomplete", report.task)),
             JobState::Failed if report.attempt + 1 < TRIES => Decision::RetryAfterMs(PAUSE_MS),
             JobState::Failed => {
-                log::warn(format_args!("task {} failed {TRIES} times and is left behind", report.task));
+                log::warn!("task {} failed {TRIES} times and is left behind", report.task);
                 Decision::Advance
             }
         }

@@ -205,9 +205,10 @@ impl Scenario {
         let expected = self.expect.complete.unwrap_or(self.expect.errors.is_empty());
         let failed = steps.iter().any(|step| step.state == "failed");
         if in_workflow && complete != expected {
-            faults.push(format!("complete: expected {expected}, found {complete}\n{errors}"));
+            let words = format!("complete: expected {expected}, found {complete}\n{errors}");
+            faults.push(words.trim_end().to_owned());
         } else if failed && self.expect.errors.is_empty() && expected {
-            faults.push(format!("a task failed: {errors}"));
+            faults.push(format!("a task failed: {}", errors.trim_end()));
         }
         faults
     }
@@ -216,8 +217,9 @@ impl Scenario {
 /// One step in one line, and its log below it.
 pub(super) fn line(step: &Step) -> String {
     let context = if step.context.is_empty() { "machine" } else { &step.context };
-    let mut text = format!("{}  {:<8} {:<24} {:<10}", step.time, context, step.task, step.state);
-    for words in step.does.iter().chain(&step.errors).map(String::as_str).chain(step.log.lines()) {
+    let mut text = format!("{}  {:<8} {:<24} {}", step.time, context, step.task, step.state);
+    for words in step.does.iter().chain(&step.errors).flat_map(|words| words.lines()).chain(step.log.lines())
+    {
         text.push_str(&format!("\n    {words}"));
     }
     text

@@ -1,24 +1,35 @@
-//! All that the client knows of TLS: rustls with ring, and no check of certificates.
+//! TLS as all clients here use it: rustls with ring, and a choice of whom to believe.
 
 use std::sync::Arc;
 
-use rustls::{
-    ClientConfig, DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls_platform_verifier::Verifier;
 
-/// Returns the settings for HTTP and for the websocket. HTTP/1.1 only: the websocket cannot use another version,
-/// and one connection is enough for what a caller does at a time.
-pub(crate) fn config() -> Result<Arc<ClientConfig>, rustls::Error> {
+/// Whose certificates are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Those for which an authority in the trust store of the system vouches.
+    System,
+    /// All, as for endpoints and management controllers that make their own. The peer still has to hold its key.
+    Anybody,
+}
+
+/// Returns the settings of a client that has no certificate of its own.
+///
+/// # Errors
+///
+/// The system's trust store cannot be read.
+pub fn client_config(trust: Trust) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate { provider }))
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    let verifier: Arc<dyn ServerCertVerifier> = match trust {
+        Trust::System => Arc::new(Verifier::new(Arc::clone(&provider))?),
+        Trust::Anybody => Arc::new(AnyCertificate { provider: Arc::clone(&provider) }),
+    };
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
 /// Accepts every certificate, but still wants the peer to hold its key.

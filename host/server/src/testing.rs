@@ -1,0 +1,95 @@
+//! An endpoint for tests: everything real, its objects in memory, without a socket.
+
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+
+use formwork_model::{Claim, User};
+use formwork_sandbox::{Limits, Sandbox, SandboxConfig, WorkerCommand};
+use formwork_store::Store;
+use tempfile::TempDir;
+
+use crate::{
+    ServeOptions,
+    auth::{self, TokenKey},
+    clock::Clock,
+    content::{self, Library},
+    endpoint::Endpoint,
+    files::FileRoot,
+    logs::JobLogs,
+    packs::Packs,
+    plugins::Plugins,
+    render::Renderer,
+};
+
+/// An endpoint with the built-in objects and one user, `anna`.
+pub(crate) struct Site {
+    pub(crate) folder: TempDir,
+    pub(crate) endpoint: Arc<Endpoint>,
+    user: User,
+}
+
+/// What a test may want otherwise.
+pub(crate) struct Wishes {
+    /// The program that compiles components; without one nothing can be compiled.
+    pub(crate) compiler: PathBuf,
+    pub(crate) allow_unsigned: bool,
+    pub(crate) clock: Clock,
+    pub(crate) store: formwork_store::Limits,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self {
+            compiler: "/nonexistent".into(),
+            allow_unsigned: false,
+            clock: Clock::Real,
+            store: formwork_store::Limits::default(),
+        }
+    }
+}
+
+impl Site {
+    pub(crate) fn new(wishes: Wishes) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let options = ServeOptions {
+            allow_unsigned: wishes.allow_unsigned,
+            ..ServeOptions::new(folder.path().to_owned(), wishes.compiler.clone())
+        };
+        let files = FileRoot::new(folder.path()).unwrap();
+        let core = formwork_packs::core().unwrap();
+        let user = User { name: String::from("anna"), secret: String::from("s"), ..User::default() };
+        let mut objects = content::built_in_objects(core, &files);
+        objects.push(Arc::new(user.clone()));
+        std::fs::create_dir(at("cache")).unwrap();
+        let worker = WorkerCommand { program: wishes.compiler, args: Vec::new() };
+        let sandbox = SandboxConfig {
+            limits: Limits::default(),
+            concurrent_calls: 8,
+            ..SandboxConfig::new(at("cache"), worker)
+        };
+        let endpoint = Arc::new(Endpoint {
+            address: Ipv4Addr::LOCALHOST,
+            id: String::from("test"),
+            local_id: String::new(),
+            store: Store::memory_with(objects, wishes.store),
+            sandbox: Sandbox::new(sandbox).unwrap(),
+            library: Arc::new(Library::new(core, folder.path()).unwrap()),
+            packs: Packs::new(folder.path()).unwrap(),
+            logs: JobLogs::new(at("logs")).unwrap(),
+            files,
+            renderer: Renderer::default(),
+            key: Arc::new(TokenKey::load(&at("token.key")).unwrap()),
+            clock: wishes.clock,
+            plugins: Plugins::default(),
+            outside: None,
+            injected: Endpoint::event_channel(),
+            options,
+        });
+        Self { folder, endpoint, user }
+    }
+
+    /// Returns a token of the user that lives for some seconds and may do what the claims say.
+    pub(crate) fn token(&self, seconds: u64, claims: &[Claim]) -> String {
+        auth::user_token(&self.endpoint, &self.endpoint.snapshot(), &self.user, seconds, claims.to_vec())
+    }
+}
