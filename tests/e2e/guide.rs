@@ -133,6 +133,7 @@ impl Shell {
             .current_dir(folder)
             .env("PATH", format!("{}:{path}", formwork.parent().unwrap().display()))
             .env("XDG_CACHE_HOME", formwork.ancestors().nth(2).unwrap().join("author-cache"))
+            .env("LC_ALL", "C.UTF-8")
             .env("RS_API_PORT", port.to_string())
             .env("RS_ENDPOINT", format!("https://127.0.0.1:{port}"))
             .stdin(Stdio::piped())

@@ -80,6 +80,21 @@ impl Author {
         assert!(words.contains("param hello/message = \"hello machine\""), "{words}");
     }
 
+    /// Runs the tests that a new pack in Rust begins with, as its notes say.
+    fn own_tests_pass(&self, name: &str, kind: &str) {
+        let target = Path::new(env!("CARGO_BIN_EXE_formwork")).ancestors().nth(2).unwrap();
+        let output = Command::new("cargo")
+            .args(["test", "--quiet", "--package", &format!("{name}-{kind}")])
+            .current_dir(self.folder.path().join(name).join("source"))
+            .env("CARGO_TARGET_DIR", target.join("author-cache/tests"))
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, words) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{name}: {out}{words}");
+        assert!(out.contains("test result: ok") && !out.contains("running 0 tests"), "{name}: {out}");
+    }
+
     /// Builds a pack of another kind and looks at its component.
     fn is_built_as(&self, kind: &str) {
         let component = self.built(kind, kind);
@@ -110,6 +125,9 @@ fn packs_in_rust_are_made_built_and_called() {
     author.task_greets();
     author.is_built_as("workflow");
     author.is_built_as("plugin");
+    author.own_tests_pass("hello", "task");
+    author.own_tests_pass("workflow", "workflow");
+    author.own_tests_pass("plugin", "plugin");
 }
 
 #[test]

@@ -3,18 +3,17 @@
 //! A suite is a program of its own, built in release and run alone. It prints a [`Row`] a line, as JSON; this shows them as
 //! a table while they come, or as they are. Later suites need a line in [`Suite`] and nothing else here.
 
-mod row;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use formwork_bench::Row;
+
 use crate::report::{say, table};
 use crate::shell;
 use crate::workspace::Workspace;
-use row::Row;
 
 /// Which figures to take.
 #[derive(Debug, clap::Args)]
@@ -35,6 +34,8 @@ pub(crate) struct BenchArgs {
 enum Suite {
     /// Calls of components: speed, limits, memory, compilation.
     Sandbox,
+    /// The API's latency while hostile packs are refused.
+    Uploads,
 }
 
 impl Suite {
@@ -42,6 +43,7 @@ impl Suite {
     fn package(self) -> &'static str {
         match self {
             Self::Sandbox => "formwork-sandbox",
+            Self::Uploads => "formwork-cli",
         }
     }
 
@@ -49,6 +51,7 @@ impl Suite {
     fn target(self) -> &'static str {
         match self {
             Self::Sandbox => "sandbox",
+            Self::Uploads => "uploads",
         }
     }
 }

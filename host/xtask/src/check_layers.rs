@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("packs", &["model"]),
     ("tls", &[]),
+    ("bench", &[]),
     ("sandbox", &["model", "tls"]),
     ("toolchain", &[]),
     ("boot", &["boot-proto"]),
@@ -30,14 +31,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agent", &["client", "api", "model", "sandbox"]),
     ("server", &["model", "core", "template", "boot-proto", "api", "store", "packs", "sandbox", "boot"]),
     ("cli", &["server", "agent", "client", "api", "model", "packs", "sandbox", "boot-proto", "toolchain"]),
-    ("xtask", &["toolchain"]),
+    ("xtask", &["bench", "toolchain"]),
 ];
 
 /// What a build script may use besides: the embedded pack is built from guests.
 const BUILD_ARROWS: &[(&str, &[&str])] = &[("packs", &["toolchain"])];
 
 /// What every package's tests may use besides.
-const TEST_ARROWS: &[&str] = &["toolchain"];
+const TEST_ARROWS: &[&str] = &["bench", "toolchain"];
 
 /// What a guest may use: the host's crates are not for it.
 const GUEST_ARROWS: &[&str] = &["sdk"];

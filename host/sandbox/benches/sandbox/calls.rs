@@ -1,5 +1,7 @@
 //! Calls: one by one, many at once, and what goes over the border.
 
+use crate::SUITE;
+use formwork_bench::{Row, Samples, Stopwatch, Target};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -7,8 +9,6 @@ use std::time::Duration;
 use formwork_sandbox::{Digest, Outcome};
 use tokio::task::JoinSet;
 
-use crate::measure::{Samples, Stopwatch};
-use crate::row::{Row, Target};
 use crate::stage::{Stage, call, run_task, runtime, turn};
 
 /// Calls of which a median is taken.
@@ -22,21 +22,23 @@ pub(crate) fn run(stage: &Stage) {
     let mut small = one_by_one(stage, &stage.small, SAMPLES);
     let fresh = small.median();
     let mut greet = one_by_one(stage, &stage.greet, SAMPLES);
-    Row::new("fresh call, small task", fresh, "us").reaches(Target::Below(25.0)).print();
-    Row::new("fresh call, small task, 99 %", small.quantile(0.99), "us").print();
-    Row::new("fresh call, greet (4 host calls)", greet.median(), "us").reaches(Target::Below(25.0)).print();
+    Row::new(SUITE, "fresh call, small task", fresh, "us").reaches(Target::Below(25.0)).print();
+    Row::new(SUITE, "fresh call, small task, 99 %", small.quantile(0.99), "us").print();
+    Row::new(SUITE, "fresh call, greet (4 host calls)", greet.median(), "us")
+        .reaches(Target::Below(25.0))
+        .print();
     let (line, read) = (host_call(stage, "lines"), host_call(stage, "reads"));
-    Row::new("host call: a line of 40 bytes", line, "us").reaches(Target::Below(0.3)).print();
-    Row::new("host call: a param, to the guest's own type", read, "us").print();
+    Row::new(SUITE, "host call: a line of 40 bytes", line, "us").reaches(Target::Below(0.3)).print();
+    Row::new(SUITE, "host call: a param, to the guest's own type", read, "us").print();
     let alone = counted(stage, &stage.small, 1);
     let both = counted(stage, &stage.small, 2);
-    Row::new("fresh calls, 1 thread", alone, "1/s").print();
-    Row::new("fresh calls, 2 threads", both, "1/s")
+    Row::new(SUITE, "fresh calls, 1 thread", alone, "1/s").print();
+    Row::new(SUITE, "fresh calls, 2 threads", both, "1/s")
         .beside("1 thread", alone)
         .reaches(Target::AtLeast(60_000.0))
         .print();
     let (alone, both) = (counted(stage, &stage.greet, 1), counted(stage, &stage.greet, 2));
-    Row::new("fresh calls, greet, 2 threads", both, "1/s").beside("1 thread", alone).print();
+    Row::new(SUITE, "fresh calls, greet, 2 threads", both, "1/s").beside("1 thread", alone).print();
     memory(stage);
 }
 
@@ -127,7 +129,7 @@ fn memory(stage: &Stage) {
     });
     #[expect(clippy::cast_precision_loss, reason = "some millions")]
     let each = (resident().saturating_sub(before) / WAITING) as f64;
-    Row::new("memory of a call that waits", each / 1024.0, "KiB").print();
+    Row::new(SUITE, "memory of a call that waits", each / 1024.0, "KiB").print();
 }
 
 /// Bytes of this process that are in memory.

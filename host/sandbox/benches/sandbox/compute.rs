@@ -1,13 +1,12 @@
 //! What the limits cost a guest that only computes.
 
+use crate::SUITE;
+use formwork_bench::{Row, Samples, Stopwatch, Target};
 use wasm_encoder::{
     BlockType, CodeSection, ExportKind, ExportSection, Function, FunctionSection, Instruction, MemArg,
     MemArgTarget, MemorySection, MemoryType, Module, TypeSection, ValType,
 };
 use wasmtime::{Config, Engine, Instance, Store, Strategy};
-
-use crate::measure::{Samples, Stopwatch};
-use crate::row::{Row, Target};
 
 /// Steps of the loop.
 const STEPS: i64 = 20_000_000;
@@ -42,12 +41,12 @@ pub(crate) fn run() {
     }
     let medians: Vec<f64> = cases.iter_mut().map(|(_, samples)| samples.median()).collect();
     let [free, limited, simple_free, simple_limited] = medians[..] else { return };
-    Row::new("compute loop, fuel and epochs", limited, "ms").beside("neither", free).print();
-    Row::new("cost of fuel and epochs", costs.median(), "%").reaches(Target::Below(5.0)).print();
-    Row::new("compute loop, baseline, fuel and epochs", simple_limited, "ms")
+    Row::new(SUITE, "compute loop, fuel and epochs", limited, "ms").beside("neither", free).print();
+    Row::new(SUITE, "cost of fuel and epochs", costs.median(), "%").reaches(Target::Below(5.0)).print();
+    Row::new(SUITE, "compute loop, baseline, fuel and epochs", simple_limited, "ms")
         .beside("neither", simple_free)
         .print();
-    Row::new("compute loop, optimised", limited, "ms").beside("native", native.median()).print();
+    Row::new(SUITE, "compute loop, optimised", limited, "ms").beside("native", native.median()).print();
 }
 
 /// The loop as a guest.

@@ -1,16 +1,17 @@
 //! The figures of the sandbox, each beside a peer that does the same work in the same run.
 //!
-//! `cargo xtask bench sandbox` runs this and prints a table. What is printed here is one JSON object a line ([`row::Row`]).
+//! `cargo xtask bench sandbox` runs this and prints a table. What is printed here is one JSON object a line ([`formwork_bench::Row`]).
 
 #![expect(clippy::expect_used, reason = "a program that measures ends where a step fails, as a test does")]
 
 mod calls;
 mod compute;
-mod measure;
 mod peers;
-mod row;
 mod stage;
 mod start;
+
+/// The name of this suite.
+const SUITE: &str = "sandbox";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

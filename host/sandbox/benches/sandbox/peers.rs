@@ -1,13 +1,13 @@
 //! The same small task done by others.
 
+use crate::SUITE;
+use formwork_bench::{Row, Samples, Stopwatch, Target};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::calls::one_by_one;
-use crate::measure::{Samples, Stopwatch};
-use crate::row::{Row, Target};
 use crate::stage::{Stage, example};
 
 /// Children of which a median is taken.
@@ -32,11 +32,12 @@ pub(crate) fn run(stage: &Stage) {
     }
     let fresh = calls.median();
     let child = children.median();
-    Row::new("fresh call, small task", fresh, "us")
+    Row::new(SUITE, "fresh call, small task", fresh, "us")
         .beside("a child process, JSON on its pipes", child)
         .print();
-    Row::new("child process / fresh call", child / fresh, "x").reaches(Target::AtLeast(40.0)).print();
+    Row::new(SUITE, "child process / fresh call", child / fresh, "x").reaches(Target::AtLeast(40.0)).print();
     Row::without(
+        SUITE,
         "Extism / fresh call",
         "x",
         "not run: its crate needs wasmtime 49, and that needs rustc 1.96",

@@ -1,13 +1,13 @@
 //! From bytes to a component that can be called, and the start of a process that has many of them.
 
+use crate::SUITE;
+use formwork_bench::{Row, Stopwatch, Target};
 use formwork_sandbox::{Digest, Tier, inspect};
 use wasm_encoder::{
     BlockType, CodeSection, Component, CustomSection, Function, FunctionSection, Instruction, Module,
     ModuleSection, TypeSection, ValType,
 };
 
-use crate::measure::Stopwatch;
-use crate::row::{Row, Target};
 use crate::stage::{Stage, call, run_task, runtime, sandbox, turn};
 
 /// Components of one endpoint.
@@ -34,7 +34,7 @@ fn callable(stage: &Stage) {
         (called, clock.millis())
     });
     let size = bytes.len() >> 10;
-    Row::new(format!("upload of {size} KB to callable"), called, "ms")
+    Row::new(SUITE, format!("upload of {size} KB to callable"), called, "ms")
         .beside("to optimised", optimised)
         .print();
 }
@@ -64,8 +64,8 @@ pub(crate) fn worst(stage: &Stage) {
             (called, (sandbox.tier(&digest) == Some(Tier::Optimised)).then(|| clock.millis()))
         });
         match optimised {
-            Some(optimised) => Row::new(case, called, "ms").beside("to optimised", optimised).print(),
-            None => Row::new(case, called, "ms").with_note("to optimised: given up").print(),
+            Some(optimised) => Row::new(SUITE, case, called, "ms").beside("to optimised", optimised).print(),
+            None => Row::new(SUITE, case, called, "ms").with_note("to optimised: given up").print(),
         }
     }
 }
@@ -124,10 +124,10 @@ fn installed(stage: &Stage) {
     });
     let called = clock.millis();
     assert!(digests.iter().all(|digest| sandbox.tier(digest) == Some(Tier::Optimised)));
-    Row::new(format!("start with {INSTALLED} components"), ready, "ms")
+    Row::new(SUITE, format!("start with {INSTALLED} components"), ready, "ms")
         .reaches(Target::Below(1000.0))
         .print();
-    Row::new("the same, each called once", called, "ms").print();
+    Row::new(SUITE, "the same, each called once", called, "ms").print();
 }
 
 /// A component with a number in it, so that it is another one.

@@ -186,3 +186,90 @@ fn host_error(error: &ApiError) -> HostError {
         _ => HostError::Other(words),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use formwork_sandbox::SecretsCall;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Site, Wishes};
+
+    async fn put(site: &Site, object: impl formwork_model::Object + Clone) {
+        let put = commit(&site.endpoint, "user:anna", move |work| work.put(object.boxed()).map(drop));
+        put.await.unwrap();
+    }
+
+    /// The host of a job of the machine `m1`, which has one param of its own and one that is secure.
+    async fn side(site: &Site) -> HostSide {
+        put(site, Param { name: "bmc/password".into(), secure: true, ..Param::default() }).await;
+        let schema = json!({"type": "string", "default": "left"});
+        put(site, Param { name: "bmc/side".into(), schema, ..Param::default() }).await;
+        let params =
+            [("bmc/user".to_owned(), json!("root")), ("bmc/password".to_owned(), json!("pw"))].into();
+        let machine = Machine { uuid: "m1".into(), name: "m1".into(), params, ..Machine::default() };
+        put(site, machine).await;
+        let job = Job { uuid: "j1".into(), machine: "m1".into(), ..Job::default() };
+        HostSide::new(Arc::clone(&site.endpoint), "user:anna", &job, "p/c")
+    }
+
+    async fn read(side: &HostSide, name: &str) -> Option<String> {
+        let call = HostCall::Params(ParamsCall::Read { name: name.into() });
+        let Ok(HostAnswer::Text(value)) = side.call(call).await else { panic!("no text") };
+        value
+    }
+
+    #[tokio::test]
+    async fn secure_param_is_told_as_a_secret_and_never_as_a_param() {
+        let site = Site::new(Wishes::default());
+        let side = side(&site).await;
+        assert_eq!(read(&side, "bmc/password").await, None);
+        let secret = side.call(HostCall::Secrets(SecretsCall { name: "bmc/password".into() })).await;
+        assert_eq!(secret, Ok(HostAnswer::Text(Some("pw".into()))));
+    }
+
+    #[tokio::test]
+    async fn param_is_read_as_the_machine_sees_it_and_written_to_the_machine() {
+        let site = Site::new(Wishes::default());
+        let side = side(&site).await;
+        assert_eq!(read(&side, "bmc/side").await.as_deref(), Some("\"left\""));
+        let write = ParamsCall::Write { name: "bmc/side".into(), json: "\"right\"".into() };
+        assert_eq!(side.call(HostCall::Params(write)).await, Ok(HostAnswer::Done));
+        let own = |site: &Site| {
+            site.endpoint.snapshot().get::<Machine>("m1").unwrap().params.get("bmc/side").cloned()
+        };
+        assert_eq!(own(&site), Some(json!("right")));
+        let names = side.call(HostCall::Params(ParamsCall::List { prefix: "bmc/".into() })).await;
+        let all = ["bmc/password", "bmc/side", "bmc/user"].map(str::to_owned).to_vec();
+        assert_eq!(names, Ok(HostAnswer::Names(all)));
+        for _ in 0..2 {
+            let remove = ParamsCall::Remove { name: "bmc/side".into() };
+            assert_eq!(side.call(HostCall::Params(remove)).await, Ok(HostAnswer::Done));
+        }
+        assert_eq!((own(&site), read(&side, "bmc/side").await.as_deref()), (None, Some("\"left\"")));
+    }
+
+    #[tokio::test]
+    async fn value_that_is_no_json_and_a_machine_that_is_gone_are_told() {
+        let site = Site::new(Wishes::default());
+        let mut side = side(&site).await;
+        let write = ParamsCall::Write { name: "bmc/side".into(), json: "{".into() };
+        let error = side.call(HostCall::Params(write)).await.unwrap_err();
+        assert!(
+            matches!(&error, HostError::Invalid(words) if words.contains("`bmc/side` is not JSON")),
+            "{error}"
+        );
+        side.machine = "m2".into();
+        let read = HostCall::Params(ParamsCall::Read { name: "bmc/side".into() });
+        assert_eq!(side.call(read).await, Err(HostError::Other("the machine is gone".into())));
+    }
+
+    #[tokio::test]
+    async fn programs_are_never_run() {
+        let site = Site::new(Wishes::default());
+        let side = side(&site).await;
+        let command = formwork_sandbox::ExecCommand { program: "id".into(), ..Default::default() };
+        let error = side.call(HostCall::Exec(command)).await.unwrap_err();
+        assert!(matches!(&error, HostError::Unavailable(words) if words.contains("`id`")), "{error}");
+    }
+}

@@ -141,13 +141,13 @@ impl Tree {
                 "`{path}`: a file of more than {MAX_BYTES} bytes is not written"
             )));
         }
-        let target = self.to_write(&place).map_err(|fault| fault.at(path))?;
+        let target = self.place_to_write(&place).map_err(|fault| fault.at(path))?;
         self.0.insert(target, Node::File(bytes.to_vec()));
         Ok(())
     }
 
     /// Finds where a file is to be written, and makes the folders that it will be in.
-    fn to_write(&mut self, place: &Place<'_>) -> Result<String, Fault> {
+    fn place_to_write(&mut self, place: &Place<'_>) -> Result<String, Fault> {
         let Place { root, rest } = *place;
         let is_named = !root.starts_with('/');
         if is_named && self.node(root).is_none() {

@@ -73,7 +73,7 @@ fn host(around: Surroundings, grants: &[String]) -> Host {
     host.exec(shell).http(move |request| {
         let request = format!("{:?} {}", request.method, request.url);
         let request = request.trim_start_matches("Method::");
-        let answer = answers.get(&request).unwrap_or_else(|| panic!("there is no answer to {request}"));
+        let answer = answers.get(request).unwrap_or_else(|| panic!("there is no answer to {request}"));
         let reply = Reply::status(answer.status).body(answer.body.clone());
         Ok(answer.headers.iter().fold(reply, |reply, (name, value)| reply.header(name, value)))
     })

@@ -38,3 +38,31 @@ formwork_sdk::export_plugin!(Greeter);
 fn name_of(object: &Value) -> Option<&str> {
     object.get("Name").and_then(Value::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use formwork_sdk::testing::Host;
+
+    use super::*;
+
+    #[test]
+    fn machine_is_greeted_by_its_param_else_by_its_name() {
+        let mut call = ActionCall {
+            action: "greet".to_owned(),
+            object: json!({"Name": "n1"}),
+            ..ActionCall::default()
+        };
+        let host = Host::new();
+        assert_eq!(host.act::<Greeter>(&call), Ok(json!("hello n1")));
+        call.params = [(NAME, "Ann")].into_iter().collect();
+        assert_eq!(host.act::<Greeter>(&call), Ok(json!("hello Ann")));
+    }
+
+    #[test]
+    fn machine_that_is_created_is_noted() {
+        let event = Event { object: json!({"Name": "n1"}), ..Event::default() };
+        let host = Host::new();
+        assert_eq!(host.deliver::<Greeter>(&event, &Config::default()), Ok(()));
+        assert_eq!(host.lines(), [(log::Level::Info, "machine n1 was created".to_owned())]);
+    }
+}

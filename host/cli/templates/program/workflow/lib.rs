@@ -38,3 +38,31 @@ impl Workflow for Rules {
 }
 
 formwork_sdk::export_workflow!(Rules);
+
+#[cfg(test)]
+mod tests {
+    use formwork_sdk::testing::Host;
+
+    use super::*;
+
+    #[test]
+    fn failed_task_is_tried_three_times_and_then_left_behind() {
+        let host = Host::new();
+        let after = |attempt| {
+            let report = JobReport {
+                task: "t".to_owned(),
+                state: JobState::Failed,
+                attempt,
+                retries: None,
+                handlers: Vec::new(),
+                error_depth: 0,
+            };
+            host.enter(|| Rules::after_job(&report))
+        };
+        assert!(matches!(after(0), Decision::RetryAfterMs(PAUSE_MS)));
+        assert!(matches!(after(1), Decision::RetryAfterMs(PAUSE_MS)));
+        assert!(matches!(after(2), Decision::Advance));
+        let words = "task t failed 3 times and is left behind".to_owned();
+        assert_eq!(host.lines(), [(log::Level::Warn, words)]);
+    }
+}

@@ -4,43 +4,43 @@ use std::time::{Duration, Instant};
 
 /// A clock that starts when it is made; the only one of this program.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopwatch(Instant);
+pub struct Stopwatch(Instant);
 
 impl Stopwatch {
     /// Starts now.
-    #[expect(clippy::disallowed_methods, reason = "the one real clock of this program, which measures")]
-    pub(crate) fn start() -> Self {
+    #[expect(clippy::disallowed_methods, reason = "the one real clock of programs that measure")]
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 
     /// The time since the start.
-    pub(crate) fn elapsed(self) -> Duration {
+    pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 
     /// The same in microseconds.
-    pub(crate) fn micros(self) -> f64 {
+    pub fn micros(self) -> f64 {
         self.elapsed().as_secs_f64() * 1e6
     }
 
     /// The same in milliseconds.
-    pub(crate) fn millis(self) -> f64 {
+    pub fn millis(self) -> f64 {
         self.elapsed().as_secs_f64() * 1e3
     }
 }
 
 /// Samples of one thing.
 #[derive(Debug, Default)]
-pub(crate) struct Samples(Vec<f64>);
+pub struct Samples(Vec<f64>);
 
 impl Samples {
     /// Adds one.
-    pub(crate) fn add(&mut self, value: f64) {
+    pub fn add(&mut self, value: f64) {
         self.0.push(value);
     }
 
     /// The value that a share of the samples, such as 0.5, is not above.
-    pub(crate) fn quantile(&mut self, share: f64) -> f64 {
+    pub fn quantile(&mut self, share: f64) -> f64 {
         self.0.sort_by(f64::total_cmp);
         #[expect(
             clippy::cast_precision_loss,
@@ -53,7 +53,7 @@ impl Samples {
     }
 
     /// The value in the middle.
-    pub(crate) fn median(&mut self) -> f64 {
+    pub fn median(&mut self) -> f64 {
         self.quantile(0.5)
     }
 }

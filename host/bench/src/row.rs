@@ -1,34 +1,87 @@
 //! One figure, as a suite prints it and as a table shows it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A figure, what it is compared with, and whether it is good enough.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Row {
+pub struct Row {
     /// The suite.
-    pub(crate) bench: String,
+    pub bench: String,
     /// What was measured.
-    pub(crate) case: String,
+    pub case: String,
     /// The figure; `None` where it could not be measured.
-    pub(crate) value: Option<f64>,
+    pub value: Option<f64>,
     /// What it counts.
-    pub(crate) unit: String,
+    pub unit: String,
     /// What does the same work another way, or why there is no figure.
-    pub(crate) peer: Option<String>,
+    pub peer: Option<String>,
     /// The peer's figure, in the same unit.
-    pub(crate) peer_value: Option<f64>,
+    pub peer_value: Option<f64>,
     /// How many times better the figure is than its peer's; below 1 it is worse.
-    pub(crate) ratio: Option<f64>,
+    pub ratio: Option<f64>,
     /// What the figure should reach, such as `< 25`.
-    pub(crate) target: Option<String>,
+    pub target: Option<String>,
     /// Whether it does.
-    pub(crate) met: Option<bool>,
+    pub met: Option<bool>,
+}
+
+/// What a figure should reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Target {
+    /// Less than this.
+    Below(f64),
+    /// At least this.
+    AtLeast(f64),
 }
 
 impl Row {
+    /// A figure by itself.
+    #[must_use]
+    pub fn new(bench: &str, case: impl Into<String>, value: f64, unit: &str) -> Self {
+        Self { value: Some(value), ..Self::named(bench, case.into(), unit) }
+    }
+
+    /// A case without a figure, and the reason.
+    #[must_use]
+    pub fn without(bench: &str, case: impl Into<String>, unit: &str, reason: impl Into<String>) -> Self {
+        Self::named(bench, case.into(), unit).with_note(reason)
+    }
+
+    /// Compares with a peer. Of times and sizes the lesser is better, of rates the greater.
+    #[must_use]
+    pub fn beside(self, peer: impl Into<String>, peer_value: f64) -> Self {
+        let ratio = self
+            .value
+            .map(|value| if self.unit.ends_with("/s") { value / peer_value } else { peer_value / value });
+        Self { peer: Some(peer.into()), peer_value: Some(peer_value), ratio, ..self }
+    }
+
+    /// Says something in the place of a peer.
+    #[must_use]
+    pub fn with_note(self, words: impl Into<String>) -> Self {
+        Self { peer: Some(words.into()), ..self }
+    }
+
+    /// Sets what the figure should reach.
+    #[must_use]
+    pub fn reaches(self, target: Target) -> Self {
+        let (words, met) = match target {
+            Target::Below(limit) => (format!("< {limit}"), self.value.map(|value| value < limit)),
+            Target::AtLeast(limit) => (format!(">= {limit}"), self.value.map(|value| value >= limit)),
+        };
+        Self { target: Some(words), met, ..self }
+    }
+
+    /// Prints it as one line of JSON.
+    #[expect(clippy::print_stdout, reason = "its output is what the program is for")]
+    pub fn print(&self) {
+        println!("{}", serde_json::json!(self));
+    }
+
     /// Returns the cells of a table, in the order of the fields.
-    pub(crate) fn cells(&self) -> Vec<String> {
+    #[must_use]
+    pub fn cells(&self) -> Vec<String> {
         let number = |value: Option<f64>| value.map(three_digits).unwrap_or_default();
         let met = match self.met {
             Some(true) => "yes",
@@ -46,6 +99,10 @@ impl Row {
             self.target.clone().unwrap_or_default(),
             met.to_owned(),
         ]
+    }
+
+    fn named(bench: &str, case: String, unit: &str) -> Self {
+        Self { bench: bench.to_owned(), case, unit: unit.to_owned(), ..Self::default() }
     }
 }
 

@@ -1,0 +1,178 @@
+//! How long the API takes to answer while packs are refused and components are stopped, beside the same endpoint idle.
+//!
+//! `cargo xtask bench uploads` runs this and prints a table. What is printed here is one JSON object a line
+//! ([`formwork_bench::Row`]). In each case one client sends the same hostile thing again and again, each time with other
+//! bytes, so that nothing is remembered; another one reads and writes machines, and its requests are timed.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a program that measures ends where a step fails, as a test does"
+)]
+
+mod components;
+#[path = "../../../../tests/e2e/endpoint.rs"]
+#[expect(dead_code, reason = "the end to end tests need more of it")]
+mod endpoint;
+mod files;
+mod jobs;
+mod recipe;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use formwork_bench::{Row, Samples, Stopwatch, Target};
+use formwork_client::{Client, PatchOp, Query};
+use formwork_model::{Machine, Publisher, Timestamp};
+use serde_json::json;
+
+use endpoint::Endpoint;
+use recipe::{EXPIRED, TRUSTED};
+
+/// The name of this suite.
+const SUITE: &str = "uploads";
+
+/// How long a case lasts.
+const WINDOW: Duration = Duration::from_secs(4);
+
+/// Machines of the endpoint.
+const MACHINES: usize = 200;
+
+/// The longest that 99 of 100 requests may take, in milliseconds.
+const LONGEST_MILLIS: f64 = 50.0;
+
+/// Something that is sent or done again and again. Each time it has to end badly for the one who sent it.
+trait Hostile {
+    /// Sends it once; the number makes it another one than all before. Returns false when it was not refused.
+    async fn once(&self, client: &Client, number: u64) -> bool;
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --benches` starts this too, and wants no figures.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
+    let chosen = |case: &str| {
+        let mut names = arguments.iter().filter(|argument| !argument.starts_with("--")).peekable();
+        names.peek().is_none() || names.any(|name| case.contains(name.as_str()))
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("a runtime").block_on(run(&chosen));
+}
+
+async fn run(chosen: &dyn Fn(&str) -> bool) {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let machine = prepare(&client).await;
+    let mut idle = probe(&client, &machine).await;
+    let idle = Figures::of(&mut idle);
+    Row::new(SUITE, "idle: 99 of 100 requests", idle.most, "ms").print();
+    Row::new(SUITE, "idle: median", idle.median, "ms").print();
+    for (name, hostile) in components::all() {
+        measure(&endpoint, &machine, &idle, &format!("component: {name}"), &hostile, chosen).await;
+    }
+    for (name, hostile) in files::all() {
+        measure(&endpoint, &machine, &idle, &format!("file: {name}"), &hostile, chosen).await;
+    }
+    for (name, hostile) in jobs::install(&client).await {
+        measure(&endpoint, &machine, &idle, &format!("running: {name}"), &hostile, chosen).await;
+    }
+}
+
+/// Makes machines and the publishers, one of which is not trusted any more.
+async fn prepare(client: &Client) -> String {
+    let mut uuid = String::new();
+    for number in 0..MACHINES {
+        let made = client.collection("machines").create(&json!({ "Name": format!("m{number}") })).await;
+        uuid = made.expect("a machine")["Uuid"].as_str().unwrap_or_default().to_owned();
+    }
+    for (id, seed, not_after) in [("acme", TRUSTED, None), ("former", EXPIRED, Some(1))] {
+        let publisher = Publisher {
+            id: id.into(),
+            public_key: recipe::key(seed).public().to_string(),
+            not_after: not_after.map_or_else(Timestamp::default, Timestamp::from_millis),
+            ..Publisher::default()
+        };
+        client.create(&publisher).await.expect("a publisher");
+    }
+    uuid
+}
+
+/// The figures of one window, in milliseconds.
+struct Figures {
+    median: f64,
+    most: f64,
+}
+
+impl Figures {
+    fn of(samples: &mut Samples) -> Self {
+        Self { median: samples.median(), most: samples.quantile(0.99) }
+    }
+}
+
+async fn measure(
+    endpoint: &Endpoint,
+    machine: &str,
+    idle: &Figures,
+    case: &str,
+    hostile: &impl Hostile,
+    chosen: &dyn Fn(&str) -> bool,
+) {
+    if !chosen(case) {
+        return;
+    }
+    let (client, sender) = (endpoint.client(), endpoint.client());
+    let over = AtomicBool::new(false);
+    let sending = async {
+        let (mut sent, mut refused) = (0_u64, 0_u64);
+        // The window lasts as long as its last sending, which is at least one.
+        while !over.load(Ordering::Relaxed) {
+            sent += 1;
+            refused += u64::from(hostile.once(&sender, sent).await);
+        }
+        (sent, refused)
+    };
+    let window = async {
+        let samples = probe(&client, machine).await;
+        over.store(true, Ordering::Relaxed);
+        samples
+    };
+    let ((sent, refused), mut samples) = tokio::join!(sending, window);
+    if refused < sent {
+        let reason = format!("not run: only {refused} of {sent} were refused");
+        return Row::without(SUITE, case, "ms", reason).print();
+    }
+    let figures = Figures::of(&mut samples);
+    Row::new(SUITE, format!("{case} ({sent} refused)"), figures.most, "ms")
+        .beside("idle", idle.most)
+        .reaches(Target::Below(LONGEST_MILLIS))
+        .print();
+}
+
+/// Sends requests one after the other for the time of a window, and times each.
+async fn probe(client: &Client, machine: &str) -> Samples {
+    let mut samples = Samples::default();
+    let window = Stopwatch::start();
+    let machines = client.collection("machines");
+    let mut number = 0_u64;
+    while window.elapsed() < WINDOW {
+        let clock = Stopwatch::start();
+        match number % 4 {
+            0 => drop(client.list::<Machine>(&Query::new().with("limit", 20)).await.expect("machines")),
+            1 => drop(machines.show(machine, &Query::new()).await.expect("a machine")),
+            2 => drop(client.info().await.expect("the endpoint's facts")),
+            _ => {
+                let change = [PatchOp::replace("/Description", format!("change {number}"))];
+                drop(machines.patch(machine, &change).await.expect("a change"));
+            }
+        }
+        samples.add(clock.millis());
+        number += 1;
+        // A client with something else to do, so that the endpoint is not busy with this one alone.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    samples
+}
