@@ -207,7 +207,13 @@ mod tests {
         put(site, Param { name: "bmc/side".into(), schema, ..Param::default() }).await;
         let params =
             [("bmc/user".to_owned(), json!("root")), ("bmc/password".to_owned(), json!("pw"))].into();
-        let machine = Machine { uuid: "m1".into(), name: "m1".into(), params, ..Machine::default() };
+        let machine = Machine {
+            uuid: "m1".into(),
+            name: "m1".into(),
+            arch: "amd64".into(),
+            params,
+            ..Machine::default()
+        };
         put(site, machine).await;
         let job = Job { uuid: "j1".into(), machine: "m1".into(), ..Job::default() };
         HostSide::new(Arc::clone(&site.endpoint), "user:anna", &job, "p/c")
@@ -268,7 +274,7 @@ mod tests {
     async fn programs_are_never_run() {
         let site = Site::new(Wishes::default());
         let side = side(&site).await;
-        let command = formwork_sandbox::ExecCommand { program: "id".into(), ..Default::default() };
+        let command = serde_json::from_value(json!({"program": "id", "args": [], "timeout-ms": 1})).unwrap();
         let error = side.call(HostCall::Exec(command)).await.unwrap_err();
         assert!(matches!(&error, HostError::Unavailable(words) if words.contains("`id`")), "{error}");
     }
