@@ -1,33 +1,20 @@
 //! Components that are refused before they are ever called.
 
-use formwork_client::{Client, ClientError};
 use wasm_encoder::{
     BlockType, CodeSection, Component, CustomSection, Function, FunctionSection, Instruction, Module,
     ModuleSection, TypeSection, ValType,
 };
 
-use crate::Hostile;
-use crate::recipe::{Recipe, guest, upload};
-
-/// A component in an otherwise good pack.
-pub(crate) struct Bad {
-    component: Vec<u8>,
-    grants: &'static [&'static str],
-}
-
-impl Hostile for Bad {
-    async fn once(&self, client: &Client, number: u64) -> bool {
-        let recipe =
-            Recipe { number, component: self.component.clone(), grants: self.grants, ..Recipe::default() };
-        matches!(upload(client, recipe.bytes()).await, Err(ClientError::Api(_)))
-    }
-}
+use crate::recipe::{Case, Recipe, guest};
 
 /// All cases with their names.
-pub(crate) fn all() -> Vec<(&'static str, Bad)> {
+pub(crate) fn all() -> Vec<Case> {
     let whole = guest("guest-hostile");
-    let asks: &[&str] = &["params: read hostile/*"];
-    let bad = |name, component| (name, Bad { component, grants: asks });
+    let bad = |name, component: Vec<u8>| {
+        Case::new(name, move |number| {
+            Recipe { number, component: component.clone(), ..Recipe::default() }.bytes()
+        })
+    };
     let noise: Vec<u8> = (0_u32..1 << 20).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
     let loops = Instruction::Loop(BlockType::Empty);
     vec![
@@ -46,7 +33,9 @@ pub(crate) fn all() -> Vec<(&'static str, Bad)> {
         bad("300 loops over 1000 locals", with(&nested(300, 1000, &loops))),
         bad("empty with 8 MiB of debug information", debug_information()),
         bad("another kind", guest("guest-policy").to_vec()),
-        ("import that is not asked for", Bad { component: whole.to_vec(), grants: &[] }),
+        Case::new("import that is not asked for", |number| {
+            Recipe { number, grants: &[], ..Recipe::default() }.bytes()
+        }),
     ]
 }
 

@@ -3,70 +3,50 @@
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
-use formwork_client::{Client, ClientError};
 
-use crate::Hostile;
-use crate::recipe::{EXPIRED, Recipe, UNKNOWN, upload};
-
-/// A way to spoil a pack file.
-pub(crate) struct Spoiled(fn(u64) -> Vec<u8>);
-
-impl Hostile for Spoiled {
-    async fn once(&self, client: &Client, number: u64) -> bool {
-        matches!(upload(client, (self.0)(number)).await, Err(ClientError::Api(_)))
-    }
-}
+use crate::recipe::{Case, EXPIRED, Recipe, UNKNOWN};
 
 /// All cases with their names.
-pub(crate) fn all() -> Vec<(&'static str, Spoiled)> {
+pub(crate) fn all() -> Vec<Case> {
+    use tar::EntryType::{Regular, Symlink};
     vec![
-        (
-            "bomb",
-            Spoiled(|number| gzip(Some(number), |tar| tar.write_all(&vec![0; 1 << 30]).expect("memory"))),
-        ),
-        ("not compressed", Spoiled(|number| number.to_le_bytes().repeat(1 << 17))),
-        (
-            "cut off",
-            Spoiled(|number| {
-                let mut bytes = good(number);
-                bytes.truncate(bytes.len() / 2);
-                bytes
-            }),
-        ),
-        ("path traversal", Spoiled(|number| named(number, b"../../etc/passwd", tar::EntryType::Regular))),
-        (
-            "name that is no text",
-            Spoiled(|number| named(number, b"tasks/\xff\xfe.yaml", tar::EntryType::Regular)),
-        ),
-        ("symbolic link", Spoiled(|number| named(number, b"tasks/a.yaml", tar::EntryType::Symlink))),
-        (
-            "member twice",
-            Spoiled(|number| {
-                unpacked(number, |tar, members| {
-                    for (path, bytes) in members.iter().chain(members.last()) {
-                        member(tar, path.as_bytes(), bytes, tar::EntryType::Regular);
+        Case::new("bomb", |number| {
+            gzip(|tar| {
+                tar.resize(1 << 30, 0);
+                tar.extend(number.to_le_bytes());
+            })
+        }),
+        Case::new("not compressed", |number| number.to_le_bytes().repeat(1 << 17)),
+        Case::new("cut off", |number| {
+            let mut bytes = good(number);
+            bytes.truncate(bytes.len() / 2);
+            bytes
+        }),
+        Case::new("path traversal", |number| named(number, b"../../etc/passwd", Regular)),
+        Case::new("name that is no text", |number| named(number, b"tasks/\xff\xfe.yaml", Regular)),
+        Case::new("symbolic link", |number| named(number, b"tasks/a.yaml", Symlink)),
+        Case::new("member twice", |number| {
+            unpacked(number, |tar, members| {
+                for (path, bytes) in members.iter().chain(members.last()) {
+                    member(tar, path.as_bytes(), bytes, Regular);
+                }
+            })
+        }),
+        Case::new("wrong digest", |number| {
+            unpacked(number, |tar, members| {
+                for (path, bytes) in members {
+                    let mut bytes = bytes.clone();
+                    if path == "components/probe.wasm"
+                        && let Some(last) = bytes.last_mut()
+                    {
+                        *last ^= 1;
                     }
-                })
-            }),
-        ),
-        (
-            "wrong digest",
-            Spoiled(|number| {
-                unpacked(number, |tar, members| {
-                    for (path, bytes) in members {
-                        let mut bytes = bytes.clone();
-                        if path == "components/probe.wasm"
-                            && let Some(last) = bytes.last_mut()
-                        {
-                            *last ^= 1;
-                        }
-                        member(tar, path.as_bytes(), &bytes, tar::EntryType::Regular);
-                    }
-                })
-            }),
-        ),
-        ("unknown key", Spoiled(|number| Recipe { number, key: UNKNOWN, ..Recipe::default() }.bytes())),
-        ("expired key", Spoiled(|number| Recipe { number, key: EXPIRED, ..Recipe::default() }.bytes())),
+                    member(tar, path.as_bytes(), &bytes, Regular);
+                }
+            })
+        }),
+        Case::new("unknown key", |number| Recipe { number, key: UNKNOWN, ..Recipe::default() }.bytes()),
+        Case::new("expired key", |number| Recipe { number, key: EXPIRED, ..Recipe::default() }.bytes()),
     ]
 }
 
@@ -74,10 +54,9 @@ fn good(number: u64) -> Vec<u8> {
     Recipe { number, ..Recipe::default() }.bytes()
 }
 
-fn gzip(number: Option<u64>, fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+fn gzip(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut tar = Vec::new();
     fill(&mut tar);
-    tar.extend(number.unwrap_or_default().to_le_bytes());
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&tar).expect("memory");
     encoder.finish().expect("memory")
@@ -100,7 +79,7 @@ fn member(tar: &mut Vec<u8>, path: &[u8], bytes: &[u8], kind: tar::EntryType) {
 
 /// A file whose first member has a name and a kind of its own.
 fn named(number: u64, path: &[u8], kind: tar::EntryType) -> Vec<u8> {
-    gzip(None, |tar| member(tar, path, &number.to_le_bytes(), kind))
+    gzip(|tar| member(tar, path, &number.to_le_bytes(), kind))
 }
 
 /// A good file, written again otherwise.
@@ -118,7 +97,7 @@ fn unpacked(number: u64, write: impl FnOnce(&mut Vec<u8>, &[(String, Vec<u8>)]))
             (path, bytes)
         })
         .collect();
-    gzip(None, |tar| {
+    gzip(|tar| {
         write(tar, &members);
         tar.resize(tar.len() + 1024, 0);
     })

@@ -71,14 +71,20 @@ async fn run(chosen: &dyn Fn(&str) -> bool) {
     let idle = Figures::of(&mut idle);
     Row::new(SUITE, "idle: 99 of 100 requests", idle.most, "ms").print();
     Row::new(SUITE, "idle: median", idle.median, "ms").print();
-    for (name, hostile) in components::all() {
-        measure(&endpoint, &machine, &idle, &format!("component: {name}"), &hostile, chosen).await;
-    }
-    for (name, hostile) in files::all() {
-        measure(&endpoint, &machine, &idle, &format!("file: {name}"), &hostile, chosen).await;
+    let lab = Lab { endpoint, machine, idle };
+    for (what, cases) in [("component", components::all()), ("file", files::all())] {
+        for case in cases {
+            let name = format!("{what}: {}", case.name);
+            if chosen(&name) {
+                lab.measure(&name, &case.files()).await;
+            }
+        }
     }
     for (name, hostile) in jobs::install(&client).await {
-        measure(&endpoint, &machine, &idle, &format!("running: {name}"), &hostile, chosen).await;
+        let name = format!("running: {name}");
+        if chosen(&name) {
+            lab.measure(&name, &hostile).await;
+        }
     }
 }
 
@@ -113,43 +119,44 @@ impl Figures {
     }
 }
 
-async fn measure(
-    endpoint: &Endpoint,
-    machine: &str,
-    idle: &Figures,
-    case: &str,
-    hostile: &impl Hostile,
-    chosen: &dyn Fn(&str) -> bool,
-) {
-    if !chosen(case) {
-        return;
-    }
-    let (client, sender) = (endpoint.client(), endpoint.client());
-    let over = AtomicBool::new(false);
-    let sending = async {
-        let (mut sent, mut refused) = (0_u64, 0_u64);
-        // The window lasts as long as its last sending, which is at least one.
-        while !over.load(Ordering::Relaxed) {
-            sent += 1;
-            refused += u64::from(hostile.once(&sender, sent).await);
+/// Where cases are measured.
+struct Lab {
+    endpoint: Endpoint,
+    /// The machine that requests are about.
+    machine: String,
+    /// The figures without a case.
+    idle: Figures,
+}
+
+impl Lab {
+    async fn measure(&self, case: &str, hostile: &impl Hostile) {
+        let (client, sender) = (self.endpoint.client(), self.endpoint.client());
+        let over = AtomicBool::new(false);
+        let sending = async {
+            let (mut sent, mut refused) = (0_u64, 0_u64);
+            // What was begun when the window ends is ended.
+            while !over.load(Ordering::Relaxed) {
+                sent += 1;
+                refused += u64::from(hostile.once(&sender, sent).await);
+            }
+            (sent, refused)
+        };
+        let window = async {
+            let samples = probe(&client, &self.machine).await;
+            over.store(true, Ordering::Relaxed);
+            samples
+        };
+        let ((sent, refused), mut samples) = tokio::join!(sending, window);
+        if refused < sent {
+            let reason = format!("not run: only {refused} of {sent} were refused");
+            return Row::without(SUITE, case, "ms", reason).print();
         }
-        (sent, refused)
-    };
-    let window = async {
-        let samples = probe(&client, machine).await;
-        over.store(true, Ordering::Relaxed);
-        samples
-    };
-    let ((sent, refused), mut samples) = tokio::join!(sending, window);
-    if refused < sent {
-        let reason = format!("not run: only {refused} of {sent} were refused");
-        return Row::without(SUITE, case, "ms", reason).print();
+        let figures = Figures::of(&mut samples);
+        Row::new(SUITE, format!("{case} ({sent} refused)"), figures.most, "ms")
+            .beside("idle", self.idle.most)
+            .reaches(Target::Below(LONGEST_MILLIS))
+            .print();
     }
-    let figures = Figures::of(&mut samples);
-    Row::new(SUITE, format!("{case} ({sent} refused)"), figures.most, "ms")
-        .beside("idle", idle.most)
-        .reaches(Target::Below(LONGEST_MILLIS))
-        .print();
 }
 
 /// Sends requests one after the other for the time of a window, and times each.

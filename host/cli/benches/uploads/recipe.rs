@@ -11,6 +11,8 @@ use formwork_toolchain::{GuestBuild, Install, Toolchain};
 use serde_json::{Value, json};
 use wasm_encoder::{Component, CustomSection};
 
+use crate::Hostile;
+
 /// The number of the key that the endpoint trusts.
 pub(crate) const TRUSTED: u8 = 1;
 
@@ -19,6 +21,15 @@ pub(crate) const EXPIRED: u8 = 2;
 
 /// The number of a key that it does not know.
 pub(crate) const UNKNOWN: u8 = 3;
+
+/// How many files are made of a case: enough that what is remembered of one does not help with the next.
+const MANY: u64 = 40;
+
+/// The same for large files.
+const FEW: u64 = 4;
+
+/// A file of more bytes is large.
+const MUCH: usize = 1 << 20;
 
 /// The components that packs are made of, by their packages.
 const PACKAGES: [&str; 2] = ["guest-hostile", "guest-policy"];
@@ -118,6 +129,36 @@ pub(crate) fn numbered(mut component: Vec<u8>, number: u64) -> Vec<u8> {
     // A component's first eight bytes are its head.
     component.extend_from_slice(part.finish().get(8..).unwrap_or_default());
     component
+}
+
+/// A kind of hostile pack file.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    make: Box<dyn Fn(u64) -> Vec<u8>>,
+}
+
+impl Case {
+    /// What makes a file of a number makes another one of each number.
+    pub(crate) fn new(name: &'static str, make: impl Fn(u64) -> Vec<u8> + 'static) -> Self {
+        Self { name, make: Box::new(make) }
+    }
+
+    /// Makes the files that are sent, so that no time is spent on that while requests are timed.
+    pub(crate) fn files(&self) -> Files {
+        let first = (self.make)(0);
+        let count = if first.len() > MUCH { FEW } else { MANY };
+        Files(std::iter::once(first).chain((1..count).map(|number| (self.make)(number))).collect())
+    }
+}
+
+/// The files of a case.
+pub(crate) struct Files(Vec<Vec<u8>>);
+
+impl Hostile for Files {
+    async fn once(&self, client: &Client, number: u64) -> bool {
+        let at = usize::try_from(number).unwrap_or_default() % self.0.len();
+        matches!(upload(client, self.0[at].clone()).await, Err(ClientError::Api(_)))
+    }
 }
 
 /// Uploads a pack file, agrees to all that it asks for, and waits for the end.
