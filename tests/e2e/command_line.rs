@@ -1,8 +1,14 @@
 //! The commands that an operator types.
 
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::Stdio,
+};
+
+use formwork_client::JobCreation;
 use serde_json::{Value, json};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, serve_command};
 
 fn json_of(endpoint: &Endpoint, arguments: &[&str]) -> Value {
     let output = endpoint.cli(arguments);
@@ -15,6 +21,34 @@ fn refused(endpoint: &Endpoint, arguments: &[&str]) -> String {
     let output = endpoint.cli(arguments);
     assert!(!output.status.success(), "{arguments:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Starts an endpoint on a fresh folder, on the ports of one that is gone, and returns what it says then.
+fn first_words(gone: &Endpoint, given: bool) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = serve_command(folder.path(), gone.ports);
+    if !given {
+        command.env_remove("FORMWORK_FIRST_USER");
+    }
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut words = BufReader::new(process.stdout.take().unwrap());
+    let mut text = String::new();
+    // All of it is written at once.
+    words.read_line(&mut text).unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    words.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn password_of_the_first_user_is_told_only_when_the_endpoint_made_it_up() {
+    let mut endpoint = Endpoint::start();
+    endpoint.kill();
+    let given = first_words(&endpoint, true);
+    assert!(given.ends_with("\nuser      rocketskates\n") && !given.contains("test-password"), "{given}");
+    let made_up = first_words(&endpoint, false);
+    assert!(made_up.contains("\npassword  ") && made_up.contains("(shown this once)"), "{made_up}");
 }
 
 #[test]
@@ -45,6 +79,37 @@ fn formats_are_json_yaml_and_table() {
     assert!(String::from_utf8_lossy(&table.stdout).lines().next().unwrap().contains("BootEnv"));
     let yaml = endpoint.cli(&["stages", "show", "none", "--format", "yaml"]);
     assert!(String::from_utf8_lossy(&yaml.stdout).contains("Name: none"));
+}
+
+#[tokio::test]
+async fn table_of_jobs_has_the_newest_last_whatever_their_keys_are() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let (mut keys, mut begun) = (Vec::new(), Vec::new());
+    for (name, digit) in [("m1", "f"), ("m2", "0"), ("m3", "8")] {
+        json_of(
+            &endpoint,
+            &["machines", "create", &json!({"Name": name, "Workflow": "discover"}).to_string()],
+        );
+        let machine = json_of(&endpoint, &["machines", "show", &format!("Name:{name}")]);
+        let uuid = format!("{digit}0000000-0000-4000-8000-000000000000");
+        let made = client.job_create(machine["Uuid"].as_str().unwrap(), "", &uuid).await.unwrap();
+        let JobCreation::Created(job) = made else { panic!("{made:?}") };
+        begun.push(job.start_time);
+        keys.push(uuid);
+    }
+    assert!(begun.is_sorted_by(|one, next| one < next), "two programs ran in between: {begun:?}");
+    let shown = |arguments: &[&str]| {
+        let text = String::from_utf8(endpoint.cli(arguments).stdout).unwrap();
+        let key = |line: &str| line.split_whitespace().next().unwrap().to_owned();
+        text.lines().skip(1).map(key).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&["jobs", "list", "--format", "table"]), keys);
+    keys.sort();
+    assert_eq!(shown(&["jobs", "list", "--format", "table", "--sort", "Uuid"]), keys);
+    let listed = json_of(&endpoint, &["jobs", "list"]);
+    let listed: Vec<_> = listed.as_array().unwrap().iter().map(|job| job["Uuid"].as_str().unwrap()).collect();
+    assert_eq!(listed, keys);
 }
 
 #[test]

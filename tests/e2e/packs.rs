@@ -4,10 +4,11 @@ use std::{
     collections::BTreeMap,
     io::Write as _,
     path::{Path, PathBuf},
+    process::Output,
     sync::LazyLock,
 };
 
-use formwork_client::{ClientError, JobCreation, PatchOp, Query};
+use formwork_client::{ClientError, Credentials, JobCreation, PatchOp, Query};
 use formwork_model::{
     GrantUse, InstalledPack, Job, JobState, Machine, PackState, Publisher, Task, Timestamp,
 };
@@ -175,6 +176,65 @@ async fn signed_pack_is_installed_with_consent_and_its_task_runs() {
     let shown = endpoint.cli(&["pack", "list", "-F", "table"]);
     let words = String::from_utf8(shown.stdout).unwrap();
     assert!(words.contains("probes") && words.contains("ready") && words.contains("acme"), "{words}");
+}
+
+/// Makes a machine that an agent is to work on, and runs one until there is nothing to do.
+async fn run_agent(endpoint: &Endpoint, name: &str, mac: &str, behaviour: &str) -> (String, Output) {
+    let machine = json!({"Name": name, "HardwareAddrs": [mac], "Workflow": "probes-probe",
+                         "Params": {"hostile/behaviour": behaviour}});
+    let made = endpoint.client().collection("machines").create(&machine).await.unwrap();
+    let state = endpoint.folder().join(name);
+    let state = state.to_str().unwrap();
+    let output = endpoint.cli(&["agent", "--simulate-mac", mac, "--state-dir", state, "--once"]);
+    (made["Uuid"].as_str().unwrap().to_owned(), output)
+}
+
+#[tokio::test]
+async fn uses_of_grants_by_agents_are_counted() {
+    let endpoint = Endpoint::start_with(&["--allow-unsigned"]);
+    let folder = tempfile::tempdir().unwrap();
+    let unused = "params: write hostile/value";
+    let file = Recipe { grants: &[READS, unused], ..Recipe::hostile("1.0.0") }.write(folder.path(), None);
+    upload(&endpoint, &file, waiting().with("grant", "all")).await.unwrap();
+    let (machine, output) = run_agent(&endpoint, "m1", "52:54:00:00:77:01", "none").await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let client = endpoint.client();
+    let uses = async || {
+        let uses = client.pack_grants("probes").await.unwrap();
+        uses.into_iter().map(|grant| (grant.line, grant.count, grant.never_used)).collect::<Vec<_>>()
+    };
+    let expected = |count| [(READS.to_owned(), count, false), (unused.to_owned(), 0, true)];
+    assert_eq!(uses().await, expected(1));
+    // Only the machine's own job, and only what its component was granted.
+    let job = ended(&endpoint, &machine).await.uuid;
+    let other = endpoint.machine("m2").await.uuid;
+    for (machine, allowed) in [(&machine, true), (&other, false)] {
+        let token = client.machine_token(machine, "1h").await.unwrap().token;
+        let agent = endpoint.client_with(Credentials::Token(token));
+        let lines = [READS, READS, "params: read *"].map(str::to_owned);
+        let told = agent.job_grants_used(&job, &lines).await;
+        assert_eq!(told.err().and_then(|error| error.status()), (!allowed).then_some(403));
+    }
+    assert_eq!(uses().await, expected(2));
+    let many = vec![READS.to_owned(); 20_000];
+    assert_eq!(client.job_grants_used(&job, &many).await.unwrap_err().status(), Some(413));
+}
+
+#[tokio::test]
+async fn agent_that_is_not_to_wait_ends_when_a_job_failed_and_names_it() {
+    let endpoint = Endpoint::start_with(&["--allow-unsigned"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = Recipe::hostile("1.0.0").write(folder.path(), None);
+    upload(&endpoint, &file, waiting().with("grant", "all")).await.unwrap();
+    let (machine, output) = run_agent(&endpoint, "m1", "52:54:00:00:77:01", "no-such").await;
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{words}");
+    let job = ended(&endpoint, &machine).await;
+    assert_eq!(job.state, JobState::Failed);
+    assert!(
+        words.contains(&format!("Error: job `{}` of task `probes-probe` is failed", job.uuid)),
+        "{words}"
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use crate::{
     job::{JobEnd, JobRunner},
     power,
     session::{Session, Stop},
-    step::{After, Next, Stepper, is_orphan},
+    step::{After, Next, Stepper, is_dead_end, is_orphan},
     wakeups,
 };
 
@@ -113,6 +113,9 @@ impl Agent {
             let exit = match self.stepper.next(&machine) {
                 Next::Wait { idle: true } if self.once => Some(AgentExit::Idle),
                 Next::Wait { .. } => {
+                    if self.once {
+                        self.refuse_to_wait(&machine).await?;
+                    }
                     self.wait(&mut changes).await?;
                     None
                 }
@@ -128,6 +131,19 @@ impl Agent {
             if let Some(exit) = exit {
                 return self.leave(exit).await;
             }
+        }
+    }
+
+    /// Fails when a job keeps the machine from going on, whoever ran it, and nobody but an operator can change that.
+    async fn refuse_to_wait(&self, machine: &Machine) -> Result<(), AgentError> {
+        if machine.runnable || machine.current_job.is_empty() {
+            return Ok(());
+        }
+        match self.session.read_job(&machine.current_job).await? {
+            Some(job) if is_dead_end(&job) => {
+                Err(AgentError::JobStopped { job: job.uuid, task: job.task, state: job.state })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use formwork_client::ClientError;
 use formwork_model::{ExitState, Job, JobAction, JobState, Machine};
 use formwork_sandbox::{
-    CallError, Digest, Grants, HostError, Invocation, Limits, MachineInfo, Optimise, Outcome, Sandbox,
-    SandboxConfig, TaskCall, Turn, native,
+    CallError, Digest, GrantCounter, Grants, Host, HostError, Invocation, Limits, MachineInfo, Optimise,
+    Outcome, Sandbox, SandboxConfig, TaskCall, Turn, native,
 };
 use tokio::sync::OnceCell;
 
@@ -47,6 +47,8 @@ struct Call {
     name: String,
     digest: Digest,
     grants: Grants,
+    /// The grants as they were written, by which their use is counted.
+    lines: Vec<String>,
     limits: Limits,
 }
 
@@ -152,19 +154,22 @@ impl Components {
         place: &JobPlace,
         attempt: u32,
     ) -> Result<Outcome, Failed> {
+        let host = Arc::new(host::AgentHost::new(place.clone(), self.http.clone()));
+        let counter = Arc::new(GrantCounter::new(&call.lines, host));
         let invocation = Invocation {
             component: call.name.clone(),
             turn: Turn::of(&call.name, &place.machine.uuid),
             grants: call.grants.clone(),
             limits: call.limits.clone(),
-            host: Some(Arc::new(host::AgentHost::new(place.clone(), self.http.clone()))),
+            host: Some(Arc::clone(&counter) as Arc<dyn Host>),
         };
         let task = TaskCall { machine: place.info(), attempt, now_ms: now_ms() };
         let report = tokio::select! {
-            () = place.session.stop.soon.cancelled() => return Err(Failed::Agent(AgentError::Shutdown)),
-            report = sandbox.asking(&call.digest, invocation).run_task(task) => report,
+            () = place.session.stop.soon.cancelled() => None,
+            report = sandbox.asking(&call.digest, invocation).run_task(task) => Some(report),
         };
-        match report {
+        place.tell_used(&counter.take()).await;
+        match report.ok_or(Failed::Agent(AgentError::Shutdown))? {
             Ok(report) => {
                 tracing::debug!(
                     job.id = place.job.uuid,
@@ -231,9 +236,10 @@ enum Failed {
 fn call(action: &JobAction) -> Result<Call, String> {
     let member = |name: &str| action.meta.get(name).map(String::as_str).unwrap_or_default();
     let digest = member("digest").parse().map_err(|error| words(&error))?;
-    let grants = Grants::parse(member("grants").lines()).map_err(|error| words(&error))?;
+    let lines: Vec<String> = member("grants").lines().map(str::to_owned).collect();
+    let grants = Grants::parse(&lines).map_err(|error| words(&error))?;
     let limits = asked_limits(member("limits"))?;
-    Ok(Call { name: member("component").to_owned(), digest, grants, limits })
+    Ok(Call { name: member("component").to_owned(), digest, grants, lines, limits })
 }
 
 /// Reads the limits that a component asks for, one a line as `fuel: 1000`. Its time is that of an agent unless it says.
@@ -272,6 +278,21 @@ impl JobPlace {
             bootenv: self.job.boot_env.clone(),
             task: self.job.task.clone(),
             job: self.job.uuid.clone(),
+        }
+    }
+
+    /// Tells the endpoint which grants a call used. It is only a count: whatever keeps it from being told, the job goes on.
+    async fn tell_used(&self, lines: &[String]) {
+        if lines.is_empty() {
+            return;
+        }
+        let job = &self.job.uuid;
+        let told = self
+            .session
+            .finish("count used grants", |client| async move { client.job_grants_used(job, lines).await })
+            .await;
+        if let Err(error) = told {
+            tracing::debug!(job.id = job, error = words(&error), "uses of grants are not counted");
         }
     }
 
@@ -317,6 +338,7 @@ mod tests {
         assert_eq!(call.name, "core/inventory");
         assert!(call.grants.may_write("inventory/cpu") && !call.grants.may_read("inventory/cpu"));
         assert_eq!(call.grants.files.len(), 1);
+        assert_eq!(call.lines, ["params: write inventory/*", "files: /proc ro"]);
     }
 
     #[test]

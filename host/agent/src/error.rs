@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use formwork_client::ClientError;
+use formwork_model::JobState;
 
 /// An agent cannot go on by itself.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +51,32 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
+    /// The machine waits for an operator because of a job, and the agent was not to wait.
+    #[error("job `{job}` of task `{task}` is {}\nhint: `formwork jobs log {job}` tells why", state.as_str())]
+    JobStopped {
+        /// The job's key.
+        job: String,
+        /// Its task.
+        task: String,
+        /// `failed` or `incomplete`.
+        state: JobState,
+    },
     /// The agent was told to end. Never leaves the crate.
     #[error("the agent was told to end")]
     Shutdown,
 }
 
 impl AgentError {
+    /// Returns the exit code of the program: 4 where a job keeps the machine from going on, which means nothing else
+    /// for agents, tasks (drp-api.md 9.6) and the other commands; else 1.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::JobStopped { .. } => 4,
+            _ => 1,
+        }
+    }
+
     /// Returns the status with which the endpoint refused.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {

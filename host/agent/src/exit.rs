@@ -1,4 +1,12 @@
 //! How an agent ends.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done, stopped by a task or told to end: leave the machine as it is |
+//! | 1 | the agent could not go on ([`AgentError::code`](crate::AgentError::code)) |
+//! | 4 | with `once`: a job failed or stays incomplete, and the machine waits for an operator |
+//! | 32 | power the machine off |
+//! | 64 | reboot the machine |
 
 /// Why an agent ended. Where the agent itself switches the power, it does not live to say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

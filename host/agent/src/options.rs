@@ -18,7 +18,7 @@ pub struct AgentOptions {
     pub power: PowerMode,
     /// Which machine this is.
     pub identity: Identity,
-    /// True to end when there is nothing left to do instead of waiting for more.
+    /// True to end when there is nothing left to do, or nothing without an operator, instead of waiting for more.
     pub once: bool,
     /// The program that compiles components.
     pub compile_worker: WorkerCommand,

@@ -3,7 +3,7 @@
 //! Nothing here waits or asks. The agent reads the machine, asks [`Stepper::next`], does what it says, tells it how
 //! that went, and begins again.
 
-use formwork_model::{ExitState, JobState, Machine};
+use formwork_model::{ExitState, Job, JobState, Machine, Timestamp};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +133,16 @@ pub(crate) fn is_orphan(job_context: &str, state: JobState, context: &str) -> bo
     job_context == context && matches!(state, JobState::Created | JobState::Running)
 }
 
+/// Tells whether a machine that is not runnable after this job waits for an operator: it failed without another try to
+/// come, or it is incomplete and asks for nothing that would bring the machine here again.
+pub(crate) fn is_dead_end(job: &Job) -> bool {
+    match job.state {
+        JobState::Failed => job.retry_at == Timestamp::default(),
+        JobState::Incomplete => matches!(job.exit_state, ExitState::None | ExitState::Complete),
+        JobState::Created | JobState::Running | JobState::Finished => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,5 +238,18 @@ mod tests {
         assert!(is_orphan("", JobState::Created, ""));
         assert!(!is_orphan("", JobState::Incomplete, ""));
         assert!(!is_orphan("host", JobState::Running, ""));
+    }
+
+    #[test]
+    fn dead_end_is_what_only_an_operator_can_go_on_from() {
+        let job = |state| Job { state, ..Job::default() };
+        assert!(is_dead_end(&job(JobState::Failed)) && is_dead_end(&job(JobState::Incomplete)));
+        let rebooting = Job { exit_state: ExitState::Reboot, ..job(JobState::Incomplete) };
+        assert!(!is_dead_end(&rebooting));
+        let tried_again = Job { retry_at: Timestamp::from_millis(1), ..job(JobState::Failed) };
+        assert!(!is_dead_end(&tried_again));
+        for state in [JobState::Created, JobState::Running, JobState::Finished] {
+            assert!(!is_dead_end(&job(state)), "{state:?}");
+        }
     }
 }

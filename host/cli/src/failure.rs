@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use formwork_agent::AgentError;
 use formwork_client::ClientError;
 
 /// The arguments make no sense together; exit code 2.
@@ -12,7 +13,7 @@ use formwork_client::ClientError;
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
-/// Shows an error and returns the program's exit code: 1, or 2 for arguments that make no sense.
+/// Shows an error and returns the program's exit code: 1, 2 for arguments that make no sense, or that of an agent.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         // The reader has seen enough, as in `formwork jobs list | head`.
@@ -24,7 +25,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     // Nobody is left to tell when standard error is closed.
     io::stderr().write_all(text.as_bytes()).ok();
-    if error.downcast_ref::<UsageError>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.downcast_ref::<UsageError>().is_some() {
+        return ExitCode::from(2);
+    }
+    error.downcast_ref::<AgentError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.code()))
 }
 
 /// Returns an error with its causes, in one line where they are.

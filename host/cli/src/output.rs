@@ -24,6 +24,11 @@ impl Output {
         Self { format, to: Box::new(io::stdout()) }
     }
 
+    /// Tells whether results are for people.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.format, Format::Table)
+    }
+
     /// Writes a value. In a table an object is one row a member, in the order of their names, and a list of objects one
     /// row an object with these columns; anything else is written as JSON.
     pub(crate) fn value(&mut self, value: &impl Serialize, columns: &[&str]) -> Result<()> {

@@ -59,6 +59,16 @@ impl Client {
         self.send(Method::PUT, &["jobs", uuid, "log"], &Query::new(), body).await.map(drop)
     }
 
+    /// Tells which grants of its component a call of a job used. Lines that it was not granted count nothing.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 404 when there is no such job, or the endpoint is too old to count.
+    pub async fn job_grants_used(&self, uuid: &str, lines: &[String]) -> Result<(), ClientError> {
+        let body = Body::json(&json!(lines))?;
+        self.send(Method::POST, &["jobs", uuid, "grants"], &Query::new(), body).await.map(drop)
+    }
+
     /// Returns the log of a job.
     ///
     /// # Errors

@@ -269,8 +269,7 @@ fn uncovered(
 ///
 /// A line that is not understood covers only itself: too little is covered rather than too much, as consent is asked for
 /// the rest.
-#[must_use]
-pub fn covers(held: &str, wanted: &str) -> bool {
+fn covers(held: &str, wanted: &str) -> bool {
     let (held, wanted) = (words(held), words(wanted));
     if held == wanted {
         return true;

@@ -36,7 +36,7 @@ pub mod versions;
 pub use archive::{Archive, ArchiveError, ArchiveManifest, Member, Signer};
 pub use assemble::load_folder;
 pub use content::{from_content, to_content};
-pub use difference::{Change, ComponentChange, Difference, PackShape, covers};
+pub use difference::{Change, ComponentChange, Difference, PackShape};
 pub use directory::{bundle_folder, unbundle};
 pub use embedded::core;
 pub use error::{Fault, PackError};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capabilities::http::HttpGrant;
 use crate::capabilities::{exec, files, http, kv, params, secrets};
-use crate::{Capability, Limits};
+use crate::{Capability, FilesCall, HostCall, KvCall, Limits, ParamsCall};
 
 /// What an operator allows a component. The default allows nothing but what needs no grant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -172,6 +172,43 @@ impl Grants {
     /// Whether a program may be run.
     pub fn may_run(&self, program: &str) -> bool {
         self.exec.iter().any(|granted| granted == program)
+    }
+
+    /// Whether some names of parameters that begin with this may be told.
+    fn may_list(&self, prefix: &str) -> bool {
+        self.params_read.iter().any(|pattern| match pattern.split_once('*') {
+            Some((start, _)) => start.starts_with(prefix) || prefix.starts_with(start),
+            None => pattern.starts_with(prefix),
+        })
+    }
+
+    /// Whether these grants by themselves allow a call that came to the host. What needs no grant is allowed here only
+    /// where it was written all the same.
+    pub(crate) fn allow(&self, call: &HostCall) -> bool {
+        match call {
+            HostCall::Params(ParamsCall::Read { name }) => self.may_read(name),
+            HostCall::Params(ParamsCall::List { prefix }) => self.may_list(prefix),
+            HostCall::Params(ParamsCall::Write { name, .. } | ParamsCall::Remove { name }) => {
+                self.may_write(name)
+            }
+            HostCall::Http(request) => self.http.iter().any(|grant| grant.covers_request(request)),
+            HostCall::Kv(KvCall::Get { .. } | KvCall::List { .. }) => self.kv.is_some(),
+            HostCall::Kv(KvCall::Set { .. } | KvCall::Delete { .. }) => self.kv == Some(Access::ReadWrite),
+            HostCall::Files(FilesCall::Write { root, .. }) => {
+                self.files.iter().any(|grant| grant.root == *root && grant.access == Access::ReadWrite)
+            }
+            HostCall::Files(
+                FilesCall::Read { root, .. }
+                | FilesCall::List { root, .. }
+                | FilesCall::ReadLink { root, .. },
+            ) => self.files.iter().any(|grant| grant.root == *root),
+            HostCall::Exec(command) => self.may_run(&command.program),
+            HostCall::Secrets(secret) => self.may_know(&secret.name),
+            HostCall::Log(_) => self.shown.contains(&Capability::Log),
+            HostCall::Progress(_) => self.shown.contains(&Capability::Progress),
+            HostCall::Clock => self.shown.contains(&Capability::Clock),
+            HostCall::Random(_) => self.shown.contains(&Capability::Random),
+        }
     }
 
     /// Finds the grant that covers a path and the rest of the path below its root. Of several, the longest root wins. A

@@ -23,6 +23,20 @@ pub trait Host: Send + Sync {
     /// Names, paths and addresses are already checked against the grants, all is of bounded size, and values are JSON
     /// text. The future is dropped, at any of its waits, when the call's time is over.
     fn call(&self, call: HostCall) -> HostFuture<'_, Result<HostAnswer, HostError>>;
+
+    /// Takes note of a call that grants or limits refuse, so that [`Host::call`] never sees it. The guest goes on with
+    /// the error. Most hosts need not know.
+    fn refused(&self, _refusal: Refusal) {}
+}
+
+/// A call of a guest that was refused before it came to the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Refusal {
+    /// The capability and its function, `params.read`.
+    pub call: String,
+    /// Why; `not-granted` carries what was asked for.
+    pub error: HostError,
 }
 
 /// One capability call of a guest.

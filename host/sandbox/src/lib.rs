@@ -17,7 +17,7 @@
 //! | `engine` | the engines that run the code of each tier, and their pools |
 //! | `queue` | whose call is next |
 //! | `record` | calls written down with all that decided them, and replayed |
-//! | `grants`, `capabilities` | what a component may do, and what it asks of its host |
+//! | `grants`, `usage`, `capabilities` | what a component may do, what of that it uses, and what it asks of its host |
 //! | `host`, `native` | who answers it, and ready-made answers |
 //! | `state`, `limits` | what one call may use, and has used |
 //! | `question`, `entries`, `rules` | what a component is asked, and what its answers must keep |
@@ -52,6 +52,7 @@ mod state;
 mod task;
 mod tracks;
 mod upgrade;
+mod usage;
 mod workflow;
 mod world;
 
@@ -67,7 +68,7 @@ pub use engine::Tier;
 pub use entries::Asking;
 pub use error::CallError;
 pub use grants::{Access, FilesGrant, GrantError, Grants};
-pub use host::{Host, HostAnswer, HostCall, HostError, HostFuture};
+pub use host::{Host, HostAnswer, HostCall, HostError, HostFuture, Refusal};
 pub use inspect::{ComponentInfo, Excess, InspectError, Kind, inspect};
 pub use limits::{LimitError, LimitName, Limits};
 pub use migration::{
@@ -82,5 +83,6 @@ pub use record::{Difference, End, Exchange, RECORDING_FORMAT, Recorder, Recordin
 pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
 pub use task::{Failure, MachineInfo, Outcome, TaskCall};
 pub use upgrade::{Census, Change, Finding, Upgrade};
+pub use usage::GrantCounter;
 pub use workflow::{Decision, JobReport, JobState, PlanMachine, PlanRequest, StageInfo, TaskInfo};
 pub use world::{WIT_PACKAGES, WitPackage};

@@ -82,7 +82,15 @@ impl Limits {
     ///
     /// The first name that is not known or cannot be set, and the first value that is 0.
     pub fn from_manifest(limits: &BTreeMap<String, u64>) -> Result<Self, LimitError> {
-        let mut read = Self::default();
+        Self::default().with(limits)
+    }
+
+    /// Sets the limits that are named, each in its own unit: milliseconds for the wall time.
+    ///
+    /// # Errors
+    ///
+    /// The first name that is not known or cannot be set, and the first value that is 0.
+    pub fn with(mut self, limits: &BTreeMap<String, u64>) -> Result<Self, LimitError> {
         for (name, &value) in limits {
             let refused = |reason| LimitError { name: name.clone(), reason };
             let limit = LimitName::ALL.into_iter().find(|limit| limit.as_str() == name);
@@ -90,9 +98,9 @@ impl Limits {
             if value == 0 {
                 return Err(refused("it must be at least 1"));
             }
-            read.set(limit, value).map_err(refused)?;
+            self.set(limit, value).map_err(refused)?;
         }
-        Ok(read)
+        Ok(self)
     }
 
     /// Sets one limit, in its own unit.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Answer, CallError, Digest, Grants, Host, HostAnswer, HostCall, HostError, HostFuture, Invocation,
-    Question, Sandbox, Used,
+    Question, Refusal, Sandbox, Used,
 };
 
 /// The form of recordings that is written and read here.
@@ -18,6 +18,9 @@ pub const RECORDING_FORMAT: u32 = 1;
 
 /// Most bytes of answers in one recording; beyond that the call goes on and its recording is of no use.
 const MAX_BYTES: usize = 64 << 20;
+
+/// Most refused calls that a difference tells of.
+const MAX_REFUSALS: usize = 20;
 
 /// One call of a component, with all that decided it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +74,15 @@ pub enum Difference {
         at: usize,
         /// What the recording has there; none at its end.
         recorded: Option<HostCall>,
-        /// What was asked now; none when the component asked for nothing more.
+        /// What was asked now; none when the component asked its host for nothing more.
         replayed: Option<HostCall>,
+        /// What it wanted since the last same call and the recorded grants or the limits refused, before the host was
+        /// asked.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<Refusal>,
+        /// How the call of now ended, where it asked for nothing more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<End>,
     },
     /// All host calls were the same, the end was another one.
     End {
@@ -80,6 +90,9 @@ pub enum Difference {
         recorded: End,
         /// The one of now.
         replayed: End,
+        /// What it wanted since the last same call and was refused before the host was asked.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<Refusal>,
     },
 }
 
@@ -153,6 +166,12 @@ impl Host for Recorder {
             answer
         })
     }
+
+    fn refused(&self, refusal: Refusal) {
+        if let Some(host) = &self.inner {
+            host.refused(refusal);
+        }
+    }
 }
 
 /// About how many bytes an answer holds.
@@ -177,6 +196,8 @@ struct Player {
 #[derive(Default)]
 struct Position {
     next: usize,
+    /// Since the last same call.
+    refused: Vec<Refusal>,
     difference: Option<Difference>,
 }
 
@@ -184,6 +205,13 @@ impl Host for Player {
     fn call(&self, call: HostCall) -> HostFuture<'_, Result<HostAnswer, HostError>> {
         let answer = self.answer(call);
         Box::pin(std::future::ready(answer))
+    }
+
+    fn refused(&self, refusal: Refusal) {
+        let mut position = locked(&self.state);
+        if position.difference.is_none() && position.refused.len() < MAX_REFUSALS {
+            position.refused.push(refusal);
+        }
     }
 }
 
@@ -197,29 +225,36 @@ impl Player {
         let recorded = self.exchanges.get(position.next);
         if let Some(exchange) = recorded.filter(|exchange| exchange.call == call) {
             position.next += 1;
+            position.refused.clear();
             return exchange.answer.clone();
         }
         position.difference = Some(Difference::Call {
             at: position.next,
             recorded: recorded.map(|exchange| exchange.call.clone()),
             replayed: Some(call),
+            refused: std::mem::take(&mut position.refused),
+            ended: None,
         });
         other_way()
     }
 
     /// Compares the end, and takes what was found.
     fn finish(&self, recorded: &End, replayed: End) -> (Option<Difference>, usize) {
-        let position = std::mem::take(&mut *locked(&self.state));
-        let difference = position.difference.or_else(|| match self.exchanges.get(position.next) {
+        let Position { next, refused, difference } = std::mem::take(&mut *locked(&self.state));
+        let difference = difference.or_else(|| match self.exchanges.get(next) {
             Some(left) => Some(Difference::Call {
-                at: position.next,
+                at: next,
                 recorded: Some(left.call.clone()),
                 replayed: None,
+                refused,
+                ended: Some(replayed),
             }),
-            None if *recorded != replayed => Some(Difference::End { recorded: recorded.clone(), replayed }),
+            None if *recorded != replayed => {
+                Some(Difference::End { recorded: recorded.clone(), replayed, refused })
+            }
             None => None,
         });
-        (difference, position.next)
+        (difference, next)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::capabilities::{Level, LogLine};
 use crate::grants::Allowance;
-use crate::{Host, HostAnswer, HostCall, HostError, LimitName};
+use crate::{Host, HostAnswer, HostCall, HostError, LimitName, Refusal};
 
 /// Most bytes of a panic's words that are kept for the error.
 const MAX_PANIC_BYTES: usize = 4096;
@@ -68,6 +68,14 @@ impl CallState {
                 Err(HostError::Unavailable("this call only decides; the host does nothing for it".to_owned()))
             }
         }
+    }
+
+    /// Returns the error of a call that is refused here, and has the host take note.
+    pub(crate) fn refuse(&self, call: &str, error: HostError) -> HostError {
+        if let Some(host) = &self.host {
+            host.refused(Refusal { call: call.to_owned(), error: error.clone() });
+        }
+        error
     }
 
     /// Takes one line of the guest's log.

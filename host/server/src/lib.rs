@@ -43,4 +43,4 @@ pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION")
 pub use boot::BootError;
 pub use options::{DhcpSubnet, ServeOptions};
 pub use simulation::{Acted, Ending, Script, Simulation, Step, Surroundings};
-pub use start::{ServeError, Started, serve};
+pub use start::{FirstUser, ServeError, Started, serve};

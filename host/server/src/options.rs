@@ -2,6 +2,8 @@
 
 use std::{net::Ipv4Addr, path::PathBuf};
 
+use formwork_sandbox::Limits;
+
 /// How an endpoint is run. Relative paths are taken below `base_root`.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -39,6 +41,8 @@ pub struct ServeOptions {
     pub worker: PathBuf,
     /// True when packs may be installed whoever signed them, or nobody.
     pub allow_unsigned: bool,
+    /// The most that a call of a component may use, whatever its pack asks for.
+    pub component_limits: Limits,
     /// The folder that keeps recordings of all calls of components; none by default.
     pub record_calls: Option<PathBuf>,
 }
@@ -82,6 +86,7 @@ impl ServeOptions {
             first_user: None,
             worker,
             allow_unsigned: false,
+            component_limits: Limits::site(),
             record_calls: None,
         }
     }

@@ -5,7 +5,7 @@ mod holder;
 mod network;
 mod tls;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use formwork_sandbox::{Host, Optimise, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
@@ -111,8 +111,23 @@ pub enum ServeError {
 pub struct Started {
     /// The URL of the API.
     pub url: String,
-    /// Name and password of the first user, at the very first start; they are told this once.
-    pub first_user: Option<(String, String)>,
+    /// The first user, at the very first start.
+    pub first_user: Option<FirstUser>,
+}
+
+/// The user that was made at the very first start.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FirstUser {
+    /// Its name.
+    pub name: String,
+    /// Its password where the endpoint made it up, which is told this once; none where the operator gave one.
+    pub made_password: Option<String>,
+}
+
+impl fmt::Debug for FirstUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FirstUser").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Runs an endpoint until `shutdown` is done. `started` is called when all services answer.
@@ -156,9 +171,7 @@ fn folder(path: &std::path::Path, source: std::io::Error) -> ServeError {
 }
 
 /// Opens everything that the endpoint keeps, and makes what is missing.
-pub(crate) async fn open(
-    options: ServeOptions,
-) -> Result<(Arc<Endpoint>, Option<(String, String)>), ServeError> {
+pub(crate) async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option<FirstUser>), ServeError> {
     let root = options.base_root.clone();
     let at = |name: &str| root.join(name);
     for name in ["keys", "job-logs", "cache"] {
@@ -173,6 +186,7 @@ pub(crate) async fn open(
     let sandbox = Sandbox::new(SandboxConfig {
         concurrent_calls: CONCURRENT_CALLS,
         optimise: Optimise::AtOnce,
+        limits: options.component_limits.clone(),
         recordings: options.record_calls.clone(),
         ..SandboxConfig::new(at("cache"), worker)
     })?;

@@ -36,7 +36,7 @@ struct AgentArgs {
     /// End with exit code 64 instead of rebooting, and with 32 instead of powering off
     #[arg(long)]
     no_power: bool,
-    /// End when the machine's task list is done
+    /// End when the machine's task list is done; with exit code 4 when a job of it failed
     #[arg(long, alias = "oneshot")]
     once: bool,
     /// Be a machine with this MAC address instead of this one; implies --no-power

@@ -11,8 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use formwork_sandbox::{
-    Digest, Grants, Invocation, Limits, Optimise, Question, Recording, Replay, Sandbox, SandboxConfig, Used,
-    inspect,
+    Digest, Grants, Invocation, Question, Recording, Replay, Sandbox, SandboxConfig, Used, inspect,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -177,15 +176,7 @@ struct Workplace {
 impl Workplace {
     fn open() -> Result<Self> {
         let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
-        let sandbox = Sandbox::new(SandboxConfig {
-            cache_dir: folder.path().to_owned(),
-            worker: compile_worker()?,
-            limits: Limits::site(),
-            concurrent_calls: 1,
-            compilers: 1,
-            optimise: Optimise::AfterCalls(u32::MAX),
-            recordings: None,
-        })?;
+        let sandbox = Sandbox::new(SandboxConfig::new(folder.path().to_owned(), compile_worker()?))?;
         Ok(Self { sandbox, folder })
     }
 

@@ -176,7 +176,12 @@ async fn many(verb: &str, kind: &Kind, matches: &ArgMatches, context: &mut Conte
         return context.out.line(&collection.count(&query).await?.to_string());
     }
     let query = query_of_members(query, matches);
-    context.out.value(&collection.list(&page(query, matches)).await?, kind.columns)
+    let mut query = page(query, matches);
+    // People read a list of jobs as what happened; programs get the keys in order, as of every type.
+    if kind.prefix == "jobs" && context.out.is_table() && texts(matches, "sort").next().is_none() {
+        query.push("sort", "StartTime");
+    }
+    context.out.value(&collection.list(&query).await?, kind.columns)
 }
 
 async fn one(verb: &str, kind: &Kind, matches: &ArgMatches, context: &mut Context) -> Result<()> {

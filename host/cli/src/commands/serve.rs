@@ -1,6 +1,7 @@
 //! `formwork serve`: runs an endpoint. The flags are those of `dr-provision` (drp-api.md 16.1) and a few more.
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::OsString,
     io::{self, Write as _},
@@ -10,7 +11,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
-use formwork_server::{DhcpSubnet, ServeOptions, Started};
+use formwork_sandbox::Limits;
+use formwork_server::{DhcpSubnet, FirstUser, ServeOptions, Started};
 
 use crate::{failure::UsageError, shutdown};
 
@@ -86,6 +88,9 @@ struct ServeArgs {
     /// Accept packs whoever signed them, or nobody
     #[arg(long)]
     allow_unsigned: bool,
+    /// Let components use at most this much of something, whatever their packs ask for; see `limits` in a pack
+    #[arg(long, value_name = "NAME=NUMBER")]
+    component_limit: Vec<String>,
     /// Keep recordings of the last 1000 calls of components in this folder, for `formwork replay`; secrets too
     #[arg(long, env = "FORMWORK_RECORD_CALLS", value_name = "DIR")]
     record_calls: Option<PathBuf>,
@@ -134,15 +139,26 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
-/// Tells where the endpoint is, and the first password: once, and never again.
+/// Tells where the endpoint is.
 fn announce(started: &Started) {
-    let mut text = format!("endpoint  {}\n", started.url);
-    if let Some((user, password)) = &started.first_user {
-        text.push_str(&format!("user      {user}\npassword  {password}  (shown this once)\n"));
-        text.push_str(&format!("export RS_ENDPOINT={} RS_KEY='{user}:{password}'\n", started.url));
-    }
     // A closed standard output does not keep an endpoint from serving.
-    io::stdout().write_all(text.as_bytes()).ok();
+    io::stdout().write_all(announcement(started).as_bytes()).ok();
+}
+
+/// Says where the endpoint is and who its first user is. A password that was made up is told, once and never again; one
+/// that the operator gave is not repeated.
+fn announcement(started: &Started) -> String {
+    let url = &started.url;
+    let Some(FirstUser { name, made_password }) = &started.first_user else {
+        return format!("endpoint  {url}\n");
+    };
+    match made_password {
+        Some(password) => format!(
+            "endpoint  {url}\nuser      {name}\npassword  {password}  (shown this once)\n\
+             export RS_ENDPOINT={url} RS_KEY='{name}:{password}'\n"
+        ),
+        None => format!("endpoint  {url}\nuser      {name}\n"),
+    }
 }
 
 fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
@@ -174,9 +190,26 @@ fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         memory: args.backend.starts_with("memory:"),
         first_user,
         allow_unsigned: args.allow_unsigned,
+        component_limits: component_limits(&args.component_limit)?,
         record_calls: args.record_calls,
         ..ServeOptions::new(base_root, worker)
     })
+}
+
+/// Reads the site's limits. Those that are not named are the usual ones.
+fn component_limits(arguments: &[String]) -> Result<Limits> {
+    let pair = |argument: &String| {
+        let (name, value) = argument.split_once('=')?;
+        Some((name.to_owned(), value.parse().ok()?))
+    };
+    let pairs: Option<BTreeMap<String, u64>> = arguments.iter().map(pair).collect();
+    let pairs = pairs.ok_or_else(|| {
+        UsageError(format!(
+            "`--component-limit {}` is not NAME=NUMBER, such as fuel=20000000000",
+            arguments.join(" ")
+        ))
+    })?;
+    Ok(Limits::site().with(&pairs).map_err(|error| UsageError(error.to_string()))?)
 }
 
 fn first_user(key: &str) -> Result<(String, String)> {
@@ -223,6 +256,19 @@ fn base_root() -> PathBuf {
 mod tests {
     use super::*;
 
+    #[test]
+    fn limits_of_the_site_are_named_and_checked() {
+        let limits = component_limits(&["fuel=7".into(), "wall-time-ms=9".into()]).unwrap();
+        let expected = Limits { fuel: 7, wall_time: std::time::Duration::from_millis(9), ..Limits::site() };
+        assert_eq!(limits, expected);
+        for (argument, word) in
+            [("fuel", "NAME=NUMBER"), ("fuel=x", "NAME=NUMBER"), ("speed=1", "no such limit")]
+        {
+            let error = component_limits(&[argument.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
     fn parse(line: &str, named: bool) -> Result<ServeOptions> {
         let matches = super::super::command(named).try_get_matches_from(line.split(' '))?;
         let (_, matches) = matches.subcommand().unwrap();
@@ -245,6 +291,23 @@ mod tests {
         assert_eq!(options.tls_key, Path::new("/b/server.key"));
         assert_eq!((options.memory, options.id.as_deref()), (true, Some("Fred")));
         assert_eq!(options.first_user, Some(("rocketskates".to_owned(), "r0cketsk8ts".to_owned())));
+    }
+
+    #[test]
+    fn password_is_told_only_when_it_was_made_up() {
+        let started = |made_password: Option<&str>| Started {
+            url: "https://h:8092".into(),
+            first_user: Some(FirstUser {
+                name: "anna".into(),
+                made_password: made_password.map(str::to_owned),
+            }),
+        };
+        assert_eq!(announcement(&started(None)), "endpoint  https://h:8092\nuser      anna\n");
+        let told = announcement(&started(Some("made-up")));
+        assert!(told.contains("password  made-up  (shown this once)\n"), "{told}");
+        assert!(told.ends_with("RS_KEY='anna:made-up'\n"), "{told}");
+        let again = Started { first_user: None, ..started(None) };
+        assert_eq!(announcement(&again), "endpoint  https://h:8092\n");
     }
 
     #[test]

@@ -80,10 +80,10 @@ impl wit::Host for CallState {
     async fn run(&mut self, command: wit::Command) -> wasmtime::Result<Result<wit::Output, wit::Error>> {
         self.count_call()?;
         if !self.allowance.grants.may_run(&command.program) {
-            return Ok(Err(wit::Error::NotGranted(command.program)));
+            return Ok(Err(self.refuse("exec.run", HostError::NotGranted(command.program)).into()));
         }
         if let Err(error) = check(&command) {
-            return Ok(Err(error.into()));
+            return Ok(Err(self.refuse("exec.run", error).into()));
         }
         let wit::Command { program, args, env, stdin, timeout_ms } = command;
         let timeout_ms = timeout_ms.min(MAX_TIMEOUT_MS);

@@ -113,6 +113,7 @@ impl CallState {
     /// Does one call, whatever the track of the guest.
     pub(crate) async fn files<T>(
         &mut self,
+        name: &str,
         path: &str,
         call: impl FnOnce(String, String) -> FilesCall,
         form: impl FnOnce(HostAnswer) -> Result<T, crate::host::WrongAnswer>,
@@ -120,7 +121,7 @@ impl CallState {
         self.count_call()?;
         let (root, rest) = match self.place(path, Access::ReadOnly) {
             Ok(place) => place,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Err(self.refuse(name, error))),
         };
         let answered: Result<T, HostError> = answer(self.ask(HostCall::Files(call(root, rest))).await, form)?;
         Ok(answered.map_err(|error| told(error, path)))
@@ -135,7 +136,7 @@ impl CallState {
     ) -> wasmtime::Result<Result<Vec<u8>, HostError>> {
         let max_bytes = max_bytes.min(MAX_BYTES);
         let call = |root, path| FilesCall::Read { root, path, offset, max_bytes };
-        let bytes = self.files(path, call, HostAnswer::bytes).await?;
+        let bytes = self.files("files.read", path, call, HostAnswer::bytes).await?;
         Ok(bytes.map(|mut blob| {
             blob.0.truncate(max_bytes as usize);
             blob.0
@@ -147,8 +148,8 @@ impl CallState {
         &mut self,
         path: &str,
     ) -> wasmtime::Result<Result<Vec<FileEntry>, HostError>> {
-        let entries =
-            self.files(path, |root, path| FilesCall::List { root, path }, HostAnswer::entries).await?;
+        let call = |root, path| FilesCall::List { root, path };
+        let entries = self.files("files.list-folder", path, call, HostAnswer::entries).await?;
         Ok(entries.map(|mut entries| {
             entries.truncate(MAX_ENTRIES);
             entries
@@ -157,8 +158,8 @@ impl CallState {
 
     /// Reads a link, whatever the track of the guest.
     pub(crate) async fn file_link(&mut self, path: &str) -> wasmtime::Result<Result<String, HostError>> {
-        let target =
-            self.files(path, |root, path| FilesCall::ReadLink { root, path }, HostAnswer::text).await?;
+        let call = |root, path| FilesCall::ReadLink { root, path };
+        let target = self.files("files.read-link", path, call, HostAnswer::text).await?;
         Ok(target.map(Option::unwrap_or_default))
     }
 }
@@ -197,11 +198,11 @@ impl wit::Host for CallState {
         self.count_call()?;
         let (root, rest) = match self.place(&path, Access::ReadWrite) {
             Ok(place) => place,
-            Err(error) => return Ok(Err(error.into())),
+            Err(error) => return Ok(Err(self.refuse("files.write", error).into())),
         };
         if bytes.len() > MAX_BYTES as usize {
             let words = format!("`{path}`: a file of more than {MAX_BYTES} bytes is not written");
-            return Ok(Err(wit::Error::Other(words)));
+            return Ok(Err(self.refuse("files.write", HostError::Other(words)).into()));
         }
         let call = FilesCall::Write { root, path: rest, bytes: Blob(bytes) };
         let done: Result<(), HostError> = answer(self.ask(HostCall::Files(call)).await, HostAnswer::done)?;

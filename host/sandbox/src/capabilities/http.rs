@@ -157,6 +157,11 @@ impl HttpGrant {
             && covers_path(&self.path, url.path())
     }
 
+    /// Whether a request goes to an address that fits.
+    pub(crate) fn covers_request(&self, request: &HttpRequest) -> bool {
+        Url::parse(&request.url).is_ok_and(|url| self.covers(&url))
+    }
+
     /// Whether all that fits another one fits this one.
     pub(crate) fn includes(&self, other: &Self) -> bool {
         self.is_tls == other.is_tls
@@ -215,7 +220,7 @@ impl wit::Host for CallState {
         self.count_call()?;
         let request = match check(&self.allowance.grants, request) {
             Ok(request) => request,
-            Err(error) => return Ok(Err(error.into())),
+            Err(error) => return Ok(Err(self.refuse("http.send", error).into())),
         };
         let response = answer(self.ask(HostCall::Http(request)).await, HostAnswer::http)?;
         Ok(response.map(Into::into))

@@ -58,18 +58,18 @@ impl CallState {
         form: impl FnOnce(HostAnswer) -> Result<T, crate::host::WrongAnswer>,
     ) -> wasmtime::Result<Result<T, wit::Error>> {
         self.count_call()?;
-        let checked = match &call {
-            KvCall::Get { key } => check_key(key),
-            KvCall::Delete { key } => self.may_change(key).and_then(|()| check_key(key)),
-            KvCall::Set { key, json } => self
-                .may_change(key)
-                .and_then(|()| check_key(key))
-                .and_then(|()| check_json(json, MAX_VALUE_BYTES)),
-            KvCall::List { prefix } => check_name(prefix),
+        let (name, checked) = match &call {
+            KvCall::Get { key } => ("kv.get", check_key(key)),
+            KvCall::Delete { key } => ("kv.delete", self.may_change(key).and_then(|()| check_key(key))),
+            KvCall::Set { key, json } => {
+                let checked = self.may_change(key).and_then(|()| check_key(key));
+                ("kv.set", checked.and_then(|()| check_json(json, MAX_VALUE_BYTES)))
+            }
+            KvCall::List { prefix } => ("kv.list-keys", check_name(prefix)),
         };
         match checked {
             Ok(()) => answer(self.ask(HostCall::Kv(call)).await, form),
-            Err(error) => Ok(Err(error.into())),
+            Err(error) => Ok(Err(self.refuse(name, error).into())),
         }
     }
 

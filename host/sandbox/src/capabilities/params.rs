@@ -65,10 +65,10 @@ impl CallState {
     ) -> wasmtime::Result<Result<Option<String>, HostError>> {
         self.count_call()?;
         if !self.allowance.grants.may_read(&name) {
-            return Ok(Err(HostError::NotGranted(name)));
+            return Ok(Err(self.refuse("params.read", HostError::NotGranted(name))));
         }
         if let Err(error) = check_name(&name) {
-            return Ok(Err(error));
+            return Ok(Err(self.refuse("params.read", error)));
         }
         answer(self.ask(HostCall::Params(ParamsCall::Read { name })).await, HostAnswer::text)
     }
@@ -81,10 +81,10 @@ impl CallState {
     ) -> wasmtime::Result<Result<(), HostError>> {
         self.count_call()?;
         if !self.allowance.grants.may_write(&name) {
-            return Ok(Err(HostError::NotGranted(name)));
+            return Ok(Err(self.refuse("params.write", HostError::NotGranted(name))));
         }
         if let Err(error) = check_name(&name).and_then(|()| check_json(&json, MAX_VALUE_BYTES)) {
-            return Ok(Err(error));
+            return Ok(Err(self.refuse("params.write", error)));
         }
         answer(self.ask(HostCall::Params(ParamsCall::Write { name, json })).await, HostAnswer::done)
     }
@@ -102,10 +102,10 @@ impl wit::Host for CallState {
     async fn remove(&mut self, name: String) -> wasmtime::Result<Result<(), wit::Error>> {
         self.count_call()?;
         if !self.allowance.grants.may_write(&name) {
-            return Ok(Err(wit::Error::NotGranted(name)));
+            return Ok(Err(self.refuse("params.remove", HostError::NotGranted(name)).into()));
         }
         if let Err(error) = check_name(&name) {
-            return Ok(Err(error.into()));
+            return Ok(Err(self.refuse("params.remove", error).into()));
         }
         answer(self.ask(HostCall::Params(ParamsCall::Remove { name })).await, HostAnswer::done)
     }
@@ -113,7 +113,7 @@ impl wit::Host for CallState {
     async fn list_names(&mut self, prefix: String) -> wasmtime::Result<Result<Vec<String>, wit::Error>> {
         self.count_call()?;
         if let Err(error) = check_name(&prefix) {
-            return Ok(Err(error.into()));
+            return Ok(Err(self.refuse("params.list-names", error).into()));
         }
         let call = HostCall::Params(ParamsCall::List { prefix: prefix.clone() });
         let names: Result<Vec<String>, wit::Error> = answer(self.ask(call).await, HostAnswer::names)?;

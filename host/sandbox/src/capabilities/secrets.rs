@@ -11,6 +11,9 @@ use crate::grants::Grants;
 use crate::state::CallState;
 use crate::{HostAnswer, HostCall, HostError};
 
+/// Most bytes of a secret's text.
+const MAX_SECRET_BYTES: usize = 64 << 10;
+
 /// A question for a secret's text; none when nobody has set it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -30,12 +33,19 @@ impl wit::Host for CallState {
     async fn read(&mut self, name: String) -> wasmtime::Result<Result<Option<String>, wit::Error>> {
         self.count_call()?;
         if !self.allowance.grants.may_know(&name) {
-            return Ok(Err(wit::Error::NotGranted(name)));
+            return Ok(Err(self.refuse("secrets.read", HostError::NotGranted(name)).into()));
         }
         if let Err(error) = check_name(&name) {
-            return Ok(Err(error.into()));
+            return Ok(Err(self.refuse("secrets.read", error).into()));
         }
-        answer(self.ask(HostCall::Secrets(SecretsCall { name })).await, HostAnswer::text)
+        let text: Result<Option<String>, wit::Error> =
+            answer(self.ask(HostCall::Secrets(SecretsCall { name })).await, HostAnswer::text)?;
+        Ok(text.and_then(|text| match text {
+            Some(text) if text.len() > MAX_SECRET_BYTES => {
+                Err(wit::Error::Other(format!("the secret has more than {MAX_SECRET_BYTES} bytes")))
+            }
+            text => Ok(text),
+        }))
     }
 }
 

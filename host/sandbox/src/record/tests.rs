@@ -17,6 +17,12 @@ fn player(exchanges: &[(HostCall, Result<HostAnswer, HostError>)]) -> Player {
     Player { exchanges, state: Mutex::default() }
 }
 
+/// The difference of a call by which a component that ends well leaves its recording.
+fn other(at: usize, recorded: Option<HostCall>, replayed: Option<HostCall>) -> Difference {
+    let ended = replayed.is_none().then(done);
+    Difference::Call { at, recorded, replayed, refused: Vec::new(), ended }
+}
+
 fn done() -> End {
     End::Answer(Answer::Outcome(Outcome::Done))
 }
@@ -37,26 +43,49 @@ fn first_other_call_is_told_and_nothing_after_it_is_answered() {
     player.answer(log("y")).unwrap_err();
     player.answer(log("x")).unwrap_err();
     let (difference, same) = player.finish(&done(), done());
-    let expected = Difference::Call { at: 1, recorded: Some(log("x")), replayed: Some(log("y")) };
-    assert_eq!((difference, same), (Some(expected), 1));
+    assert_eq!((difference, same), (Some(other(1, Some(log("x")), Some(log("y")))), 1));
 }
 
 #[test]
 fn call_that_is_no_longer_made_and_one_too_many_are_differences() {
     let left_out = player(&[(log("x"), Ok(HostAnswer::Done))]);
     let (difference, _) = left_out.finish(&done(), done());
-    assert_eq!(difference, Some(Difference::Call { at: 0, recorded: Some(log("x")), replayed: None }));
+    assert_eq!(difference, Some(other(0, Some(log("x")), None)));
     let too_many = player(&[]);
     too_many.answer(log("x")).unwrap_err();
     let (difference, _) = too_many.finish(&done(), done());
-    assert_eq!(difference, Some(Difference::Call { at: 0, recorded: None, replayed: Some(log("x")) }));
+    assert_eq!(difference, Some(other(0, None, Some(log("x")))));
 }
 
 #[test]
 fn other_end_after_the_same_calls_is_a_difference() {
     let stopped = End::Stopped(String::from("crashed"));
     let (difference, _) = player(&[]).finish(&done(), stopped.clone());
-    assert_eq!(difference, Some(Difference::End { recorded: done(), replayed: stopped }));
+    let expected = Difference::End { recorded: done(), replayed: stopped, refused: Vec::new() };
+    assert_eq!(difference, Some(expected));
+}
+
+#[test]
+fn what_was_refused_since_the_last_same_call_is_told_with_the_difference() {
+    let refusal = |name: &str| Refusal {
+        call: String::from("params.read"),
+        error: HostError::NotGranted(name.to_owned()),
+    };
+    let player = player(&[(read("a"), Ok(HostAnswer::Text(None))), (log("x"), Ok(HostAnswer::Done))]);
+    // The recording knows nothing of refusals; after it the component did the same, so this one is no difference.
+    player.refused(refusal("early"));
+    player.answer(read("a")).unwrap();
+    player.refused(refusal("b"));
+    let failed = End::Stopped(String::from("it gave up"));
+    let (difference, same) = player.finish(&done(), failed.clone());
+    let expected = Difference::Call {
+        at: 1,
+        recorded: Some(log("x")),
+        replayed: None,
+        refused: vec![refusal("b")],
+        ended: Some(failed),
+    };
+    assert_eq!((difference, same), (Some(expected), 1));
 }
 
 #[tokio::test]

@@ -22,14 +22,19 @@ pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     wit::add_to_linker::<_, HasSelf<_>>(linker, same)
 }
 
-/// This track knows absolute paths only.
-fn absolute(path: String) -> Result<String, wit::Error> {
-    if path.starts_with('/') { Ok(path) } else { Err(wit::Error::NotGranted(path)) }
+impl CallState {
+    /// This track knows absolute paths only.
+    fn absolute(&self, call: &str, path: String) -> Result<String, wit::Error> {
+        if path.starts_with('/') {
+            return Ok(path);
+        }
+        Err(self.refuse(call, HostError::NotGranted(path)).into())
+    }
 }
 
 impl wit::Host for CallState {
     async fn read(&mut self, path: String, max_bytes: u32) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
-        match absolute(path) {
+        match self.absolute("files.read", path) {
             Ok(path) => Ok(self.file_read(&path, 0, max_bytes).await?.map_err(Into::into)),
             Err(error) => Ok(Err(error)),
         }
@@ -37,7 +42,7 @@ impl wit::Host for CallState {
 
     async fn list_folder(&mut self, path: String) -> wasmtime::Result<Result<Vec<wit::Entry>, wit::Error>> {
         let entry = |entry: FileEntry| wit::Entry { name: entry.name, kind: entry.kind.into() };
-        match absolute(path) {
+        match self.absolute("files.list-folder", path) {
             Ok(path) => {
                 let entries = self.file_list(&path).await?;
                 Ok(entries.map(|entries| entries.into_iter().map(entry).collect()).map_err(Into::into))
@@ -47,7 +52,7 @@ impl wit::Host for CallState {
     }
 
     async fn read_link(&mut self, path: String) -> wasmtime::Result<Result<String, wit::Error>> {
-        match absolute(path) {
+        match self.absolute("files.read-link", path) {
             Ok(path) => Ok(self.file_link(&path).await?.map_err(Into::into)),
             Err(error) => Ok(Err(error)),
         }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formwork_sandbox::{
-    CallError, Decision, Digest, FilesGrant, Grants, Invocation, JobReport, JobState, Kind, Level, LimitName,
-    Limits, Outcome, PlanRequest, Report, StageInfo, TaskInfo, Turn, native,
+    Answer, CallError, Decision, Difference, Digest, FilesGrant, Grants, HostAnswer, HostError, Invocation,
+    JobReport, JobState, Kind, Level, LimitName, Limits, Outcome, PlanRequest, Question, Refusal, Report,
+    StageInfo, TaskInfo, Turn, native,
 };
+use serde_json::json;
 
 use crate::support::{Memory, call, guest, params, prepared, task};
 
@@ -73,6 +75,36 @@ async fn a_parameter_outside_of_the_grant_is_refused_to_the_guest() {
     let Outcome::Failed(failure) = report.unwrap().answer else { panic!("it read a secret") };
     assert_eq!(failure.message, "param `secret` is not granted to this component");
     assert!(host.value("secret").is_none());
+}
+
+#[tokio::test]
+async fn a_replay_tells_which_call_the_recorded_grants_refuse() {
+    let (sandbox, digest) = prepared("guest-hostile").await;
+    let host = Memory::with("hostile/behaviour", "\"none\"");
+    let invocation = call("hostile", params(&["hostile/*"], &["hostile/*"]), &host);
+    let question = Question::Run(task());
+    let (ended, recording) = sandbox.ask_recorded(&digest, invocation, &question).await;
+    assert_eq!(ended.unwrap().answer, Answer::Outcome(Outcome::Done));
+    let mut recording = recording.unwrap();
+    let replay = sandbox.replay(&digest, &recording).await.unwrap();
+    assert_eq!(replay.difference, None);
+    // The same component is told to do something else, as if it were another version.
+    let first = recording.exchanges.first_mut().unwrap();
+    first.answer = Ok(HostAnswer::Text(Some("\"ask-for-more\"".to_owned())));
+    let replay = sandbox.replay(&digest, &recording).await.unwrap();
+    let Some(Difference::End { refused, .. }) = replay.difference else { panic!("{replay:?}") };
+    let refusal = Refusal { call: "params.read".into(), error: HostError::NotGranted("secret".into()) };
+    assert_eq!(refused, [refusal]);
+    // And if the recorded one went on to ask for something.
+    let next = recording.exchanges[0].clone();
+    recording.exchanges.push(next);
+    let replay = sandbox.replay(&digest, &recording).await.unwrap();
+    let shown = serde_json::to_value(&replay).unwrap();
+    let shown = &shown["difference"]["call"];
+    assert_eq!((&shown["at"], &shown["replayed"]), (&json!(1), &json!(null)));
+    assert_eq!(shown["refused"], json!([{"call": "params.read", "error": {"not-granted": "secret"}}]));
+    let message = &shown["ended"]["answer"]["outcome"]["failed"]["message"];
+    assert_eq!(message, "param `secret` is not granted to this component");
 }
 
 #[tokio::test]

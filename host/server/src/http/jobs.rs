@@ -1,12 +1,13 @@
 //! The routes of jobs beyond the standard ones (drp-api.md 9).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Extension, Router,
     body::Bytes,
+    extract::DefaultBodyLimit,
     http::{HeaderMap, StatusCode, header},
-    routing::get,
+    routing::{get, post},
 };
 use formwork_api::ApiError;
 use formwork_core::jobs::Answer;
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     answer::{self, Handled},
-    request::Target,
+    request::{Json, Target},
 };
 use crate::{
     commands::{jobs::create_job, objects::decode},
@@ -27,10 +28,14 @@ use crate::{
 /// The most bytes of a log that one answer has.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
+/// The most bytes that the grants of one call may take.
+const MAX_USED_BYTES: usize = 256 << 10;
+
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
     Router::new()
         .route("/jobs/{uuid}/actions", get(actions))
         .route("/jobs/{uuid}/log", get(log).put(append))
+        .route("/jobs/{uuid}/grants", post(used).layer(DefaultBodyLimit::max(MAX_USED_BYTES)))
         .layer(Extension(Job::KIND))
 }
 
@@ -84,5 +89,15 @@ fn byte_range(text: &str) -> Option<(u64, u64)> {
 async fn append(target: Target, bytes: Bytes) -> Handled {
     let job = job(&target, "log")?;
     target.endpoint.logs.append(&job.uuid, &bytes).await.map_err(|error| internal(&error))?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// Counts the grants of the job's component that a call of an agent used. Whoever may tell the log of a job may tell
+/// this; lines that the component was not granted count nothing.
+async fn used(target: Target, body: Json) -> Handled {
+    let job = job(&target, "log")?;
+    let used: BTreeSet<String> = body.read(Job::KIND.prefix, &target.id)?;
+    let granted = job.component_grants.iter().filter(|line| used.contains(*line));
+    target.endpoint.packs.usage.note(&job.component, granted, target.endpoint.now());
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }

@@ -238,6 +238,11 @@ fn of_logs(paths: &mut Map<String, Value>) {
                          "requestBody": { "content": octets },
                          "responses": { "204": { "description": "It is on disk." } } });
     add(paths, "/jobs/{key}/log", "put", append);
+    let used = json!({ "operationId": "post_job_grants",
+                       "summary": "Counts grants of its component that a call of a job used, each line once.",
+                       "responses": { "204": { "description": "They are counted, as far as they were granted." } } });
+    let lines = json!({ "type": "array", "items": { "type": "string" } });
+    add(paths, "/jobs/{key}/grants", "post", with_body(used, &lines));
     let component = json!({ "operationId": "get_component", "summary": "Returns the bytes of a component.",
                             "responses": { "200": { "description": "The component.", "content": octets } } });
     add(paths, "/components/{digest}", "get", component);

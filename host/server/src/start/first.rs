@@ -5,6 +5,7 @@ use std::sync::Arc;
 use formwork_api::ApiError;
 use formwork_model::{KINDS, Objects, Profile, User};
 
+use super::FirstUser;
 use crate::{
     auth::hash_password,
     commit::{Work, commit},
@@ -16,11 +17,12 @@ use crate::{
 /// The name of the first user unless the operator says otherwise.
 const FIRST_USER: &str = "rocketskates";
 
-/// Makes what is missing; returns name and password of the first user when there was none before.
-pub(super) async fn objects(endpoint: &Arc<Endpoint>) -> Result<Option<(String, String)>, ApiError> {
+/// Makes what is missing; returns the first user when there was none before.
+pub(super) async fn objects(endpoint: &Arc<Endpoint>) -> Result<Option<FirstUser>, ApiError> {
     let fresh = endpoint.snapshot().count("users") == 0;
-    let (name, password) =
-        endpoint.options.first_user.clone().unwrap_or_else(|| (FIRST_USER.to_owned(), random::secret()));
+    let given = endpoint.options.first_user.clone();
+    let is_given = given.is_some();
+    let (name, password) = given.unwrap_or_else(|| (FIRST_USER.to_owned(), random::secret()));
     let hash = if fresh { hash_password(&password) } else { String::new() };
     let user = name.clone();
     commit(endpoint, "system", move |work| {
@@ -43,7 +45,7 @@ pub(super) async fn objects(endpoint: &Arc<Endpoint>) -> Result<Option<(String, 
         Ok(())
     })
     .await?;
-    Ok(fresh.then_some((name, password)))
+    Ok(fresh.then_some(FirstUser { name, made_password: (!is_given).then_some(password) }))
 }
 
 /// Removes what an earlier start noted about built-in objects, which may be newer now.

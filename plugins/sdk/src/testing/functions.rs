@@ -365,13 +365,21 @@ pub(crate) mod secrets {
 
     pub(crate) use super::wit::secrets::secrets::Error;
 
+    /// Most bytes of a secret's text.
+    const MAX_SECRET_BYTES: usize = 64 << 10;
+
     pub(crate) fn read(name: &str) -> Result<Option<String>, Error> {
         state::call(|host| {
             if host.grants.as_ref().is_some_and(|grants| !grants.may_know(name)) {
                 return Err(Error::NotGranted(name.to_owned()));
             }
             check_name(name).map_err(Error::Other)?;
-            Ok(host.secrets.get(name).cloned())
+            match host.secrets.get(name) {
+                Some(text) if text.len() > MAX_SECRET_BYTES => {
+                    Err(Error::Other(format!("the secret has more than {MAX_SECRET_BYTES} bytes")))
+                }
+                text => Ok(text.cloned()),
+            }
         })
     }
 }

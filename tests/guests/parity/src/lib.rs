@@ -256,6 +256,9 @@ fn try_rest() {
     for name in ["s/set", "s/none", "t/set"] {
         tell(&format!("secret {name}"), secrets::read(name));
     }
+    for name in ["s/most", "s/more"] {
+        tell(&format!("secret {name}"), secrets::read(name).map(|text| text.map(|text| text.len())));
+    }
     tell("a long secret", secrets::read(&"long".repeat(129)).map_err(|error| error.to_string()));
     tell("time", (clock::now(), clock::now()));
     tell("random", (random::bytes(0).len(), random::bytes(10).len(), random::bytes(5000).len()));

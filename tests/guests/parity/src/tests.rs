@@ -21,6 +21,8 @@ struct Surroundings {
     inherited: BTreeMap<String, Value>,
     refused: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
+    /// So many bytes, as they are too many to be written there.
+    secrets_of_bytes: BTreeMap<String, usize>,
     kv: BTreeMap<String, Value>,
     folders: Vec<String>,
     files: BTreeMap<String, String>,
@@ -56,6 +58,9 @@ fn host(around: Surroundings, grants: &[String]) -> Host {
     }
     for (name, text) in around.secrets {
         host = host.secret(name, text);
+    }
+    for (name, bytes) in around.secrets_of_bytes {
+        host = host.secret(name, "x".repeat(bytes));
     }
     for (key, value) in around.kv {
         host = host.kv(key, value);
