@@ -11,6 +11,10 @@ use serde::Deserialize;
 use crate::command::{clean, remap_crates, run};
 use crate::{TARGET, Toolchain};
 
+/// Memory for allocations that a guest starts with. Most calls of a task need no more, and one that grows its memory has
+/// the host call into its kernel.
+const INITIAL_HEAP_BYTES: u32 = 128 << 10;
+
 /// The profile of guests that are built from the folder of an author.
 const GUEST_PROFILE: &str = "guest";
 
@@ -201,6 +205,7 @@ impl Toolchain {
     /// The command that compiles the packages.
     fn cargo_build(&self, build: &GuestBuild, mut flags: Vec<String>, settings: &[&str]) -> Command {
         flags.extend(remap_crates());
+        flags.push(format!("-Clink-arg=--initial-heap={INITIAL_HEAP_BYTES}"));
         if let Some(sysroot) = &self.sysroot {
             flags.push(format!("--sysroot={}", sysroot.display()));
         }

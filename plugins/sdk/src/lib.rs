@@ -29,6 +29,8 @@
 //!
 //! A plain `cargo test` runs the code natively against the host of [`testing`].
 
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+mod allocator;
 mod bindings;
 pub mod clock;
 pub mod exec;

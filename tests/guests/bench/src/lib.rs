@@ -6,9 +6,6 @@
 //! | `reads N` | reads a parameter N times |
 //! | `lines N` | writes N lines of 40 bytes to the log |
 
-#[cfg(target_arch = "wasm32")]
-mod heap;
-
 use formwork_sdk::{Call, Failure, Outcome, Task, log, params};
 
 struct Bench;
