@@ -15,8 +15,8 @@ const SOURCES: [(&str, &str); 7] = [
     ("sdk", "plugins/sdk"),
     ("wit", "wit"),
     ("greet/rust", "plugins/greet/src"),
-    ("greet/javascript", "host/cli/templates/examples/greet-javascript"),
-    ("greet/python", "host/cli/templates/examples/greet-python"),
+    ("greet/javascript", "plugins/greet-javascript"),
+    ("greet/python", "plugins/greet-python"),
     ("workspace.toml", "Cargo.toml"),
 ];
 

@@ -109,7 +109,6 @@ impl Sandbox {
             "component.call",
             component = invocation.component,
             export = question.export(),
-            %digest,
             machine = question.subject(),
         );
         self.call(digest, invocation, question).instrument(span).await
@@ -133,7 +132,7 @@ impl Sandbox {
         let began = Instant::now();
         let ended = timeout(limits.wall_time, linked.ask(&mut store, question)).await;
         let used = Used::of(&store, &limits, began.elapsed());
-        used.tell();
+        used.tell(digest);
         let answer = match ended {
             Ok(Ok(Some(answer))) => answer,
             Ok(Ok(None)) => return Err(CallError::WrongKind { component, expected: question.kind() }),
@@ -175,8 +174,8 @@ impl Used {
     }
 
     /// Tells it, within the call's span. An event, as values that a span gets later have it written anew.
-    fn tell(&self) {
+    fn tell(&self, digest: &Digest) {
         let elapsed_us = u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX);
-        debug!(fuel = self.fuel, elapsed_us, memory_bytes = self.memory_peak, "component called");
+        debug!(%digest, fuel = self.fuel, elapsed_us, memory_bytes = self.memory_peak, "component called");
     }
 }

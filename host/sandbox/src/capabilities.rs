@@ -183,6 +183,32 @@ impl Capability {
     }
 }
 
+/// A set of capabilities: what a component is linked with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct CapabilitySet(u16);
+
+impl CapabilitySet {
+    /// Whether a capability is in it.
+    pub(crate) fn contains(self, capability: Capability) -> bool {
+        self.0 & Self::bit(capability) != 0
+    }
+
+    /// What is in it, in the order of [`Capability::ALL`].
+    pub(crate) fn iter(self) -> impl Iterator<Item = Capability> {
+        Capability::ALL.into_iter().filter(move |&capability| self.contains(capability))
+    }
+
+    fn bit(capability: Capability) -> u16 {
+        1 << capability as u16
+    }
+}
+
+impl FromIterator<Capability> for CapabilitySet {
+    fn from_iter<T: IntoIterator<Item = Capability>>(capabilities: T) -> Self {
+        Self(capabilities.into_iter().fold(0, |set, capability| set | Self::bit(capability)))
+    }
+}
+
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::component::{Component, Linker};
 
 use crate::cache::{Cache, Part};
+use crate::capabilities::CapabilitySet;
 use crate::compile::{PrepareError, WorkerCommand};
 use crate::engine::{Engines, Heart, Tier};
 use crate::error::CallError;
@@ -99,7 +100,7 @@ pub(crate) struct Inner {
     pub(crate) optimise: Optimise,
     pub(crate) recordings: Option<Recordings>,
     loaded: Mutex<Lru<Digest, Loaded>>,
-    linked: Mutex<Lru<(Digest, Vec<Capability>), Ready>>,
+    linked: Mutex<Lru<(Digest, CapabilitySet), Ready>>,
 }
 
 /// A component in memory.
@@ -181,7 +182,7 @@ impl Sandbox {
         grants: &Grants,
         kind: Kind,
     ) -> Result<Ready, CallError> {
-        let granted: Vec<_> =
+        let granted: CapabilitySet =
             Capability::ALL.into_iter().filter(|&one| kind.may_import(one) && grants.allows(one)).collect();
         let key = (*digest, granted);
         let known = locked(&self.inner.linked).find(&key);
@@ -189,7 +190,7 @@ impl Sandbox {
             Some(ready) => ready,
             None => {
                 let Loaded { tier, component, calls } = self.component(digest, name).await?;
-                let linked = self.link(&component, tier, name, kind, &key.1)?;
+                let linked = self.link(&component, tier, name, kind, granted)?;
                 let ready = Ready { tier, linked, calls };
                 locked(&self.inner.linked).keep(key, ready.clone());
                 ready
@@ -246,12 +247,12 @@ impl Sandbox {
         tier: Tier,
         name: &str,
         kind: Kind,
-        granted: &[Capability],
+        granted: CapabilitySet,
     ) -> Result<Linked, CallError> {
         let engine = self.inner.engines.of(tier);
         for (import, _) in component.component_type().imports(engine) {
             let capability = capability_of_import(import);
-            if !capability.is_some_and(|capability| granted.contains(&capability)) {
+            if !capability.is_some_and(|capability| granted.contains(capability)) {
                 let grant = match capability {
                     Some(capability) if kind.may_import(capability) => capability.grant_example(),
                     _ => "nothing; components of this kind cannot have it here",
@@ -265,7 +266,7 @@ impl Sandbox {
         }
         let failed = |error: wasmtime::Error| start(name, &format!("{error:#}"));
         let mut linker = Linker::new(engine);
-        for capability in granted {
+        for capability in granted.iter() {
             capability.link(&mut linker).map_err(failed)?;
         }
         let linked = linker.instantiate_pre(component).map_err(failed)?;
