@@ -1,7 +1,7 @@
 //! The API as clients meet it.
 
 use formwork_client::{ClientError, Credentials, JobCreation, PatchOp, Query};
-use formwork_model::{Job, Machine};
+use formwork_model::{Job, Machine, Profile};
 use serde_json::{Value, json};
 
 use crate::endpoint::{Endpoint, PATIENCE};
@@ -104,6 +104,56 @@ async fn wrong_password_and_no_credentials_are_refused() {
     assert_eq!(stranger.info().await.unwrap_err().status(), Some(403));
     let forged = endpoint.client_with(Credentials::Token("AAAA.BBBB".into()));
     assert_eq!(forged.info().await.unwrap_err().status(), Some(403));
+}
+
+#[tokio::test]
+async fn new_password_works_and_ends_the_old_one_with_all_tokens_of_the_user() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let claims = json!([{"scope": "users,profiles", "action": "*", "specific": "*"}]);
+    client.collection("roles").create(&json!({"Name": "clerk", "Claims": claims})).await.unwrap();
+    client.collection("users").create(&json!({"Name": "anna", "Roles": ["clerk"]})).await.unwrap();
+    let with = |key: &str| endpoint.client_with(Credentials::from_key(key));
+    // A user without a password has none that fits.
+    assert_eq!(with("anna:").list::<Profile>(&Query::new()).await.unwrap_err().status(), Some(403));
+    let set = client.user_password("anna", "first-password").await.unwrap();
+    assert_eq!(
+        (&set["Name"], set["PasswordHash"].as_str().unwrap_or_default()),
+        (&json!("anna"), ""),
+        "{set}"
+    );
+    let anna = with("anna:first-password");
+    assert!(anna.list::<Profile>(&Query::new()).await.is_ok());
+    assert_eq!(anna.list::<Machine>(&Query::new()).await.unwrap_err().status(), Some(403));
+
+    let answer = anna.user_token("anna", &Query::new().with("ttl", "10m")).await.unwrap();
+    assert_eq!(answer.info.address, "127.0.0.1");
+    let granted = client.user_token("anna", &Query::new().with("ttl", "1h")).await.unwrap().token;
+    let tokens = [answer.token, granted];
+    let uses = async |token: &str| {
+        let holder = endpoint.client_with(Credentials::Token(token.into()));
+        holder.list::<Profile>(&Query::new()).await.map_err(|error| error.status())
+    };
+    for token in &tokens {
+        assert!(uses(token).await.is_ok());
+    }
+    let own = client.user_token("rocketskates", &Query::new()).await.unwrap().token;
+
+    client.user_password("anna", "second-password").await.unwrap();
+    for token in &tokens {
+        assert_eq!(uses(token).await.unwrap_err(), Some(403));
+    }
+    assert_eq!(anna.list::<Profile>(&Query::new()).await.unwrap_err().status(), Some(403));
+    let anna = with("anna:second-password");
+    assert!(anna.list::<Profile>(&Query::new()).await.is_ok());
+    let fresh = anna.user_token("anna", &Query::new()).await.unwrap().token;
+    assert!(uses(&fresh).await.is_ok());
+    // Those of others go on.
+    assert!(uses(&own).await.is_ok());
+    let empty = refusal(client.user_password("anna", "").await.unwrap_err());
+    assert_eq!((empty.code, empty.messages[0].as_str()), (422, "the password is empty"));
+    assert!(uses(&fresh).await.is_ok());
+    assert_eq!(client.user_password("nobody", "x").await.unwrap_err().status(), Some(404));
 }
 
 #[tokio::test]

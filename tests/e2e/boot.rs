@@ -69,7 +69,15 @@ async fn simulated_machine_boots_and_completes_its_workflow() {
 
 #[tokio::test]
 async fn random_packets_harm_nobody() {
-    let endpoint = Endpoint::start();
+    let mut endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let counted = async |name: &str| {
+        let stats = client.info().await.unwrap().stats;
+        stats.into_iter().find(|stat| stat.name == name).unwrap_or_else(|| panic!("no {name}")).count
+    };
+    for name in ["dhcp.received", "dhcp.malformed", "tftp.received", "tftp.malformed"] {
+        assert_eq!(counted(name).await, 0, "{name}");
+    }
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut state = 0x2545_f491_4f6c_dd1du64;
     for length in 0..600usize {
@@ -93,4 +101,22 @@ async fn random_packets_harm_nobody() {
     let log = std::fs::read_to_string(endpoint.folder().join("log")).unwrap();
     assert!(log.contains(&format!("dhcp offer mac={MAC}")), "{log}");
     assert!(!log.contains("panicked"));
+    // The firmware's own packets came after all of these, and so does this one, for a file that is not there.
+    let client_of_tftp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client_of_tftp.set_read_timeout(Some(PATIENCE)).unwrap();
+    client_of_tftp.send_to(b"\0\x01nothing\0octet\0", ("127.0.0.1", endpoint.ports.tftp)).unwrap();
+    let mut answer = [0; 512];
+    assert!(client_of_tftp.recv(&mut answer).unwrap() > 4);
+    assert_eq!(answer[..2], [0, 5]);
+    for service in ["dhcp", "tftp"] {
+        let [received, malformed] = ["received", "malformed"].map(|what| format!("{service}.{what}"));
+        let (received, malformed) = (counted(&received).await, counted(&malformed).await);
+        assert!(0 < malformed && malformed < received, "{service}: {malformed} of {received}");
+    }
+    let (dhcp, tftp) = (counted("dhcp.malformed").await, counted("tftp.malformed").await);
+    let log = endpoint.stop();
+    for (words, count) in [("dhcp was served", dhcp), ("tftp was served", tftp)] {
+        let line = log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{log}"));
+        assert!(line.contains(&format!("malformed: {count},")), "{line}");
+    }
 }

@@ -115,6 +115,44 @@ async fn table_of_jobs_has_the_newest_last_whatever_their_keys_are() {
     assert_eq!(listed.into_iter().filter(asked).collect::<Vec<_>>(), keys);
 }
 
+/// drp-behaviour.md 3.8: a script says by its exit code what follows it; the program says it in the same way to whoever
+/// started it, and a machine that goes is not runnable until it is back.
+#[tokio::test]
+async fn agent_ends_with_the_code_of_what_a_script_asks_for() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let folder = tempfile::tempdir().unwrap();
+    // The code of the script, that of the agent, and what became of the job.
+    let cases = [
+        (64, 64, "finished", "reboot"),
+        (32, 32, "finished", "poweroff"),
+        (16, 0, "finished", "stop"),
+        (192, 64, "incomplete", "reboot"),
+        (160, 32, "incomplete", "poweroff"),
+        (144, 0, "incomplete", "stop"),
+    ];
+    for (script, code, state, exit_state) in cases {
+        let name = format!("exits-{script}");
+        let contents = json!([{"Name": "script", "Contents": format!("#!/bin/sh\nexit {script}\n")}]);
+        let task = json!({"Name": name, "Meta": {"feature-flags": "sane-exit-codes"}, "Templates": contents});
+        client.collection("tasks").create(&task).await.unwrap();
+        client.collection("stages").create(&json!({"Name": name, "Tasks": [name]})).await.unwrap();
+        client.collection("workflows").create(&json!({"Name": name, "Stages": [name]})).await.unwrap();
+        let mac = format!("52:54:00:00:78:{script:02x}");
+        let machine = json!({"Name": name, "HardwareAddrs": [mac], "Workflow": name});
+        let machine = client.collection("machines").create(&machine).await.unwrap();
+        let state_dir = folder.path().join(&name);
+        let agent = ["agent", "--simulate-mac", &mac, "--state-dir", state_dir.to_str().unwrap()];
+        let ended = endpoint.cli(&agent);
+        let words = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{name}: {words}");
+        let machine = json_of(&endpoint, &["machines", "show", machine["Uuid"].as_str().unwrap()]);
+        assert_eq!(machine["Runnable"], json!(false), "{name}");
+        let job = json_of(&endpoint, &["jobs", "show", machine["CurrentJob"].as_str().unwrap()]);
+        assert_eq!((&job["State"], &job["ExitState"]), (&json!(state), &json!(exit_state)), "{name}");
+    }
+}
+
 #[test]
 fn machine_follows_a_workflow_that_the_operator_sets() {
     let endpoint = Endpoint::start();

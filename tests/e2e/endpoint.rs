@@ -86,7 +86,20 @@ impl Endpoint {
     }
 
     pub(crate) fn start_again(&mut self) {
-        self.process = serve(self.folder.path(), self.ports, self.flags);
+        self.start_again_with(&[]);
+    }
+
+    /// The same, with some more flags.
+    pub(crate) fn start_again_with(&mut self, flags: &[&str]) {
+        self.process = serve(self.folder.path(), self.ports, &[self.flags, flags].concat());
+    }
+
+    /// Tells the endpoint to end, and returns what it has logged once it has.
+    pub(crate) fn stop(&mut self) -> String {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success());
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -8,6 +8,7 @@
 mod api;
 mod boot;
 mod command_line;
+mod contents;
 mod durability;
 mod endpoint;
 mod guide;

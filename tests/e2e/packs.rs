@@ -248,15 +248,105 @@ async fn hostile_component_fails_its_job_by_name_while_the_endpoint_goes_on() {
     let busy = begin(&endpoint, "busy", "tight-probe", json!({"hostile/behaviour": "spin"})).await;
     let greedy = begin(&endpoint, "greedy", "probes-probe", json!({"hostile/behaviour": "allocate"})).await;
     let loud = begin(&endpoint, "loud", "probes-probe", json!({"hostile/behaviour": "log-flood"})).await;
+    let deep = begin(&endpoint, "deep", "probes-probe", json!({"hostile/behaviour": "recurse"})).await;
+    let deeper = json!({"hostile/behaviour": "recurse-without-locals"});
+    let deeper = begin(&endpoint, "deeper", "probes-probe", deeper).await;
+    let careless = begin(&endpoint, "careless", "probes-probe", json!({"hostile/behaviour": "panic"})).await;
     let good = begin(&endpoint, "good", "probes-probe", json!({"hostile/behaviour": "none"})).await;
-    for (machine, limit) in [(busy, "`fuel` of 1000000"), (greedy, "`memory-bytes`"), (loud, "`log-bytes`")] {
+    for (machine, expected) in [
+        (busy, "component `tight/probe` exceeded its limit `fuel` of 1000000"),
+        (greedy, "component `probes/probe` exceeded its limit `memory-bytes` of 67108864"),
+        (loud, "component `probes/probe` exceeded its limit `log-bytes` of 1048576"),
+        (
+            deep,
+            "component `probes/probe` crashed: stack overflow: it exceeded its limit `stack-bytes` of 524288",
+        ),
+        (
+            deeper,
+            "component `probes/probe` crashed: stack overflow: it exceeded its limit `stack-bytes` of 524288",
+        ),
+        (
+            careless,
+            "component `probes/probe` crashed: panicked at tests/guests/hostile/src/lib.rs:76:15:\n\
+             index out of bounds: the len is 0 but the index is 1",
+        ),
+    ] {
         let job = ended(&endpoint, &machine).await;
-        assert_eq!(job.state, JobState::Failed);
-        let words = job.result_errors.join("\n");
-        assert!(words.contains(limit) && words.contains(&job.component), "{words}");
+        assert_eq!((job.state, job.result_errors), (JobState::Failed, vec![expected.to_owned()]));
     }
     assert_eq!(ended(&endpoint, &good).await.state, JobState::Finished);
     assert!(endpoint.client().info().await.is_ok());
+}
+
+/// Replays a recording with a component, and returns the exit code and the difference that is shown.
+fn replayed(endpoint: &Endpoint, recording: &Path, component: &Path) -> (Option<i32>, Value) {
+    let arguments = ["replay", recording.to_str().unwrap(), "--component", component.to_str().unwrap()];
+    let output = endpoint.cli(&arguments);
+    let words = String::from_utf8_lossy(&output.stderr);
+    let shown: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {words}"));
+    (output.status.code(), shown["difference"].clone())
+}
+
+/// The recordings in a folder of calls of a component for a machine, the oldest first. There are those of the workflow too.
+fn recordings(folder: &Path, component: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    let mut found: Vec<_> =
+        entries.filter(|path| name(path).ends_with(&format!("-{component}-run.json"))).collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn calls_that_are_recorded_by_endpoint_and_agent_are_replayed_without_them() {
+    let mut endpoint = Endpoint::start_with(&["--allow-unsigned"]);
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    endpoint.kill();
+    endpoint.start_again_with(&["--record-calls", kept.to_str().unwrap()]);
+    let grants = &["params: read greet/name", "params: read inventory/cpu", "params: write greet/message"];
+    let greets = Recipe { name: "greets", guest: "plugin-greet", grants, ..Recipe::hostile("1.0.0") };
+    let file = greets.write(folder.path(), None);
+    upload(&endpoint, &file, waiting().with("grant", "all")).await.unwrap();
+    let machine = begin(&endpoint, "m1", "greets-probe", json!({"greet/name": "Ada"})).await;
+    assert_eq!(ended(&endpoint, &machine).await.state, JobState::Finished);
+    // The recording of a call stands before its job ends.
+    let [recorded] = recordings(&kept, "greets.probe").try_into().unwrap();
+    let write_guest = |name: &str| {
+        let file = folder.path().join(format!("{name}.wasm"));
+        write(&file, &GUESTS[name]);
+        file
+    };
+    let (greet, other) = (write_guest("plugin-greet"), write_guest("guest-hostile"));
+    assert_eq!(replayed(&endpoint, &recorded, &greet), (Some(0), Value::Null));
+    let (code, difference) = replayed(&endpoint, &recorded, &other);
+    assert_eq!(code, Some(1));
+    assert_eq!(difference["call"]["at"], json!(0), "{difference}");
+    // The other one asks for its behaviour, which the recorded grants do not allow, before it asks for anything else.
+    assert_eq!(difference["call"]["refused"][0]["error"], json!({"not-granted": "hostile/behaviour"}));
+
+    let hostile = Recipe::hostile("1.0.0").write(folder.path(), None);
+    upload(&endpoint, &hostile, waiting().with("grant", "all")).await.unwrap();
+    let mac = "52:54:00:00:77:02";
+    let machine = json!({"Name": "m2", "HardwareAddrs": [mac], "Workflow": "probes-probe",
+                         "Params": {"hostile/behaviour": "none"}});
+    endpoint.client().collection("machines").create(&machine).await.unwrap();
+    let (state, by_agent) = (folder.path().join("state"), folder.path().join("by-agent"));
+    let output = endpoint.cli(&[
+        "agent",
+        "--simulate-mac",
+        mac,
+        "--once",
+        "--state-dir",
+        state.to_str().unwrap(),
+        "--record-calls",
+        by_agent.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let [recorded] = recordings(&by_agent, "probes.probe").try_into().unwrap();
+    assert_eq!(replayed(&endpoint, &recorded, &other), (Some(0), Value::Null));
+    assert_eq!(replayed(&endpoint, &recorded, &greet).0, Some(1));
 }
 
 #[tokio::test]

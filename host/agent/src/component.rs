@@ -9,6 +9,7 @@ use formwork_sandbox::{
     Outcome, Sandbox, SandboxConfig, TaskCall, Turn, native,
 };
 use tokio::sync::OnceCell;
+use tracing::Instrument as _;
 
 mod host;
 
@@ -46,7 +47,7 @@ pub(crate) struct Components {
 struct Call {
     name: String,
     digest: Digest,
-    grants: Grants,
+    grants: Arc<Grants>,
     /// The grants as they were written, by which their use is counted.
     lines: Vec<String>,
     limits: Limits,
@@ -159,14 +160,15 @@ impl Components {
         let invocation = Invocation {
             component: call.name.clone(),
             turn: Turn::of(&call.name, &place.machine.uuid),
-            grants: call.grants.clone(),
+            grants: Arc::clone(&call.grants),
             limits: call.limits.clone(),
             host: Some(Arc::clone(&counter) as Arc<dyn Host>),
         };
         let task = TaskCall { machine: place.info(), attempt, now_ms: now_ms() };
+        let span = tracing::info_span!("job", uuid = place.job.uuid, digest = %call.digest);
         let report = tokio::select! {
             () = place.session.stop.soon.cancelled() => None,
-            report = sandbox.asking(&call.digest, invocation).run_task(task) => Some(report),
+            report = sandbox.asking(&call.digest, invocation).run_task(task).instrument(span) => Some(report),
         };
         place.tell_used(&counter.take()).await;
         match report.ok_or(Failed::Agent(AgentError::Shutdown))? {
@@ -237,7 +239,7 @@ fn call(action: &JobAction) -> Result<Call, String> {
     let member = |name: &str| action.meta.get(name).map(String::as_str).unwrap_or_default();
     let digest = member("digest").parse().map_err(|error| words(&error))?;
     let lines: Vec<String> = member("grants").lines().map(str::to_owned).collect();
-    let grants = Grants::parse(&lines).map_err(|error| words(&error))?;
+    let grants = Grants::parse(&lines).map_err(|error| words(&error))?.into();
     let limits = asked_limits(member("limits"))?;
     Ok(Call { name: member("component").to_owned(), digest, grants, lines, limits })
 }

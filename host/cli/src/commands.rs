@@ -22,6 +22,7 @@ use anyhow::Result;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use formwork_client::Client;
 use formwork_model::kind_of;
+use tracing::level_filters::LevelFilter;
 
 use crate::{arguments::GlobalArgs, demo, failure::UsageError, logging, output::Output, settings::Settings};
 
@@ -72,7 +73,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<ExitCode> {
         return Err(UsageError(String::from("a subcommand is needed")).into());
     };
     let daemon = matches!(name, "serve" | "agent" | "demo");
-    logging::start(if daemon { "info" } else { "warn" });
+    logging::start(if daemon { LevelFilter::INFO } else { LevelFilter::WARN });
     let flags = GlobalArgs::from_arg_matches(matches)?;
     let settings = Settings::gather(&flags)?;
     let out = Output::stdout(settings.format);

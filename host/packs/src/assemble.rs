@@ -15,9 +15,9 @@ use crate::{
 
 /// Reads the folder of a pack.
 ///
-/// A file holds up to 16 MiB, a pack up to 256 MiB in 10,000 files; paths have up to four names. What is its author's
-/// only is left out: `tests/`, the folders that components name as `source`, pack files beside the manifest, and what
-/// begins with a dot.
+/// A file holds up to [`crate::MAX_FILE_BYTES`], a pack up to [`crate::MAX_TOTAL_BYTES`] in 10,000 files; paths have up to
+/// four names. What is its author's only is left out: `tests/`, the folders that components name as `source`, pack files
+/// beside the manifest, and what begins with a dot.
 ///
 /// # Errors
 ///

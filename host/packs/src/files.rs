@@ -16,11 +16,12 @@ use crate::{
     path::MAX_DEPTH,
 };
 
-/// The longest file, in bytes: components are below 1 MiB by far, and an author's mistake shall not fill the memory.
-pub(crate) const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// The longest file of a pack, in bytes, and so the longest component: as long as the sandbox takes one. An engine for
+/// JavaScript or Python with its program is 12 to 20 MB.
+pub const MAX_FILE_BYTES: u64 = 32 << 20;
 
-/// All files together, in bytes; the pack is in memory as a whole.
-pub(crate) const MAX_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
+/// The most bytes of all files of a pack together, which are in memory as a whole: eight of the longest components.
+pub const MAX_TOTAL_BYTES: u64 = 8 * MAX_FILE_BYTES;
 
 /// The number of files and folders; the largest known packs have some hundreds.
 pub(crate) const MAX_ENTRIES: usize = 10_000;
@@ -153,7 +154,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = File::create(folder.path().join("big")).unwrap();
         file.set_len(1 << 40).unwrap();
-        assert_eq!(refusal(folder.path()), "`big`: longer than 16777216 bytes");
+        assert_eq!(refusal(folder.path()), "`big`: longer than 33554432 bytes");
     }
 
     #[test]

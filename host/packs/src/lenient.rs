@@ -22,18 +22,36 @@ const MAX_DEPTH: usize = 64;
 ///
 /// # Errors
 ///
-/// Text that is neither, or whose `meta` or `sections` are not what they must be.
+/// Those of [`parse_bundle`], and a `meta` or `sections` that are not what they must be.
 pub fn parse_content(text: &[u8]) -> Result<Content, PackError> {
-    let refused = |reason: String| PackError::refused("bundle", reason);
+    serde_json::from_value(parse_bundle(text)?).map_err(|error| refused(error.to_string()))
+}
+
+/// Reads a content bundle without leaving anything out: members that are not known here stay, for whom it is sent to.
+///
+/// What is null where a map must be counts as empty, as in Go.
+///
+/// # Errors
+///
+/// Text that is neither JSON nor YAML, or no map.
+pub fn parse_bundle(text: &[u8]) -> Result<Value, PackError> {
     let mut value = match serde_json::from_slice(text) {
         Ok(value) => value,
         Err(_) => parse_lenient(text).map_err(refused)?,
     };
     CONTENT.soften(&mut value);
-    if !value.is_object() {
+    let Some(members) = value.as_object_mut() else {
         return Err(refused(String::from("it must be a map with `meta` and `sections`")));
+    };
+    members.retain(|_, member| !member.is_null());
+    for member in members.values_mut().filter_map(Value::as_object_mut) {
+        member.retain(|_, value| !value.is_null());
     }
-    serde_json::from_value(value).map_err(|error| refused(error.to_string()))
+    Ok(value)
+}
+
+fn refused(reason: String) -> PackError {
+    PackError::refused("bundle", reason)
 }
 
 /// Reads one YAML document. A key that is there twice is an error.
@@ -179,5 +197,19 @@ mod tests {
         for text in ["", "[]", "words", "{", "meta: 3", "\u{0}"] {
             assert!(parse_content(text.as_bytes()).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn maps_that_are_null_are_empty_and_unknown_members_are_kept_for_others() {
+        let yaml = "meta:\n  Name: xy\n  Color:\nsections:\n  tasks:\n  params: {}\nartifacts: {a: 1}\n";
+        let content = parse_content(yaml.as_bytes()).unwrap();
+        assert_eq!((content.meta.name.as_str(), content.meta.color.as_str()), ("xy", ""));
+        assert!(content.sections.values().all(|section| section.is_empty()));
+        assert!(parse_content(b"{meta: {Name: xy}, sections: }").unwrap().sections.is_empty());
+        let bundle = parse_bundle(yaml.as_bytes()).unwrap();
+        assert_eq!(
+            bundle,
+            json!({"meta": {"Name": "xy"}, "sections": {"params": {}}, "artifacts": {"a": 1}})
+        );
     }
 }

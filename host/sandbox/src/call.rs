@@ -24,7 +24,7 @@ pub struct Invocation {
     /// For whom it is: calls take turns by it.
     pub turn: Turn,
     /// What it may do.
-    pub grants: Grants,
+    pub grants: Arc<Grants>,
     /// What it may use, capped by the site's limits.
     pub limits: Limits,
     /// What the host does for it. Without one, a call can do nothing but decide, and its log goes to tracing alone.
@@ -39,7 +39,7 @@ impl Invocation {
         Self {
             turn: Turn::of(&component, machine),
             component,
-            grants: Grants::default(),
+            grants: Arc::default(),
             limits: Limits::default(),
             host: None,
         }
@@ -91,7 +91,7 @@ impl Sandbox {
         let Some(recordings) = &self.inner.recordings else {
             return self.traced(digest, invocation, question).await;
         };
-        let (ended, recording) = self.ask_recorded(digest, invocation, question).await;
+        let (ended, recording) = Box::pin(self.ask_recorded(digest, invocation, question)).await;
         if let Some(recording) = recording {
             recordings.keep(recording).await;
         }
@@ -111,7 +111,8 @@ impl Sandbox {
             export = question.export(),
             machine = question.subject(),
         );
-        self.call(digest, invocation, question).instrument(span).await
+        // Every layer around a future copies it whole, and this is by far the largest.
+        Box::pin(self.call(digest, invocation, question)).instrument(span).await
     }
 
     async fn call(

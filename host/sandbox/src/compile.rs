@@ -21,7 +21,7 @@ use crate::engine::Tier;
 use crate::inspect::{InspectError, inspect};
 use crate::{engine, prescan};
 
-/// Time of the child, which may have to share the processor.
+/// Time of the child where nothing else is said; it may have to share the processor.
 const WALL_TIME: Duration = Duration::from_secs(180);
 
 /// Most bytes of compiled code.
@@ -37,6 +37,16 @@ pub struct WorkerCommand {
     pub program: PathBuf,
     /// The arguments that make it call [`compile_worker`].
     pub args: Vec<String>,
+    /// The time in which it must have ended, told in whole seconds. A component that takes longer may be tried again: the
+    /// machine can have been busy.
+    pub wall_time: Duration,
+}
+
+impl WorkerCommand {
+    /// Makes a command whose time is three times that of the processor that the child may use.
+    pub fn new(program: PathBuf, args: impl IntoIterator<Item = String>) -> Self {
+        Self { program, args: args.into_iter().collect(), wall_time: WALL_TIME }
+    }
 }
 
 /// A component could not be made ready.
@@ -219,8 +229,8 @@ pub(crate) async fn in_child(
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
-    let Ok(ended) = timeout(WALL_TIME, converse(&mut child, order, wasm)).await else {
-        return Err(PrepareError::Limit { limit: WALL_LIMIT, value: WALL_TIME.as_secs() });
+    let Ok(ended) = timeout(worker.wall_time, converse(&mut child, order, wasm)).await else {
+        return Err(PrepareError::Limit { limit: WALL_LIMIT, value: worker.wall_time.as_secs() });
     };
     let Ended { status, code, words } = ended.map_err(failed)?;
     if code.len() as u64 > MAX_CODE_BYTES {

@@ -2,6 +2,8 @@
 //!
 //! What the words after the colon mean stands with each capability.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::capabilities::http::HttpGrant;
@@ -298,7 +300,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 /// The limits and grants of one call, together.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance {
-    pub(crate) grants: Grants,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Limits,
 }
 

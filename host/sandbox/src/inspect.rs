@@ -190,6 +190,9 @@ impl Surface {
             }
             Payload::End(_) => self.depth = self.depth.saturating_sub(1),
             Payload::CodeSectionEntry(body) => self.scan.function(body)?,
+            Payload::TypeSection(types) => self.scan.types(types)?,
+            Payload::CoreTypeSection(types) => self.scan.core_types(types)?,
+            Payload::ComponentTypeSection(types) => self.scan.component_types(types)?,
             Payload::ComponentImportSection(imports) if self.depth == 0 => {
                 for import in imports.clone() {
                     self.imports.push(import?.name.full_name().into_owned());

@@ -3,7 +3,11 @@
 //! A compiler's time is not linear in its input: 15 KB of nested loops over many locals keep the register allocator busy
 //! for minutes. What is refused here is far beyond what compilers of real languages write.
 
-use wasmparser::{BinaryReaderError, FunctionBody, Operator};
+use wasmparser::{
+    BinaryReaderError, ComponentType, ComponentTypeDeclaration, ComponentTypeSectionReader, CoreType,
+    CoreTypeSectionReader, FunctionBody, InstanceTypeDeclaration, ModuleTypeDeclaration, Operator, RecGroup,
+    TypeSectionReader,
+};
 
 /// Largest component. An engine for JavaScript or Python with its program is 12 to 20 MB.
 pub(crate) const MAX_BYTES: usize = 32 << 20;
@@ -34,6 +38,10 @@ const MAX_LOOP_DEPTH: u64 = 400;
 
 /// How many blocks a loop counts for.
 const LOOP_WEIGHT: u64 = 100;
+
+/// Most types in one component, those of all modules in it and those within other types counted: the engine keeps each for
+/// as long as the component is there. Python with a program has 1,500, an engine for JavaScript some hundred.
+const MAX_TYPES: u64 = 20_000;
 
 /// Most nesting of modules and components within components.
 const MAX_NESTING: usize = 16;
@@ -94,12 +102,16 @@ pub enum Excess {
     /// Components within components within components.
     #[error("it nests modules and components deeper than {MAX_NESTING}")]
     Nesting,
+    /// Too many types.
+    #[error("it has more than {MAX_TYPES} types")]
+    Types,
 }
 
 /// Counts while the parts of a component go by.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     functions: u64,
+    types: u64,
 }
 
 /// What a look at one part can end with.
@@ -118,6 +130,30 @@ impl Scan {
     /// Looks at the nesting of modules and components.
     pub(crate) fn nesting(depth: usize) -> Result<(), ScanError> {
         if depth > MAX_NESTING { Err(ScanError::Excess(Excess::Nesting)) } else { Ok(()) }
+    }
+
+    /// Looks at the types of a core module.
+    pub(crate) fn types(&mut self, types: &TypeSectionReader<'_>) -> Result<(), ScanError> {
+        types.clone().into_iter().try_for_each(|group| self.count(of_group(&group?)))
+    }
+
+    /// Looks at the core types of a component.
+    pub(crate) fn core_types(&mut self, types: &CoreTypeSectionReader<'_>) -> Result<(), ScanError> {
+        types.clone().into_iter().try_for_each(|core| self.count(of_core(&core?)))
+    }
+
+    /// Looks at the types of a component.
+    pub(crate) fn component_types(
+        &mut self,
+        types: &ComponentTypeSectionReader<'_>,
+    ) -> Result<(), ScanError> {
+        types.clone().into_iter().try_for_each(|ty| self.count(of_component(&ty?)))
+    }
+
+    /// Adds so many types to those that went by.
+    fn count(&mut self, types: u64) -> Result<(), ScanError> {
+        self.types = self.types.saturating_add(types);
+        if self.types > MAX_TYPES { Err(ScanError::Excess(Excess::Types)) } else { Ok(()) }
     }
 
     /// Looks at one function.
@@ -150,6 +186,49 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// How many types a group of a core module has. One that is empty counts too, for it is kept all the same.
+fn of_group(group: &RecGroup) -> u64 {
+    (group.types().len() as u64).max(1)
+}
+
+/// How many types there are in a core type, itself counted.
+fn of_core(core: &CoreType<'_>) -> u64 {
+    match core {
+        CoreType::Rec(group) => of_group(group),
+        CoreType::Module(parts) => {
+            let types = parts.iter().filter_map(|part| match part {
+                ModuleTypeDeclaration::Type(group) => Some(of_group(group)),
+                _ => None,
+            });
+            1 + types.sum::<u64>()
+        }
+    }
+}
+
+/// How many types there are in a type, itself counted. The parser bounds how deep they are within each other.
+fn of_component(ty: &ComponentType<'_>) -> u64 {
+    let within = match ty {
+        ComponentType::Component(parts) => parts
+            .iter()
+            .map(|part| match part {
+                ComponentTypeDeclaration::CoreType(core) => of_core(core),
+                ComponentTypeDeclaration::Type(ty) => of_component(ty),
+                _ => 0,
+            })
+            .sum(),
+        ComponentType::Instance(parts) => parts
+            .iter()
+            .map(|part| match part {
+                InstanceTypeDeclaration::CoreType(core) => of_core(core),
+                InstanceTypeDeclaration::Type(ty) => of_component(ty),
+                _ => 0,
+            })
+            .sum(),
+        _ => 0_u64,
+    };
+    1 + within
 }
 
 /// How deep a function's blocks are within each other.

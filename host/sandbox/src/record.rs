@@ -272,7 +272,7 @@ impl Sandbox {
         }
         let player = Arc::new(Player { exchanges: recording.exchanges.clone(), state: Mutex::default() });
         let mut invocation = Invocation::new(recording.component.as_str(), recording.question.subject());
-        invocation.grants = Grants::parse(&recording.grants)?;
+        invocation.grants = Grants::parse(&recording.grants)?.into();
         invocation.host = Some(Arc::clone(&player) as _);
         let (end, used) = match self.traced(digest, invocation, &recording.question).await {
             Ok(report) => (End::Answer(report.answer), report.used),

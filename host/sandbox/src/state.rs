@@ -90,17 +90,20 @@ impl CallState {
             let end = message.floor_char_boundary(MAX_PANIC_BYTES);
             self.panic = Some(message.get(..end).unwrap_or_default().to_owned());
         }
+        if self.host.is_some() {
+            // Whose log it is keeps it, at its level. A guest is not to fill the process's own.
+            tracing::debug!(target: "component", "{message}");
+            if let Err(error) = self.ask(HostCall::Log(line)).await {
+                // A full disk is no reason to stop the work.
+                tracing::warn!(target: "component", %error, "a line of the log is lost");
+            }
+            return Ok(());
+        }
         match line.level {
             Level::Debug => tracing::debug!(target: "component", "{message}"),
             Level::Info => tracing::info!(target: "component", "{message}"),
             Level::Warn => tracing::warn!(target: "component", "{message}"),
             Level::Error => tracing::error!(target: "component", "{message}"),
-        }
-        if self.host.is_some()
-            && let Err(error) = self.ask(HostCall::Log(line)).await
-        {
-            // It is in the endpoint's own log; a full disk is no reason to stop the work.
-            tracing::warn!(target: "component", %error, "a line of the log is lost");
         }
         Ok(())
     }

@@ -3,12 +3,14 @@
 //! | module | holds |
 //! |---|---|
 //! | `dhcp` | one request: decide, make the lease durable, answer |
+//! | `counts` | what the services have counted |
 //! | `leases` | the leases in memory, in step with the store |
 //! | `choose` | what a client boots |
 //! | `space` | one name space of rendered files and the file root |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
 
 mod choose;
+mod counts;
 mod dhcp;
 mod leases;
 mod space;
@@ -17,6 +19,7 @@ mod web;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+pub(crate) use self::counts::BootCounts;
 use formwork_boot::{BindError, DhcpConfig, DhcpService, RaResponder, TftpConfig, TftpService};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -66,12 +69,22 @@ pub(crate) async fn start(
     if let Some(service) = tftp {
         tracing::info!(address = %service.address(), "tftp is served");
         let source = Arc::new(tftp::Source(Arc::clone(&endpoint)));
-        running.push(tokio::spawn(service.run(source, ended(shutdown.clone()))));
+        let counters = endpoint.boot_counts.of_tftp(service.counters());
+        let served = service.run(source, ended(shutdown.clone()));
+        running.push(tokio::spawn(async move {
+            served.await;
+            tracing::info!(counts = ?counters.snapshot(), "tftp was served");
+        }));
     }
     if let Some((service, subnet)) = dhcp {
         tracing::info!(port = service.port(), range = %subnet.name, "dhcp is served");
         let handler = Arc::new(dhcp::Handler::new(Arc::clone(&endpoint), subnet));
-        running.push(tokio::spawn(service.run(handler, ended(shutdown.clone()))));
+        let counters = endpoint.boot_counts.of_dhcp(service.counters());
+        let served = service.run(handler, ended(shutdown.clone()));
+        running.push(tokio::spawn(async move {
+            served.await;
+            tracing::info!(counts = ?counters.snapshot(), "dhcp was served");
+        }));
     }
     if let Some(advertiser) = advertiser {
         running.push(tokio::spawn(advertiser.run(ended(shutdown))));

@@ -94,7 +94,7 @@ impl Library {
 
     /// Returns the bytes of a component. A file that does not hold what its name says counts as lost.
     ///
-    /// Reads up to 16 MiB: call it where that may block.
+    /// Reads up to [`formwork_packs::MAX_FILE_BYTES`]: call it where that may block.
     pub(crate) fn bytes(&self, digest: &str) -> Option<Bytes> {
         if let Some(bytes) = self.embedded.get(digest) {
             return Some(bytes.clone());

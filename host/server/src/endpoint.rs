@@ -9,8 +9,8 @@ use formwork_store::{Snapshot, Store};
 use tokio::sync::broadcast;
 
 use crate::{
-    ServeOptions, auth::TokenKey, clock::Clock, content::Library, files::FileRoot, logs::JobLogs,
-    packs::Packs, plugins::Plugins, render::Renderer,
+    ServeOptions, auth::TokenKey, boot::BootCounts, clock::Clock, content::Library, files::FileRoot,
+    logs::JobLogs, packs::Packs, plugins::Plugins, render::Renderer,
 };
 
 /// Injected events that wait for a slow listener before it loses some.
@@ -48,6 +48,8 @@ pub(crate) struct Endpoint {
     pub(crate) plugins: Plugins,
     /// Answers what components ask of the world outside, in a simulation; none asks the world itself.
     pub(crate) outside: Option<Arc<dyn Host>>,
+    /// What the boot services have counted.
+    pub(crate) boot_counts: BootCounts,
     /// Events that clients injected.
     pub(crate) injected: broadcast::Sender<Arc<Event>>,
 }

@@ -35,7 +35,7 @@ pub(crate) use self::{
     counted::Counted,
     install::{remove, roll_back},
     intake::{Wanted, again, receive},
-    life::{drive, install_at_once, resume},
+    life::{drive, install_at_once, rehearse_objects, resume},
     upload::{MAX_UPLOAD_BYTES, Upload, too_long},
     usage::{Usage, flush, flush_until},
 };

@@ -7,6 +7,7 @@
 //! | `actions` | an action that somebody asked for |
 //! | `jobs` | the entries `action:` of task lists |
 //! | `delivery`, `letters`, `record` | events in order, at least once; what was given up; what is remembered of both |
+//! | `at_once` | an event that a simulation delivers |
 //! | `event` | a change as a plugin sees it |
 //! | `host`, `kv`, `lines` | what a component may ask of the endpoint, its small store and its log |
 //! | `call` | the calls themselves |
@@ -21,6 +22,7 @@
 //! of the user whose credentials it has; they are bounded only by the pace of one event after the other.
 
 mod actions;
+mod at_once;
 mod call;
 mod delivery;
 mod event;
@@ -46,8 +48,10 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+pub use self::at_once::Happening;
 pub(crate) use self::{
     actions::{Asked, act, available},
+    at_once::deliver,
     delivery::Patience,
     event::principal_shown,
     jobs::{acted, resumed},

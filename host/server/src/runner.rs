@@ -6,7 +6,7 @@
 mod job;
 mod task_host;
 
-pub(crate) use job::perform;
+pub(crate) use job::{Assigned, call, conclude, perform};
 
 use std::{
     collections::{HashMap, HashSet},
@@ -252,7 +252,7 @@ async fn work(endpoint: &Arc<Endpoint>, uuid: &str, stale: bool, called: (String
             continue;
         }
         let attempt = if job.uuid == called.0 { called.1 } else { 0 };
-        match perform(endpoint, &principal, &job, attempt).await {
+        match perform(endpoint, Assigned { principal: &principal, job: &job, attempt }).await {
             Ok(None) => {}
             Ok(Some(time)) => return Pause::Until { job: job.uuid, time },
             Err(error) => {

@@ -5,6 +5,7 @@
 //! the clock, what scripts end with, and everything that a component would reach outside of the endpoint. `formwork pack
 //! test` runs scenarios in one, and `formwork machines plan` a copy of what is real.
 
+mod elsewhere;
 mod plan;
 mod script;
 mod step;
@@ -40,8 +41,9 @@ use crate::{
     },
     endpoint::Endpoint,
     housekeeping, packs,
-    plugins::{self, Asked},
-    runner, start,
+    plugins::{self, Asked, Happening},
+    runner::{self, Assigned},
+    start,
 };
 
 /// Most entries that one run goes through: a list that grows for ever ends here.
@@ -125,6 +127,15 @@ impl Simulation {
     /// Everything that an endpoint refuses an upload for, but for a signature.
     pub async fn install(&self, pack: Pack) -> Result<Vec<String>, ApiError> {
         packs::install_at_once(&self.endpoint, pack).await
+    }
+
+    /// Tells whether the objects of a pack could be installed, whatever its components are. Nothing is kept of it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that an endpoint refuses the objects of a pack for.
+    pub async fn rehearse(&self, pack: Pack) -> Result<(), ApiError> {
+        packs::rehearse_objects(&self.endpoint, pack).await
     }
 
     /// Makes an object of any type and returns it.
@@ -213,10 +224,24 @@ impl Simulation {
             job: None,
         };
         let result = plugins::act(&self.endpoint, asked).await?;
-        let snapshot = self.endpoint.snapshot();
-        let lines = snapshot.list::<Plugin>();
-        let lines = lines.iter().flat_map(|plugin| self.endpoint.plugins.lines.of(&plugin.name));
-        Ok(Acted { result, log: lines.map(|line| format!("{}\n", line.message)).collect() })
+        Ok(Acted { result, log: self.plugin_log() })
+    }
+
+    /// Delivers an event, once, to all plugins that want it. Returns their names. What they change on account of it is
+    /// delivered to none.
+    ///
+    /// # Errors
+    ///
+    /// There is no such object, no plugin wants the event, or some refuse it.
+    pub async fn deliver(&self, event: Happening) -> Result<Vec<String>, ApiError> {
+        plugins::deliver(&self.endpoint, event).await
+    }
+
+    /// Returns what the plugins have written to their logs so far, plugin by plugin.
+    pub fn plugin_log(&self) -> String {
+        let plugins = self.endpoint.snapshot().list::<Plugin>();
+        let lines = plugins.iter().flat_map(|plugin| self.endpoint.plugins.lines.of(&plugin.name));
+        lines.map(|line| format!("{}\n", line.message)).collect()
     }
 
     /// Returns an object as it is now.
@@ -290,12 +315,17 @@ impl Simulation {
             let principal = format!("runner:{}", job.machine);
             let attempt = self.call_number(job);
             self.count_call(job);
-            if is_component && self.is_elsewhere(job) {
-                does.push(format!("the agent would run the component of task {}", job.task));
-                script::perform(&self.endpoint, &principal, job, (None, attempt)).await?;
-            } else if is_component {
-                let called = u32::try_from(attempt).unwrap_or(u32::MAX);
-                if let Some(time) = runner::perform(&self.endpoint, &principal, job, called).await? {
+            if is_component {
+                let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+                let asked = Assigned { principal: &principal, job, attempt };
+                let again = if self.is_elsewhere(job) {
+                    let ended = elsewhere::perform(&self.endpoint, asked).await?;
+                    does = ended.does;
+                    ended.again
+                } else {
+                    runner::perform(&self.endpoint, asked).await?
+                };
+                if let Some(time) = again {
                     does.push(format!("waits until {time}"));
                     self.endpoint.clock.advance_to(time);
                 }

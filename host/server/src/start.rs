@@ -181,8 +181,7 @@ pub(crate) async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option
     let core = formwork_packs::core()?;
     let base = content::built_in_objects(core, &files);
     let store = if options.memory { Store::memory(base) } else { Store::open(&at("formwork.redb"), base)? };
-    let worker =
-        WorkerCommand { program: options.worker.clone(), args: vec![String::from("compile-worker")] };
+    let worker = WorkerCommand::new(options.worker.clone(), [String::from("compile-worker")]);
     let sandbox = Sandbox::new(SandboxConfig {
         concurrent_calls: CONCURRENT_CALLS,
         optimise: Optimise::AtOnce,
@@ -210,6 +209,7 @@ pub(crate) async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option
         packs: Packs::new(&root).map_err(|source| folder(&root, source))?,
         plugins: Plugins::default(),
         outside: None,
+        boot_counts: boot::BootCounts::default(),
         injected: Endpoint::event_channel(),
         store,
         sandbox,
@@ -245,6 +245,7 @@ pub(crate) fn copy(
         clock: Clock::invented(real.now()),
         plugins: Plugins::default(),
         outside: Some(outside),
+        boot_counts: boot::BootCounts::default(),
         injected: Endpoint::event_channel(),
     })
 }

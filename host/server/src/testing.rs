@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::{
     ServeOptions,
     auth::{self, TokenKey},
+    boot::BootCounts,
     clock::Clock,
     content::{self, Library},
     endpoint::Endpoint,
@@ -61,7 +62,7 @@ impl Site {
         let mut objects = content::built_in_objects(core, &files);
         objects.push(Arc::new(user.clone()));
         std::fs::create_dir(at("cache")).unwrap();
-        let worker = WorkerCommand { program: wishes.compiler, args: Vec::new() };
+        let worker = WorkerCommand::new(wishes.compiler, []);
         let sandbox = SandboxConfig {
             limits: Limits::default(),
             concurrent_calls: 8,
@@ -82,6 +83,7 @@ impl Site {
             clock: wishes.clock,
             plugins: Plugins::default(),
             outside: None,
+            boot_counts: BootCounts::default(),
             injected: Endpoint::event_channel(),
             options,
         });

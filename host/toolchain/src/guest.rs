@@ -15,6 +15,10 @@ use crate::{TARGET, Toolchain};
 /// the host call into its kernel.
 const INITIAL_HEAP_BYTES: u32 = 128 << 10;
 
+/// Bytes of a guest's own stack, half of what the linker would give it: as much as the host has for the other half of a
+/// call's frames. All of it is looked through after a call for pages that were written.
+const STACK_BYTES: u32 = 512 << 10;
+
 /// The profile of guests that are built from the folder of an author.
 const GUEST_PROFILE: &str = "guest";
 
@@ -206,6 +210,7 @@ impl Toolchain {
     fn cargo_build(&self, build: &GuestBuild, mut flags: Vec<String>, settings: &[&str]) -> Command {
         flags.extend(remap_crates());
         flags.push(format!("-Clink-arg=--initial-heap={INITIAL_HEAP_BYTES}"));
+        flags.push(format!("-Clink-arg=-zstack-size={STACK_BYTES}"));
         if let Some(sysroot) = &self.sysroot {
             flags.push(format!("--sysroot={}", sysroot.display()));
         }

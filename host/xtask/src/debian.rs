@@ -32,13 +32,17 @@ pub(crate) const TO_BUILD: &[Need] = &[
     Need { package: "libc6-dev", proof: Proof::Program("cc") },
 ];
 
-/// What booting a machine under QEMU takes.
+/// What boots an unknown machine: the boot loaders for its firmware, and the shell of the discovery system.
+pub(crate) const TO_DISCOVER: &[Need] = &[
+    Need { package: "ipxe", proof: Proof::File("/usr/lib/ipxe/undionly.kpxe") },
+    Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) },
+];
+
+/// What a machine under QEMU takes besides.
 pub(crate) const TO_BOOT: &[Need] = &[
     Need { package: "qemu-system-x86", proof: Proof::Program("qemu-system-x86_64") },
     Need { package: "ovmf", proof: Proof::File("/usr/share/OVMF/OVMF_CODE_4M.fd") },
     Need { package: "ipxe-qemu", proof: Proof::File("/usr/lib/ipxe/qemu/pxe-virtio.rom") },
-    Need { package: "ipxe", proof: Proof::File("/usr/lib/ipxe/undionly.kpxe") },
-    Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) },
     Need { package: "iproute2", proof: Proof::Program("ip") },
 ];
 

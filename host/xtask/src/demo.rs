@@ -160,13 +160,12 @@ impl Folders {
 
 /// Puts what the machine boots below the endpoint's data folder.
 fn prepare_files(plan: &Plan<'_>) -> Result<()> {
-    let install = endpoint::boot_files(&plan.folders.data)?;
+    let install = discovery::boot_files(&plan.folders.data)?;
     if plan.machine.needs_network() {
         discovery::build(&setup::to_boot(plan.workspace)?, plan.program, &install)?;
         return Ok(());
     }
     // A simulated firmware loads files and runs none: what it runs as the agent is the program itself.
-    fs::create_dir_all(&install).with_context(|| format!("failed to make `{}`", install.display()))?;
     let image = install.join("vmlinuz");
     fs::write(&image, vec![0; 1 << 20]).with_context(|| format!("failed to write `{}`", image.display()))?;
     let initramfs = install.join("initrd.img");

@@ -15,40 +15,63 @@ use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, GzBuilder};
 
 use crate::debian::{self, Kernel};
+use crate::product;
 use crate::report::say;
+use crate::setup;
 use crate::shell;
 use crate::workspace::Workspace;
 use newc::Archive;
 
+/// Where the package of boot loaders has them, by the names that firmware asks for.
+const LOADERS: &[&str] =
+    &["/usr/lib/ipxe/undionly.kpxe", "/usr/lib/ipxe/snponly.efi", "/usr/lib/ipxe/ipxe.efi", "/boot/ipxe.efi"];
+
 /// What goes into the discovery system, and where it is written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DiscoveryArgs {
-    /// The static `formwork` program that becomes the agent.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) agent: PathBuf,
-    /// The folder that gets `vmlinuz` and `initrd.img`.
+    /// The data folder of `formwork serve`, its `--base-root`: below it are the files that machines boot.
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    data: PathBuf,
+    /// The static `formwork` program that becomes the agent; without it, that of `cargo xtask build`.
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
     /// A Debian kernel package to take instead of the distribution's present one.
     #[arg(long, value_name = "FILE")]
-    pub(crate) kernel_deb: Option<PathBuf>,
+    kernel_deb: Option<PathBuf>,
 }
 
-/// Writes the kernel and the initramfs.
+/// Writes the boot loaders, the kernel and the initramfs.
 pub(crate) fn run(args: &DiscoveryArgs) -> Result<()> {
-    let cache = Workspace::read()?.cache();
+    let workspace = Workspace::read()?;
+    let fetched = setup::to_discover(&workspace)?;
     let kernel = match &args.kernel_deb {
-        Some(file) => Kernel::from_package(file, &cache)?,
-        None => Kernel::fetch(&cache)?,
+        Some(file) => Kernel::from_package(file, &workspace.cache())?,
+        None => fetched,
     };
-    let size = build(&kernel, &args.agent, &args.out)?;
+    let agent = match &args.agent {
+        Some(file) => file.clone(),
+        None => product::build(&workspace)?,
+    };
+    let out = boot_files(&args.data)?;
+    let size = build(&kernel, &agent, &out)?;
     say(&format!(
-        "discovery: {} and initrd.img ({} bytes) in {}",
+        "discovery: boot loaders, {} and initrd.img ({size} bytes) in {}",
         kernel.release(),
-        size,
-        args.out.display()
+        args.data.display()
     ));
     Ok(())
+}
+
+/// Puts the boot loaders of this machine's packages where `formwork serve` of a data folder reads files, and returns
+/// the folder beside them for the discovery system.
+pub(crate) fn boot_files(data: &Path) -> Result<PathBuf> {
+    let root = data.join("tftpboot");
+    let out = root.join("discovery/install");
+    fs::create_dir_all(&out).with_context(|| format!("failed to make `{}`", out.display()))?;
+    for loader in LOADERS.iter().map(Path::new).filter(|loader| loader.is_file()) {
+        copy(loader, &root.join(loader.file_name().unwrap_or_default()))?;
+    }
+    Ok(out)
 }
 
 /// Writes `vmlinuz` and `initrd.img` into `out` and returns the size of the latter in bytes.
@@ -61,13 +84,16 @@ pub(crate) fn build(kernel: &Kernel, agent: &Path, out: &Path) -> Result<usize> 
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast());
     encoder.write_all(&archive).context("failed to compress the initramfs")?;
     let compressed = encoder.finish().context("failed to compress the initramfs")?;
-    fs::create_dir_all(out).with_context(|| format!("failed to make `{}`", out.display()))?;
-    let image = out.join("vmlinuz");
-    fs::copy(&kernel.image, &image).with_context(|| format!("failed to write `{}`", image.display()))?;
+    copy(&kernel.image, &out.join("vmlinuz"))?;
     let initramfs = out.join("initrd.img");
     fs::write(&initramfs, &compressed)
         .with_context(|| format!("failed to write `{}`", initramfs.display()))?;
     Ok(compressed.len())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("failed to write `{}`", to.display()))?;
+    Ok(())
 }
 
 fn archive(kernel: &Kernel, agent: &[u8], busybox: &[u8]) -> Result<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! `cargo xtask`: set-up, demo, tests and checks of the repository. Every command is a file of its name.
 
 mod bench;
+mod build;
 mod check_layers;
 mod check_licences;
 mod debian;
@@ -35,6 +36,8 @@ enum Command {
     CheckLicences,
     /// Install what a fresh machine lacks.
     Setup(setup::SetupArgs),
+    /// Build the `formwork` program: endpoint, agent and command line in one static file.
+    Build,
     /// Boot one machine, from power-on to the end of its workflow.
     Demo(demo::DemoArgs),
     /// Run every check of the repository.
@@ -43,7 +46,7 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Build the plugins as components.
     Guests(guests::GuestsArgs),
-    /// Build the kernel and the initramfs that an unknown machine boots.
+    /// Put what an unknown machine boots into the data folder of an endpoint.
     Discovery(discovery::DiscoveryArgs),
 }
 
@@ -62,6 +65,7 @@ fn run(command: &Command) -> Result<()> {
         Command::CheckLayers => check_layers::run(),
         Command::CheckLicences => check_licences::run(),
         Command::Setup(args) => setup::run(args),
+        Command::Build => build::run(),
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),
         Command::Bench(args) => bench::run(args),

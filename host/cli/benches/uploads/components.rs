@@ -5,35 +5,49 @@ use wasm_encoder::{
     ModuleSection, TypeSection, ValType,
 };
 
+use crate::made;
 use crate::recipe::{Case, Recipe, guest};
+
+/// A world that is none of those that are known.
+const OTHER_WORLD: &str = "package test:other;
+    interface other { run: func(); }
+    world made { export other; }";
+
+/// A world of a track that there is not.
+const OTHER_TRACK: &str = "package formwork:task@0.9.0;
+    interface task { run: func(); }
+    world made { export task; }";
 
 /// All cases with their names.
 pub(crate) fn all() -> Vec<Case> {
     let whole = guest("guest-hostile");
-    let bad = |name, component: Vec<u8>| {
-        Case::new(name, move |number| {
+    let bad = |name, words, component: Vec<u8>| {
+        Case::new(name, words, move |number| {
             Recipe { number, component: component.clone(), ..Recipe::default() }.bytes()
         })
     };
     let noise: Vec<u8> = (0_u32..1 << 20).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
     let loops = Instruction::Loop(BlockType::Empty);
     vec![
-        bad("no WebAssembly", noise),
-        bad("core module", module(|_| ()).finish()),
-        bad("cut off", whole.get(..whole.len() / 2).unwrap_or_default().to_vec()),
-        bad("100,000 types", with(&many_types(100_000))),
+        bad("no WebAssembly", "it does not begin with `\\0asm`", noise),
+        bad("core module", "it is a core module, not a component", module(|_| ()).finish()),
+        bad("cut off", "it is damaged at byte", whole.get(..whole.len() / 2).unwrap_or_default().to_vec()),
+        bad("100,000 types", "types", with(&many_types(100_000))),
         bad(
             "giant function",
+            "more than 1048576",
             with(&module(|body| {
                 for _ in 0..1 << 20 {
                     body.instruction(&Instruction::Nop);
                 }
             })),
         ),
-        bad("300 loops over 1000 locals", with(&nested(300, 1000, &loops))),
-        bad("empty with 8 MiB of debug information", debug_information()),
-        bad("another kind", guest("guest-policy").to_vec()),
-        Case::new("import that is not asked for", |number| {
+        bad("300 loops over 1000 locals", "nests blocks too deeply", with(&nested(300, 1000, &loops))),
+        bad("empty with 8 MiB of debug information", "its exports (none)", debug_information()),
+        bad("another kind", "task", guest("guest-policy").to_vec()),
+        bad("another world", "its exports (`test:other/other`)", made::dummy(OTHER_WORLD)),
+        bad("another track", "of a wrong track", made::dummy(OTHER_TRACK)),
+        Case::new("import that is not asked for", "not", |number| {
             Recipe { number, grants: &[], ..Recipe::default() }.bytes()
         }),
     ]

@@ -6,33 +6,42 @@ use flate2::{Compression, write::GzEncoder};
 
 use crate::recipe::{Case, EXPIRED, Recipe, UNKNOWN};
 
+/// The member that signs the list of all others.
+const SIGNATURE: &str = "pack.sig";
+
 /// All cases with their names.
 pub(crate) fn all() -> Vec<Case> {
     use tar::EntryType::{Regular, Symlink};
     vec![
-        Case::new("bomb", |number| {
+        Case::new("bomb", "missing", |number| {
             gzip(|tar| {
                 tar.resize(1 << 30, 0);
                 tar.extend(number.to_le_bytes());
             })
         }),
-        Case::new("not compressed", |number| number.to_le_bytes().repeat(1 << 17)),
-        Case::new("cut off", |number| {
+        Case::new("not compressed", "it is not compressed as it must be", |number| {
+            number.to_le_bytes().repeat(1 << 17)
+        }),
+        Case::new("cut off", "it ends too early", |number| {
             let mut bytes = good(number);
             bytes.truncate(bytes.len() / 2);
             bytes
         }),
-        Case::new("path traversal", |number| named(number, b"../../etc/passwd", Regular)),
-        Case::new("name that is no text", |number| named(number, b"tasks/\xff\xfe.yaml", Regular)),
-        Case::new("symbolic link", |number| named(number, b"tasks/a.yaml", Symlink)),
-        Case::new("member twice", |number| {
+        Case::new("path traversal", "leads out of the pack", |number| {
+            named(number, b"../../etc/passwd", Regular)
+        }),
+        Case::new("name that is no text", "the name is not UTF-8", |number| {
+            named(number, b"tasks/\xff\xfe.yaml", Regular)
+        }),
+        Case::new("symbolic link", "a symbolic link", |number| named(number, b"tasks/a.yaml", Symlink)),
+        Case::new("member twice", "the member is there twice", |number| {
             unpacked(number, |tar, members| {
                 for (path, bytes) in members.iter().chain(members.last()) {
                     member(tar, path.as_bytes(), bytes, Regular);
                 }
             })
         }),
-        Case::new("wrong digest", |number| {
+        Case::new("wrong digest", "do not have the digest", |number| {
             unpacked(number, |tar, members| {
                 for (path, bytes) in members {
                     let mut bytes = bytes.clone();
@@ -45,8 +54,22 @@ pub(crate) fn all() -> Vec<Case> {
                 }
             })
         }),
-        Case::new("unknown key", |number| Recipe { number, key: UNKNOWN, ..Recipe::default() }.bytes()),
-        Case::new("expired key", |number| Recipe { number, key: EXPIRED, ..Recipe::default() }.bytes()),
+        Case::new("wrong signature", "the signature of the pack is wrong", |number| {
+            unpacked(number, |tar, members| {
+                unpacked(number + 1, |_, others| {
+                    for ((path, bytes), (_, other)) in members.iter().zip(others) {
+                        let bytes = if path == SIGNATURE { other } else { bytes };
+                        member(tar, path.as_bytes(), bytes, Regular);
+                    }
+                });
+            })
+        }),
+        Case::new("unknown key", "which belongs to no publisher", |number| {
+            Recipe { number, key: UNKNOWN, ..Recipe::default() }.bytes()
+        }),
+        Case::new("expired key", "whose key was good until", |number| {
+            Recipe { number, key: EXPIRED, ..Recipe::default() }.bytes()
+        }),
     ]
 }
 

@@ -7,52 +7,106 @@ use formwork_model::{Job, JobState};
 use serde_json::json;
 
 use crate::Hostile;
+use crate::made::{PLAIN, task};
 use crate::recipe::{Recipe, upload};
 
-/// How the guest misbehaves, and how that is called here.
-const BEHAVIOURS: [(&str, &str); 8] = [
-    ("endless loop", "spin"),
-    ("memory without end", "allocate"),
-    ("recursion", "recurse"),
-    ("panic", "panic"),
-    ("flood of the log", "log-flood"),
-    ("huge result", "huge-result"),
-    ("huge argument", "huge-argument"),
-    ("host calls without end", "host-calls"),
+/// How the guest misbehaves: how that is called here and there, and part of what its job says.
+const BEHAVIOURS: [(&str, &str, &str); 8] = [
+    ("endless loop", "spin", "its limit `fuel`"),
+    ("memory without end", "allocate", "its limit `memory-bytes`"),
+    ("recursion", "recurse", "its limit `stack-bytes`"),
+    ("panic", "panic", "crashed: panicked at"),
+    ("flood of the log", "log-flood", "its limit `log-bytes`"),
+    ("huge result", "huge-result", "its limit `result-bytes`"),
+    ("huge argument", "huge-argument", "its limit `result-bytes`"),
+    ("host calls without end", "host-calls", "its limit `host-calls`"),
 ];
 
-/// The pack that is installed for it.
+/// The pack of the guest that can misbehave in many ways. Those of the others are named after it.
 const PACK: &str = "running";
 
-/// One way to misbehave.
-pub(crate) struct Misbehaves(&'static str);
+/// A world with a resource of the component's own, and the parts of a core module that make and drop it.
+const RESOURCE: &str = "interface leaks { resource leak { constructor(); } }\nworld:export leaks;";
+const RESOURCE_PARTS: &str = r#"
+    (import "[export]test:made/leaks" "[resource-new]leak" (func $new (param i32) (result i32)))
+    (import "[export]test:made/leaks" "[resource-drop]leak" (func $drop (param i32)))
+    (func (export "test:made/leaks#[constructor]leak") (result i32) unreachable)
+    (func (export "test:made/leaks#[dtor]leak") (param i32) unreachable)
+"#;
 
-/// Installs the pack; returns all cases with their names.
-pub(crate) async fn install(client: &Client) -> Vec<(&'static str, Misbehaves)> {
+/// Asks the host for something while the host asks it for a place.
+const REENTRANT: &str = r#"
+    (import "formwork:log/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+    (memory (export "memory") 1)
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+        (call $log (i32.const 1) (i32.const 0) (i32.const 0))
+        i32.const 2048)
+"#;
+
+/// What no compiler makes: its name here, that of its pack, its bytes, and part of what its job says.
+fn by_hand() -> [(&'static str, &'static str, Vec<u8>, &'static str); 4] {
+    let (table, resource) =
+        (format!("(table $table 1 funcref) {PLAIN}"), format!("{RESOURCE_PARTS} {PLAIN}"));
+    let grow = "(loop $again (drop (table.grow $table (ref.null func) (i32.const 1000))) (br $again))";
+    let leak = "(loop $again (drop (call $new (i32.const 1))) (br $again))";
+    let destroy = "(call $drop (call $new (i32.const 1)))";
+    [
+        ("table without end", "table", task("", &table, grow), "its limit `table-elements`"),
+        ("leak of handles", "leak", task(RESOURCE, &resource, leak), "its limit `handles`"),
+        ("trap in a destructor", "destructor", task(RESOURCE, &resource, destroy), "crashed: wasm trap"),
+        ("reentrancy", "reentrancy", task("", REENTRANT, ""), "cannot leave component instance"),
+    ]
+}
+
+/// One way to misbehave.
+pub(crate) struct Misbehaves {
+    /// How it is called.
+    pub(crate) name: &'static str,
+    pack: String,
+    behaviour: &'static str,
+    words: &'static str,
+}
+
+/// Installs the packs; returns all cases.
+pub(crate) async fn install(client: &Client) -> Vec<Misbehaves> {
     let recipe = Recipe { name: PACK, ..Recipe::default() };
     upload(client, recipe.bytes()).await.expect("a pack that is good by itself");
-    BEHAVIOURS.into_iter().map(|(name, behaviour)| (name, Misbehaves(behaviour))).collect()
+    let case = |(name, behaviour, words)| Misbehaves { name, pack: PACK.to_owned(), behaviour, words };
+    let mut cases: Vec<_> = BEHAVIOURS.into_iter().map(case).collect();
+    for (name, short, component, words) in by_hand() {
+        let pack = format!("{PACK}-{short}");
+        let recipe = Recipe { name: &pack, component, grants: &[], ..Recipe::default() };
+        upload(client, recipe.bytes()).await.expect("a pack that is good by itself");
+        cases.push(Misbehaves { name, pack, behaviour: "none", words });
+    }
+    cases
 }
 
 impl Hostile for Misbehaves {
-    async fn once(&self, client: &Client, number: u64) -> bool {
+    async fn once(&self, client: &Client, number: u64) -> Result<(), String> {
         let machine = json!({
-            "Name": format!("{}-{number}", self.0),
+            "Name": format!("{}-{}-{number}", self.pack, self.behaviour),
             "Context": "host",
             "Meta": {"BaseContext": "host"},
-            "Workflow": format!("{PACK}-probe"),
-            "Params": {"hostile/behaviour": self.0},
+            "Workflow": format!("{}-probe", self.pack),
+            "Params": {"hostile/behaviour": self.behaviour},
         });
         let made = client.collection("machines").create(&machine).await.expect("a machine");
         let uuid = made["Uuid"].as_str().unwrap_or_default().to_owned();
-        loop {
-            let query = Query::new().with("Machine", &uuid).with("Task", format!("{PACK}-probe"));
+        let job = loop {
+            let query = Query::new().with("Machine", &uuid).with("Task", format!("{}-probe", self.pack));
             let jobs: Vec<Job> = client.list(&query).await.expect("jobs");
-            if let Some(job) = jobs.iter().find(|job| job.state.is_final()) {
-                client.collection("machines").destroy(&uuid).await.expect("a machine that can go");
-                return job.state == JobState::Failed;
+            if let Some(job) = jobs.into_iter().find(|job| job.state.is_final()) {
+                break job;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let log = client.job_log(&job.uuid).await.expect("its log");
+        client.collection("machines").destroy(&uuid).await.expect("a machine that can go");
+        let log = String::from_utf8_lossy(&log);
+        match job.state {
+            JobState::Failed if log.contains(self.words) => Ok(()),
+            state => Err(format!("the job is {state:?}: {}", log.lines().last().unwrap_or_default())),
         }
     }
 }

@@ -18,6 +18,9 @@ mod components;
 mod endpoint;
 mod files;
 mod jobs;
+#[path = "../../../sandbox/tests/support/made.rs"]
+#[expect(dead_code, reason = "the tests of the sandbox need more of it")]
+mod made;
 mod recipe;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,8 +48,12 @@ const LONGEST_MILLIS: f64 = 50.0;
 
 /// Something that is sent or done again and again. Each time it has to end badly for the one who sent it.
 trait Hostile {
-    /// Sends it once; the number makes it another one than all before. Returns false when it was not refused.
-    async fn once(&self, client: &Client, number: u64) -> bool;
+    /// Sends it once; the number makes it another one than all before.
+    ///
+    /// # Errors
+    ///
+    /// What came of it, when it was not refused with the words that it is to be refused with.
+    async fn once(&self, client: &Client, number: u64) -> Result<(), String>;
 }
 
 fn main() {
@@ -80,8 +87,8 @@ async fn run(chosen: &dyn Fn(&str) -> bool) {
             }
         }
     }
-    for (name, hostile) in jobs::install(&client).await {
-        let name = format!("running: {name}");
+    for hostile in jobs::install(&client).await {
+        let name = format!("running: {}", hostile.name);
         if chosen(&name) {
             lab.measure(&name, &hostile).await;
         }
@@ -133,23 +140,22 @@ impl Lab {
         let (client, sender) = (self.endpoint.client(), self.endpoint.client());
         let over = AtomicBool::new(false);
         let sending = async {
-            let (mut sent, mut refused) = (0_u64, 0_u64);
+            let (mut sent, mut unlike) = (0_u64, None);
             // What was begun when the window ends is ended.
             while !over.load(Ordering::Relaxed) {
                 sent += 1;
-                refused += u64::from(hostile.once(&sender, sent).await);
+                unlike = unlike.or(hostile.once(&sender, sent).await.err());
             }
-            (sent, refused)
+            (sent, unlike)
         };
         let window = async {
             let samples = probe(&client, &self.machine).await;
             over.store(true, Ordering::Relaxed);
             samples
         };
-        let ((sent, refused), mut samples) = tokio::join!(sending, window);
-        if refused < sent {
-            let reason = format!("not run: only {refused} of {sent} were refused");
-            return Row::without(SUITE, case, "ms", reason).print();
+        let ((sent, unlike), mut samples) = tokio::join!(sending, window);
+        if let Some(words) = unlike {
+            return Row::without(SUITE, case, "ms", format!("not as it must be refused: {words}")).print();
         }
         let figures = Figures::of(&mut samples);
         Row::new(SUITE, format!("{case} ({sent} refused)"), figures.most, "ms")

@@ -134,30 +134,44 @@ pub(crate) fn numbered(mut component: Vec<u8>, number: u64) -> Vec<u8> {
 /// A kind of hostile pack file.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
+    /// Part of what the endpoint says of it.
+    words: &'static str,
     make: Box<dyn Fn(u64) -> Vec<u8>>,
 }
 
 impl Case {
     /// What makes a file of a number makes another one of each number.
-    pub(crate) fn new(name: &'static str, make: impl Fn(u64) -> Vec<u8> + 'static) -> Self {
-        Self { name, make: Box::new(make) }
+    pub(crate) fn new(
+        name: &'static str,
+        words: &'static str,
+        make: impl Fn(u64) -> Vec<u8> + 'static,
+    ) -> Self {
+        Self { name, words, make: Box::new(make) }
     }
 
     /// Makes the files that are sent, so that no time is spent on that while requests are timed.
     pub(crate) fn files(&self) -> Files {
         let first = (self.make)(0);
         let count = if first.len() > MUCH { FEW } else { MANY };
-        Files(std::iter::once(first).chain((1..count).map(|number| (self.make)(number))).collect())
+        let all = std::iter::once(first).chain((1..count).map(|number| (self.make)(number))).collect();
+        Files { all, words: self.words }
     }
 }
 
 /// The files of a case.
-pub(crate) struct Files(Vec<Vec<u8>>);
+pub(crate) struct Files {
+    all: Vec<Vec<u8>>,
+    words: &'static str,
+}
 
 impl Hostile for Files {
-    async fn once(&self, client: &Client, number: u64) -> bool {
-        let at = usize::try_from(number).unwrap_or_default() % self.0.len();
-        matches!(upload(client, self.0[at].clone()).await, Err(ClientError::Api(_)))
+    async fn once(&self, client: &Client, number: u64) -> Result<(), String> {
+        let at = usize::try_from(number).unwrap_or_default() % self.all.len();
+        match upload(client, self.all[at].clone()).await {
+            Err(ClientError::Api(error)) if error.to_string().contains(self.words) => Ok(()),
+            Err(error) => Err(error.to_string()),
+            Ok(_) => Err(String::from("it was installed")),
+        }
     }
 }
 

@@ -85,7 +85,7 @@ fn options(args: AgentArgs, endpoint: Endpoint) -> Result<AgentOptions> {
 /// Returns this very program as the one that compiles components.
 pub(crate) fn compile_worker() -> Result<WorkerCommand> {
     let program = env::current_exe().context("failed to find this program")?;
-    Ok(WorkerCommand { program, args: vec![COMPILE_WORKER.to_owned()] })
+    Ok(WorkerCommand::new(program, [COMPILE_WORKER.to_owned()]))
 }
 
 /// Returns where state is kept when nothing else was said: the system's place for root, the user's for others.

@@ -121,7 +121,7 @@ async fn call(arguments: CallArgs, context: &mut Context) -> Result<()> {
         true => pack::asked_for(&arguments.file)?.unwrap_or_default(),
         false => arguments.grants,
     };
-    invocation.grants = Grants::parse(&granted)?;
+    invocation.grants = Grants::parse(&granted)?.into();
     invocation.host = Some(Desk::new(&arguments.params, &arguments.secrets, workplace.folder.path())?);
     let sandbox = &workplace.sandbox;
     let (ended, recording) = sandbox.ask_recorded(&digest, invocation, &question).await;

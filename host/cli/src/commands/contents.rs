@@ -18,6 +18,7 @@ pub(super) fn command() -> Command {
         .about("Lists, shows and installs content bundles")
         .subcommand_required(true)
         .subcommand(Command::new("list").about("Lists content bundles"))
+        .subcommand(Command::new("count").about("Counts content bundles"))
         .subcommand(Command::new("show").about("Shows a content bundle with its objects").arg(name()))
         .subcommand(Command::new("exists").about("Tells whether there is such a bundle").arg(name()))
         .subcommand(Command::new("create").about("Installs a new bundle").arg(file()))
@@ -33,45 +34,44 @@ pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<(
     let Some((verb, matches)) = matches.subcommand() else { return Ok(()) };
     let argument = |name| if matches.try_contains_id(name).is_ok() { text(matches, name) } else { "" };
     let (name, file) = (argument("name"), argument("file"));
-    match verb {
-        "list" => {
-            let list = client.contents().await?;
-            if context.settings.format == crate::arguments::Format::Table {
-                let metas: Vec<_> = list.into_iter().map(|summary| summary.meta).collect();
-                return context.out.value(&metas, COLUMNS);
-            }
-            context.out.value(&list, COLUMNS)
-        }
-        "show" => context.out.value(&client.content(name).await?, &[]),
-        "exists" => client.content(name).await.map(drop).map_err(Into::into),
-        "create" => {
-            let (_, bundle) = bundle(file)?;
-            context.out.value(&client.content_create(&bundle).await?, &[])
-        }
-        "update" => {
-            let (_, bundle) = bundle(file)?;
-            context.out.value(&client.content_update(name, &bundle).await?, &[])
-        }
+    let summary = match verb {
+        "list" => return list(context).await,
+        "count" => return context.out.line(&client.contents().await?.len().to_string()),
+        "show" => return context.out.value(&client.content(name).await?, &[]),
+        "exists" => return client.content(name).await.map(drop).map_err(Into::into),
+        "create" => client.content_create(&bundle(file)?.1).await?,
+        "update" => client.content_update(name, &bundle(file)?.1).await?,
         "upload" => {
             let (name, bundle) = bundle(file)?;
             let known = client.contents().await?.iter().any(|summary| summary.meta.name == name);
-            let summary = if known {
+            if known {
                 client.content_update(&name, &bundle).await?
             } else {
                 client.content_create(&bundle).await?
-            };
-            context.out.value(&summary, &[])
+            }
         }
         _ => {
             client.content_destroy(name).await?;
-            context.out.line(&format!("Deleted content {name}"))
+            return context.out.line(&format!("Deleted content {name}"));
         }
-    }
+    };
+    context.out.value(&summary, &[])
 }
 
-/// Reads a bundle and its name.
+async fn list(context: &mut Context) -> Result<()> {
+    let list = context.client()?.contents().await?;
+    if context.out.is_table() {
+        let metas: Vec<_> = list.into_iter().map(|summary| summary.meta).collect();
+        return context.out.value(&metas, COLUMNS);
+    }
+    context.out.value(&list, COLUMNS)
+}
+
+/// Reads a bundle and its name, as carelessly as the tools of the ecosystem write them (drp-behaviour.md 7.2).
 fn bundle(file: &str) -> Result<(String, Value)> {
-    let value = input::parse(&input::file(file)?)?;
+    let text = input::file(file)?;
+    let value = formwork_packs::parse_bundle(text.as_bytes())
+        .map_err(|error| UsageError(format!("`{file}` is no content bundle: {error}")))?;
     match value.pointer("/meta/Name").and_then(Value::as_str).filter(|name| !name.is_empty()) {
         Some(name) => Ok((name.to_owned(), value)),
         None => bail!(UsageError(format!("`{file}` is no content bundle: it has no `meta.Name`"))),

@@ -10,7 +10,7 @@ use super::{ArchiveError, write::BLOCK};
 use crate::{files::MAX_TOTAL_BYTES, path::path_problem};
 
 /// The most bytes of a pack file: what a pack may have, if nothing of it can be compressed, and its headers.
-const MAX_FILE_BYTES: u64 = MAX_TOTAL_BYTES + 32 * 1024 * 1024;
+const MAX_ARCHIVE_BYTES: u64 = MAX_TOTAL_BYTES + (32 << 20);
 
 /// What a member says of itself.
 pub(super) struct Head {
@@ -25,7 +25,7 @@ pub(super) struct Blocks<R> {
 
 impl<R: Read> Blocks<R> {
     pub(super) fn new(from: R) -> Self {
-        Self { stream: GzDecoder::new(BufReader::new(Bounded { from, left: MAX_FILE_BYTES })) }
+        Self { stream: GzDecoder::new(BufReader::new(Bounded { from, left: MAX_ARCHIVE_BYTES })) }
     }
 
     /// Reads the header of the next member; nothing when the end is marked.
@@ -128,7 +128,7 @@ fn failed(source: io::Error) -> ArchiveError {
     match source.kind() {
         io::ErrorKind::UnexpectedEof => ArchiveError::damaged("it ends too early"),
         io::ErrorKind::FileTooLarge => {
-            ArchiveError::damaged(format!("it is longer than {MAX_FILE_BYTES} bytes"))
+            ArchiveError::damaged(format!("it is longer than {MAX_ARCHIVE_BYTES} bytes"))
         }
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
             ArchiveError::damaged(format!("it is not compressed as it must be ({source})"))

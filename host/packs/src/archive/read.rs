@@ -15,7 +15,7 @@ use crate::{Pack, assemble::assemble, digest, files::Files};
 impl Archive {
     /// Reads a pack file, checks each member against its digest and the list of members against the signature.
     ///
-    /// Memory: what `pack.json` declares, at most 256 MiB, and never before it is there. Whether the one who signed is
+    /// Memory: what `pack.json` declares, at most [`crate::MAX_TOTAL_BYTES`], and never before it is there. Whether the one who signed is
     /// trusted is for [`crate::Trust`].
     ///
     /// # Errors

@@ -10,6 +10,11 @@ mod peers;
 mod stage;
 mod start;
 
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 /// The name of this suite.
 const SUITE: &str = "sandbox";
 
@@ -25,7 +30,8 @@ fn main() {
         names.peek().is_none() || names.any(|name| name == group)
     };
     // Tracing as the server has it: every span and event of the level is written, and thrown away.
-    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::sink).with_env_filter("info").init();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::sink);
+    tracing_subscriber::registry().with(lines).with(Targets::new().with_default(LevelFilter::INFO)).init();
     let stage = stage::Stage::set();
     if chosen("calls") {
         calls::run(&stage);

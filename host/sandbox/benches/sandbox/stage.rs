@@ -1,7 +1,7 @@
 //! What all cases share: guests, a sandbox that has prepared them, and a host that answers from memory.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use formwork_sandbox::{
     CallError, Digest, Grants, Host, HostAnswer, HostCall, HostError, HostFuture, Invocation, Limits,
@@ -67,7 +67,7 @@ impl Stage {
 
 /// A sandbox as the server has it.
 pub(crate) fn sandbox(cache: &Path) -> Sandbox {
-    let worker = WorkerCommand { program: example("compile-worker"), args: Vec::new() };
+    let worker = WorkerCommand::new(example("compile-worker"), []);
     Sandbox::new(SandboxConfig {
         limits: Limits::default(),
         concurrent_calls: CALLS,
@@ -126,15 +126,15 @@ impl Host for Memory {
     }
 }
 
-/// A call of a task with this name, granted what a task of its kind is granted.
+/// A call of a task with this name, granted what a task of its kind is granted. As on a machine, the grants are read once.
 pub(crate) fn call(task: &str) -> (Invocation, TaskCall) {
-    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    static GRANTS: LazyLock<Arc<Grants>> = LazyLock::new(|| {
+        let lines =
+            ["read bench/*", "read greet/name", "read inventory/*", "read hostile/*", "write greet/message"];
+        Arc::new(Grants::parse(lines.map(|line| format!("params: {line}"))).expect("lines that are grants"))
+    });
     let invocation = Invocation {
-        grants: Grants {
-            params_read: names(&["bench/*", "greet/name", "inventory/*", "hostile/*"]),
-            params_write: names(&["greet/message"]),
-            ..Grants::default()
-        },
+        grants: Arc::clone(&GRANTS),
         limits: Limits { host_calls: 100_000, ..Limits::default() },
         host: Some(Arc::new(Memory)),
         ..Invocation::new("bench/task", "")

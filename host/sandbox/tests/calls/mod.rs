@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use formwork_sandbox::{
     Answer, CallError, Decision, Difference, Digest, FilesGrant, Grants, HostAnswer, HostError, Invocation,
-    JobReport, JobState, Kind, Level, LimitName, Limits, Outcome, PlanRequest, Question, Refusal, Report,
+    JobReport, JobState, Level, LimitName, Limits, Outcome, PlanRequest, Question, Refusal, Report,
     StageInfo, TaskInfo, Turn, native,
 };
 use serde_json::json;
 
+use crate::support::corpus::Bad;
 use crate::support::{Memory, call, guest, params, prepared, task};
 
 fn words(text: &str) -> Vec<String> {
@@ -33,15 +34,9 @@ async fn misbehave(behaviour: &str) -> (Result<Report<Outcome>, CallError>, Arc<
     (sandbox.asking(&digest, call).run_task(task()).await, host)
 }
 
-/// The limit that a misbehaving task ran into.
-async fn limit_of(behaviour: &str) -> (LimitName, u64) {
-    match misbehave(behaviour).await.0 {
-        Err(CallError::Limit { component, limit, value }) => {
-            assert_eq!(component, "hostile");
-            (limit, value)
-        }
-        other => panic!("{behaviour}: {other:?}"),
-    }
+/// What a misbehaving task is ended with.
+async fn told(behaviour: &str) -> CallError {
+    misbehave(behaviour).await.0.unwrap_err()
 }
 
 #[tokio::test]
@@ -63,9 +58,7 @@ async fn a_component_that_asks_for_what_was_not_granted_is_not_started() {
     let host = Arc::new(Memory::default());
     let error =
         sandbox.asking(&digest, call("greet", Grants::default(), &host)).run_task(task()).await.unwrap_err();
-    let CallError::NotGranted { component, import, grant } = &error else { panic!("{error:?}") };
-    assert_eq!((component.as_str(), import.as_str()), ("greet", "formwork:params/params@0.2.0"));
-    assert!(grant.starts_with("params:"), "{grant}");
+    Bad::UnaskedImport.is_told(&error);
     assert!(host.lines.lock().unwrap().is_empty());
 }
 
@@ -109,41 +102,41 @@ async fn a_replay_tells_which_call_the_recorded_grants_refuse() {
 
 #[tokio::test]
 async fn endless_computing_ends_with_the_fuel() {
-    assert_eq!(limit_of("spin").await, (LimitName::Fuel, 50_000_000));
+    Bad::InfiniteLoop.is_told(&told("spin").await);
 }
 
 #[tokio::test]
 async fn endless_waiting_ends_with_the_wall_time() {
-    assert_eq!(limit_of("wait").await, (LimitName::WallTime, 100));
+    Bad::InfiniteWait.is_told(&told("wait").await);
 }
 
 #[tokio::test]
 async fn endless_allocation_ends_with_the_memory() {
-    assert_eq!(limit_of("allocate").await, (LimitName::Memory, 16 << 20));
+    Bad::MemoryBomb.is_told(&told("allocate").await);
 }
 
 #[tokio::test]
 async fn endless_logging_ends_with_the_log_bytes() {
-    assert_eq!(limit_of("log-flood").await, (LimitName::LogBytes, 64 << 10));
+    Bad::LogFlood.is_told(&told("log-flood").await);
 }
 
 #[tokio::test]
 async fn endless_host_calls_end_with_their_number() {
-    assert_eq!(limit_of("host-calls").await, (LimitName::HostCalls, 500));
+    Bad::HostCallFlood.is_told(&told("host-calls").await);
 }
 
 #[tokio::test]
 async fn a_huge_result_or_argument_is_not_taken() {
-    assert_eq!(limit_of("huge-result").await, (LimitName::ResultBytes, 2 << 20));
-    assert_eq!(limit_of("huge-argument").await, (LimitName::ResultBytes, 2 << 20));
+    Bad::HugeResult.is_told(&told("huge-result").await);
+    Bad::HugeArgument.is_told(&told("huge-argument").await);
 }
 
 #[tokio::test]
 async fn endless_recursion_is_told_as_a_stack_overflow() {
     for behaviour in ["recurse", "recurse-without-locals"] {
         let error = misbehave(behaviour).await.0.unwrap_err();
-        let CallError::Trap { reason, frames, .. } = &error else { panic!("{error:?}") };
-        assert_eq!(reason, "stack overflow: it exceeded its limit `stack-bytes` of 524288", "{behaviour}");
+        Bad::StackOverflow.is_told(&error);
+        let CallError::Trap { frames, .. } = &error else { panic!("{error:?}") };
         assert!(frames.iter().any(|frame| frame.contains("recurse")), "{frames:?}");
     }
 }
@@ -152,7 +145,7 @@ async fn endless_recursion_is_told_as_a_stack_overflow() {
 async fn a_panic_is_told_with_its_words_and_where_it_was() {
     let (report, host) = misbehave("panic").await;
     let error = report.unwrap_err();
-    assert!(error.to_string().contains("index out of bounds: the len is 0 but the index is 1"), "{error}");
+    Bad::Panic.is_told(&error);
     let CallError::Trap { frames, .. } = &error else { panic!("{error:?}") };
     assert!(frames.iter().any(|frame| frame.contains("out_of_bounds")), "{frames:?}");
     let (level, line) = host.lines.lock().unwrap().last().unwrap().clone();
@@ -269,7 +262,7 @@ async fn an_endless_plan_is_refused() {
     let stages = vec![StageInfo { name: "s".to_owned(), ..StageInfo::default() }];
     let request = PlanRequest { stages, ..PlanRequest::default() };
     let error = sandbox.asking(&digest, Invocation::new("endless", "")).plan(&request).await.unwrap_err();
-    assert!(matches!(error, CallError::Limit { limit: LimitName::PlanEntries, .. }), "{error:?}");
+    Bad::EndlessPlan.is_told(&error);
 }
 
 #[tokio::test]
@@ -281,7 +274,7 @@ async fn a_component_of_another_kind_is_not_called() {
         .run_task(task())
         .await
         .unwrap_err();
-    assert_eq!(error, CallError::WrongKind { component: "classic".to_owned(), expected: Kind::Task });
+    Bad::WrongKind.is_told(&error);
 }
 
 #[tokio::test]
@@ -311,7 +304,7 @@ async fn one_machines_load_is_refused_by_name_and_does_not_starve_another() {
     }
     let error = waiting.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(matches!(error, CallError::Busy { .. }), "{error:?}");
-    assert!(error.to_string().contains("64 calls of pack `busy` wait for machine `m` already"), "{error}");
+    Bad::CallFlood.is_told(&error);
     let host = Arc::new(Memory::default());
     let mut greet = call("greet", params(&["*"], &["*"]), &host);
     greet.turn = Turn::new("busy", "other");

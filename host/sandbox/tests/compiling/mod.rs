@@ -17,24 +17,26 @@ use wasm_encoder::{
 };
 
 use crate::prepare::nested_module;
+use crate::support::corpus::Bad;
+use crate::support::made::{PLAIN, task as task_made_by_hand};
 use crate::support::{Memory, call, guest, params, sandbox, sandbox_that, task, worker};
 
 /// A compiler that cannot start.
 fn nobody() -> WorkerCommand {
-    WorkerCommand { program: PathBuf::from("/nowhere/compiler"), args: Vec::new() }
-}
-
-/// A component that works, with one more part at its end.
-fn greet_and(part: &Component) -> Vec<u8> {
-    // A component's first eight bytes are its head.
-    [guest("plugin-greet"), &part.clone().finish()[8..]].concat()
+    WorkerCommand::new(PathBuf::from("/nowhere/compiler"), [])
 }
 
 /// A component that works, with one more module in it.
 fn greet_with(module: &Module) -> Vec<u8> {
+    with(guest("plugin-greet"), module)
+}
+
+/// A component with one more module at its end.
+fn with(component: &[u8], module: &Module) -> Vec<u8> {
     let mut part = Component::new();
     part.section(&ModuleSection(module));
-    greet_and(&part)
+    // A component's first eight bytes are its head.
+    [component, &part.finish()[8..]].concat()
 }
 
 /// A component that takes the compiler that optimises some seconds and the other one some milliseconds.
@@ -370,11 +372,34 @@ async fn a_compiler_that_fails_is_told_apart_from_a_bad_component() {
 }
 
 #[tokio::test]
+async fn a_compiler_that_does_not_end_is_ended_by_its_wall_time_and_may_be_tried_again() {
+    let (cache, marks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mark = marks.path().join("pid");
+    let script = format!("echo $$ >> '{}'; exec sleep 600", mark.display());
+    let endless = WorkerCommand::new(PathBuf::from("/bin/sh"), ["-c".to_owned(), script]);
+    assert_eq!(endless.wall_time, Duration::from_secs(180));
+    let endless = WorkerCommand { wall_time: Duration::from_secs(3), ..endless };
+    let error = sandbox(cache.path(), endless).prepare(guest("plugin-greet")).await.unwrap_err();
+    assert_eq!(error.to_string(), "compiling it exceeded the limit `compile-wall-seconds` of 3");
+    // It was the child of the compiler that is made callable first; there was no second one, and it is gone.
+    let started = fs::read_to_string(&mark).unwrap();
+    let [child] = started.lines().collect::<Vec<_>>().try_into().unwrap();
+    let child = Path::new("/proc").join(child);
+    // It was told to end, which takes the system a moment; without that it would be there for ten minutes.
+    while is_alive(&child) {
+        tokio::task::yield_now().await;
+    }
+    let later = sandbox(cache.path(), worker());
+    let digest = later.prepare(guest("plugin-greet")).await.unwrap();
+    assert!(greets(&later, &digest).await);
+}
+
+#[tokio::test]
 async fn a_bad_component_is_compiled_only_once_also_after_a_restart() {
     let (cache, marks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let count = marks.path().join("count");
     let script = format!("echo once >> '{}'; cat > /dev/null; echo no good >&2; exit 1", count.display());
-    let refusing = WorkerCommand { program: PathBuf::from("/bin/sh"), args: vec!["-c".to_owned(), script] };
+    let refusing = WorkerCommand::new(PathBuf::from("/bin/sh"), ["-c".to_owned(), script]);
     for _ in 0..2 {
         let sandbox = sandbox(cache.path(), refusing.clone());
         for _ in 0..2 {
@@ -389,7 +414,7 @@ async fn a_bad_component_is_compiled_only_once_also_after_a_restart() {
 #[tokio::test]
 async fn a_mark_of_failure_that_somebody_else_made_is_not_believed() {
     let cache = tempfile::tempdir().unwrap();
-    let refusing = WorkerCommand { program: PathBuf::from("/bin/false"), args: Vec::new() };
+    let refusing = WorkerCommand::new(PathBuf::from("/bin/false"), []);
     sandbox(cache.path(), refusing).prepare(guest("plugin-greet")).await.unwrap_err();
     let marks = fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path());
     let [mark] = marks
@@ -419,9 +444,12 @@ async fn what_the_compiler_refuses_is_told_in_its_words() {
     let mut module = Module::new();
     module.section(&types).section(&functions).section(&code);
     let cache = tempfile::tempdir().unwrap();
-    let error = sandbox(cache.path(), worker()).prepare(&greet_with(&module)).await.unwrap_err();
-    let PrepareError::Refused { words } = &error else { panic!("{error:?}") };
-    assert!(words.contains("type mismatch"), "{words}");
+    let error = sandbox(cache.path(), worker())
+        .prepare(&with(&task_made_by_hand("", PLAIN, ""), &module))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, PrepareError::Refused { .. }), "{error:?}");
+    Bad::BrokenFunction.is_told(&error);
 }
 
 #[test]

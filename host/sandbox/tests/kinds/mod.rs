@@ -321,7 +321,7 @@ async fn a_plugin_describes_itself_acts_and_takes_events() {
 #[tokio::test]
 async fn a_call_that_only_decides_has_no_host() {
     let (sandbox, digest) = prepared("plugin-greet").await;
-    let invocation = Invocation { grants: params(&["*"], &["*"]), ..Invocation::new("greet", "") };
+    let invocation = Invocation { grants: params(&["*"], &["*"]).into(), ..Invocation::new("greet", "") };
     let report = sandbox.asking(&digest, invocation).run_task(task()).await.unwrap();
     let Outcome::Failed(failure) = report.answer else { panic!("it read a parameter of nothing") };
     assert!(failure.message.contains("only decides"), "{failure}");

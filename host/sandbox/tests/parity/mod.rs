@@ -185,7 +185,7 @@ async fn the_real_host_answers_as_the_one_for_native_tests() {
     for (case, grants) in surroundings().cases {
         let folder = tempfile::tempdir().unwrap();
         let host = Arc::new(Real::new(surroundings(), folder.path()).await);
-        let grants = Grants::parse(grants).unwrap();
+        let grants = Grants::parse(grants).unwrap().into();
         let shared = Arc::clone(&host) as Arc<dyn Host>;
         let call = Invocation { grants, turn: turn(), host: Some(shared), ..Invocation::new("parity", "") };
         let report = sandbox.asking(&digest, call).run_task(task()).await.unwrap();

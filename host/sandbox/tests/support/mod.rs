@@ -1,5 +1,6 @@
 //! What the tests share: built guests, a sandbox that has prepared them, and a host that remembers.
 
+pub(crate) mod corpus;
 pub(crate) mod made;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -57,7 +58,7 @@ pub(crate) fn worker() -> WorkerCommand {
     let program = std::env::current_exe().unwrap();
     let program = program.ancestors().nth(2).unwrap().join("examples/compile-worker");
     assert!(program.is_file(), "no {}: run `cargo test -p formwork-sandbox --examples`", program.display());
-    WorkerCommand { program, args: Vec::new() }
+    WorkerCommand::new(program, [])
 }
 
 /// A sandbox with a cache folder of its own.
@@ -165,7 +166,7 @@ pub(crate) fn params(read: &[&str], write: &[&str]) -> Grants {
 /// A call for the machine `n1`.
 pub(crate) fn call(name: &str, grants: Grants, host: &Arc<Memory>) -> Invocation {
     let host = Arc::clone(host) as Arc<dyn Host>;
-    Invocation { grants, turn: turn(), host: Some(host), ..Invocation::new(name, "") }
+    Invocation { grants: grants.into(), turn: turn(), host: Some(host), ..Invocation::new(name, "") }
 }
 
 /// What a task is called with.

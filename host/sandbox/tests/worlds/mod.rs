@@ -1,11 +1,12 @@
 //! What is told of a component from its bytes: its kind, its track, what it imports, and what does not fit.
 
-use formwork_sandbox::{Capability, InspectError, Kind, WIT_PACKAGES, WitPackage, inspect};
+use formwork_sandbox::{Capability, Kind, WIT_PACKAGES, WitPackage, inspect};
 use wasm_encoder::{
     Component, ComponentExportKind, ComponentExportSection, ComponentImportSection, ComponentTypeRef,
     ComponentTypeSection, InstanceType,
 };
 
+use crate::support::corpus::Bad;
 use crate::support::made::{dummy, dummy_of, dummy_with};
 
 /// The words for a component that is refused.
@@ -71,76 +72,49 @@ fn a_wrong_track_is_told_with_those_that_are_known() {
         interface task { run: func(); }
         world made { export task; }",
     );
-    let expected = "it has `formwork:task/task@0.9.0`, which is of a wrong track: known are 0.1 and 0.2";
-    assert_eq!(error, expected);
+    Bad::WrongTrack.is_told(&error);
     let error = words(
         "package formwork:log@0.7.0;
         interface log { write: func(message: string); }
         world made { import log; export formwork:upgrade-step/step@0.1.0; }",
     );
-    assert_eq!(error, "it has `formwork:log/log@0.7.0`, which is of a wrong track: known are 0.1");
+    Bad::WrongTrackOfImport.is_told(&error);
 }
 
 #[test]
 fn a_function_that_is_missing_is_told_by_name() {
     let runs = RUN.replace("run:", "runs:");
-    assert_eq!(
-        words(&task_with(&format!("{CALL} {FAILURE}"), &runs)),
-        "it exports `formwork:task/task@0.2.0`, but its function `run` is missing"
-    );
+    Bad::MissingFunction.is_told(&words(&task_with(&format!("{CALL} {FAILURE}"), &runs)));
     // The same, for an instance that is taken from an import.
     let error = inspect(&importing("formwork:log/log@0.1.0", "formwork:task/task@0.2.0")).unwrap_err();
-    assert_eq!(error.to_string(), "it exports `formwork:task/task@0.2.0`, but its function `run` is missing");
+    Bad::MissingFunction.is_told(&error);
 }
 
 #[test]
 fn a_function_of_another_type_is_told_by_the_difference() {
-    let export = "it exports `formwork:task/task@0.2.0`, but its function `run` ";
     let both = format!("{CALL} {FAILURE}");
-    for (wit, difference) in [
+    for (wit, bad) in [
         (
             task_with(&both, "run: func(machine: machine, now-ms: u64) -> result<outcome, failure>;"),
-            "takes (machine: record { uuid: string, name: string, ",
+            Bad::OtherArguments,
         ),
-        (
-            task_with(&both, "run: func(call: u32) -> result<outcome, failure>;"),
-            "takes another type: `call` is `u32`, expected `record { machine: record { uuid: string, ",
-        ),
-        (
-            task_with(&format!("{} {FAILURE}", CALL.replace("attempt: u32,", "")), RUN),
-            "takes another type: `call` has no field `attempt`",
-        ),
-        (
-            task_with(&format!("{} {FAILURE}", CALL.replace("u32", "u64")), RUN),
-            "takes another type: field `attempt` of `call` is `u64`, expected `u32`",
-        ),
+        (task_with(&both, "run: func(call: u32) -> result<outcome, failure>;"), Bad::OtherType),
+        (task_with(&format!("{} {FAILURE}", CALL.replace("attempt: u32,", "")), RUN), Bad::MissingField),
+        (task_with(&format!("{} {FAILURE}", CALL.replace("u32", "u64")), RUN), Bad::OtherField),
         (
             task_with(
                 &format!("{} {FAILURE}", CALL.replace("now-ms: u64", "now-ms: u64, zone: string")),
                 RUN,
             ),
-            "takes another type: `call` has a field `zone` that does not exist",
+            Bad::ExtraField,
         ),
-        (
-            task_with(&both, "run: func(call: call) -> outcome;"),
-            "gives another type: the result is `variant { done, retry-at(u64), failed(record { code: string, ",
-        ),
-        (
-            task_with(&both, RUN).replace("done, retry-at(u64)", "done, retry-at(u32)"),
-            "gives another type: case `retry-at` of the result is `u32`, expected `u64`",
-        ),
-        (
-            task_with(&both, RUN).replace("reboot, poweroff", "poweroff, reboot"),
-            "gives another type: the result has its cases in another order",
-        ),
-        (
-            task_with(&both, RUN).replace("stop }", "stop(string) }"),
-            "gives another type: case `stop` of the result has `string`, expected nothing",
-        ),
-        (task_with(&both, "run: func(call: call);"), "is `(call: record { machine: "),
+        (task_with(&both, "run: func(call: call) -> outcome;"), Bad::OtherResult),
+        (task_with(&both, RUN).replace("done, retry-at(u64)", "done, retry-at(u32)"), Bad::OtherCase),
+        (task_with(&both, RUN).replace("reboot, poweroff", "poweroff, reboot"), Bad::CasesInOtherOrder),
+        (task_with(&both, RUN).replace("stop }", "stop(string) }"), Bad::ExtraPayload),
+        (task_with(&both, "run: func(call: call);"), Bad::NoResult),
     ] {
-        let words = words(&wit);
-        assert!(words.starts_with(&format!("{export}{difference}")), "{words}");
+        bad.is_told(&words(&wit));
     }
 }
 
@@ -151,7 +125,7 @@ fn an_import_that_does_not_exist_here_is_told_by_name() {
         interface environment { get-arguments: func() -> list<string>; }
         world made { import environment; export formwork:upgrade-step/step@0.1.0; }",
     );
-    assert_eq!(error, "it imports `wasi:cli/environment@0.2.6`, which does not exist here");
+    Bad::UnknownImport.is_told(&error);
 }
 
 #[test]
@@ -161,43 +135,21 @@ fn an_import_that_is_otherwise_here_is_told_by_the_difference() {
         let log = WitPackage { folder: "log-0.1", file: "log.wit", text: text.leak() };
         let world = "package test:made;
             world made { import formwork:log/log@0.1.0; export formwork:upgrade-step/step@0.1.0; }";
-        inspect(&dummy_with(Some(log), world)).unwrap_err().to_string()
+        inspect(&dummy_with(Some(log), world)).unwrap_err()
     };
-    let import = "it imports `formwork:log/log@0.1.0`, but its function `write` takes ";
     let level = "enum level { debug, info, warn, error, panic }";
-    assert_eq!(
-        with(level, "write: func(level: level, message: string); erase: func();"),
-        "it imports `formwork:log/log@0.1.0`, but it has no function `erase`"
-    );
-    assert_eq!(
-        with("", "write: func(message: string);"),
-        format!(
-            "{import}(message: string), expected (level: enum {{ debug, info, warn, error, panic }}, message: string)"
-        )
-    );
-    assert_eq!(
-        with(&level.replace("warn", "notice"), "write: func(level: level, message: string);"),
-        format!("{import}another type: `level` has no case `warn`")
-    );
+    let write = "write: func(level: level, message: string);";
+    Bad::ImportWithUnknownFunction.is_told(&with(level, &format!("{write} erase: func();")));
+    Bad::ImportWithOtherArguments.is_told(&with("", "write: func(message: string);"));
+    Bad::ImportWithOtherType.is_told(&with(&level.replace("warn", "notice"), write));
 }
 
 #[test]
 fn an_import_that_its_kind_may_not_have_is_refused() {
-    let error = |wit: &str| inspect(&dummy(wit)).unwrap_err();
-    let import = "formwork:kv/kv@0.1.0".to_owned();
-    assert_eq!(
-        error(
-            "package test:made; world made { import formwork:kv/kv@0.1.0; export formwork:workflow/workflow@0.1.0; }"
-        ),
-        InspectError::NotForKind { import, kind: Kind::Workflow }
-    );
-    let import = "formwork:exec/exec@0.1.0".to_owned();
-    assert_eq!(
-        error(
-            "package test:made; world made { import formwork:exec/exec@0.1.0; export formwork:plugin/plugin@0.1.0; }"
-        ),
-        InspectError::NotForKind { import, kind: Kind::Plugin }
-    );
+    let world = "import formwork:kv/kv@0.1.0; export formwork:workflow/workflow@0.1.0;";
+    Bad::ImportNotForWorkflow.is_told(&words(&format!("package test:made; world made {{ {world} }}")));
+    let world = "import formwork:exec/exec@0.1.0; export formwork:plugin/plugin@0.1.0;";
+    Bad::ImportNotForPlugin.is_told(&words(&format!("package test:made; world made {{ {world} }}")));
 }
 
 #[test]
@@ -207,19 +159,12 @@ fn a_component_of_no_world_or_of_several_is_told_what_it_exports() {
         interface run { run: func() -> result; }
         world made { export run; }",
     );
-    assert!(
-        error.starts_with("its exports (`wasi:cli/run@0.2.6`) belong to no world known here\nhint: "),
-        "{error}"
-    );
-    assert!(
-        error.contains("`formwork:task/task@0.2.0`") && error.contains("`formwork:plugin/plugin@0.1.0`"),
-        "{error}"
-    );
+    Bad::WrongWorld.is_told(&error);
     let error = words(
         "package test:made;
         world made { export formwork:plugin/plugin@0.1.0; export formwork:task/task@0.2.0; }",
     );
-    assert!(error.contains("`formwork:plugin/plugin@0.1.0`, `formwork:task/task@0.2.0`"), "{error}");
+    Bad::SeveralWorlds.is_told(&error);
 }
 
 #[test]
@@ -229,6 +174,21 @@ fn a_huge_type_is_told_shortly() {
         (1..15).map(|level| format!("type t{level} = tuple<t{}, t{}>;", level - 1, level - 1)).collect();
     let records = format!("type t0 = u32; {pairs} {FAILURE} {CALL}").replace("attempt: u32", "attempt: t12");
     let error = words(&task_with(&records, RUN));
-    assert!(error.contains("field `attempt` of `call` is `tuple<tuple<"), "{error}");
+    Bad::HugeType.is_told(&error);
     assert!(error.len() < 500, "{error}");
+}
+
+/// `wit/README.md` says so.
+#[test]
+fn half_of_each_file_of_wit_is_documentation() {
+    for package in WIT_PACKAGES {
+        let lines = package.text.lines().count();
+        let documented = package.text.lines().filter(|line| line.trim_start().starts_with("///")).count();
+        assert!(
+            2 * documented >= lines,
+            "wit/{}/{}: {documented} of {lines} lines are documentation",
+            package.folder,
+            package.file
+        );
+    }
 }

@@ -9,14 +9,15 @@ use axum::{
     routing::get,
 };
 use formwork_api::ApiError;
-use formwork_model::{Content, InstalledContent, Record};
+use formwork_model::{InstalledContent, Record};
 
 use super::{
     answer::{self, Handled},
-    request::{Json, Target},
+    request::{Raw, Target},
 };
 use crate::{
     commands::contents::{self, Installation},
+    commit::internal,
     content::read_bytes,
     endpoint::Endpoint,
 };
@@ -44,13 +45,18 @@ async fn show(target: Target) -> Handled {
 }
 
 /// Installs a bundle by POST, and puts another in the place of an installed one by PUT.
-async fn install(target: Target, body: Json) -> Handled {
+///
+/// The body is JSON or YAML as the tools of the ecosystem write it, whatever its media type says (drp-behaviour.md 7.2).
+async fn install(target: Target, body: Raw) -> Handled {
+    let is_put = target.method == Method::PUT;
+    // Before the work of reading it.
+    target.require(if is_put { "update" } else { "create" }, "")?;
     let Target { endpoint, caller, method, id, query, .. } = target;
-    let content: Content = serde_json::from_value(body.value).map_err(|error| {
+    let read = tokio::task::spawn_blocking(move || formwork_packs::parse_content(&body.0)).await;
+    let content = read.map_err(|error| internal(&error))?.map_err(|error| {
         ApiError::new(400, method.as_str(), format!("not a content bundle: {error}")).about("contents", "")
     })?;
-    let (replacing, status) =
-        if method == Method::PUT { (Some(id), StatusCode::OK) } else { (None, StatusCode::CREATED) };
+    let (replacing, status) = if is_put { (Some(id), StatusCode::OK) } else { (None, StatusCode::CREATED) };
     let how = Installation { replacing, replace_writable: query.is("replaceWritable") };
     answer::json(status, &contents::install(&endpoint, &caller, content, how).await?)
 }

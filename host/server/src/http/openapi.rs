@@ -9,6 +9,20 @@ use serde_json::{Map, Value, json};
 
 use super::{actions, params};
 
+/// What the sender of a pack may say of it.
+const INSTALL_PARAMETERS: [(&str, &str); 7] = [
+    (
+        "grant",
+        "Consents to a line of what a component asks for, as `COMPONENT: LINE`; `all` to everything. Can be repeated.",
+    ),
+    ("digest", "Goes on with an upload that was received before and waits for consent; the body is empty."),
+    ("wait", "`true`: answers once the pack is in use or refused."),
+    ("name", "The name of a bare component."),
+    ("kind", "The kind of a bare component."),
+    ("allow-downgrade", "`true`: an older version may replace the one in use."),
+    ("replaceWritable", "`true`: objects of the same keys that were made by hand give way."),
+];
+
 /// Returns the document.
 pub(super) fn document(version: &str) -> Value {
     let mut generator = SchemaSettings::openapi3().into_generator();
@@ -74,6 +88,15 @@ fn parameter(name: &str, place: &str, description: &str) -> Value {
             "schema": { "type": "string" } })
 }
 
+/// Adds parameters of the query to an operation that is there.
+fn also(paths: &mut Map<String, Value>, path: &str, method: &str, parameters: &[(&str, &str)]) {
+    let known =
+        paths.get_mut(path).and_then(|item| item.get_mut(method)?.get_mut("parameters")?.as_array_mut());
+    if let Some(known) = known {
+        known.extend(parameters.iter().map(|(name, words)| parameter(name, "query", words)));
+    }
+}
+
 fn add(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Value) {
     let named = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut parameters: Vec<Value> = named.map(|name| parameter(name, "path", "Which one.")).collect();
@@ -110,6 +133,13 @@ fn of_kind(paths: &mut Map<String, Value>, kind: &'static Kind, schema: &Value) 
     add(paths, &item, "patch", with_body(patch, &patch_schema()));
     let delete = operation(&id("delete"), &format!("Deletes a {noun}."), ("200", schema.clone()));
     add(paths, &item, "delete", delete);
+    let strings = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let meta = format!("/meta/{prefix}/{{key}}");
+    let read =
+        operation(&id("get_meta"), &format!("Returns the Meta of a {noun}."), ("200", strings.clone()));
+    add(paths, &meta, "get", read);
+    let change = operation(&id("patch_meta"), &format!("Changes the Meta of a {noun}."), ("200", strings));
+    add(paths, &meta, "patch", with_body(change, &patch_schema()));
     if params::bears(kind) {
         of_params(paths, kind);
     }
@@ -175,6 +205,10 @@ fn others(paths: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
     let actions = json!({ "type": "array", "items": of::<JobAction>(generator) });
     let words = "Renders what an agent does for a job.";
     add(paths, "/jobs/{key}/actions", "get", operation("get_job_actions", words, ("200", actions)));
+    let object = json!({ "type": "object" });
+    let words = "Tells what a change of a machine would bring about. Nothing is written.";
+    let plan = operation("plan_machines", words, ("200", object.clone()));
+    add(paths, "/machines/{key}/plan", "post", with_body(plan, &object));
     of_logs(paths);
     of_plugins(paths);
     of_contents(paths, &of::<Content>(generator), &of::<ContentSummary>(generator));
@@ -220,6 +254,13 @@ fn of_plugins(paths: &mut Map<String, Value>) {
     route(one, "delete", "delete_dead_letter", "Removes a dead letter.", ("200", &object));
     let words = "Has a dead letter delivered again.";
     route(&format!("{one}/retry"), "post", "retry_dead_letter", words, ("202", &object));
+    let binary = json!({ "operationId": "get_plugin_provider_binary",
+                         "summary": "Returns the component of a provider.",
+                         "responses": { "200": { "description": "The component.", "content": octets() } } });
+    add(paths, "/plugin_providers/{key}/binary", "get", binary);
+    let mut route = |path: &str, method: &str, id: &str, words: &str, answer: (&str, &Value)| {
+        add(paths, path, method, operation(id, words, (answer.0, answer.1.clone())));
+    };
     let words = "Lists the actions that plugins offer on the endpoint.";
     route("/system/actions", "get", "list_system_actions", words, ("200", &list));
     let words = "Returns an action that plugins offer on the endpoint.";
@@ -228,9 +269,13 @@ fn of_plugins(paths: &mut Map<String, Value>) {
     route("/system/actions/{command}", "post", "post_system_action", words, ("200", &json!({})));
 }
 
+/// A body of bytes.
+fn octets() -> Value {
+    json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })
+}
+
 fn of_logs(paths: &mut Map<String, Value>) {
-    let octets =
-        json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
+    let octets = octets();
     let read = json!({ "operationId": "get_job_log", "summary": "Returns the log of a job.",
                        "responses": { "200": { "description": "The log.", "content": octets } } });
     add(paths, "/jobs/{key}/log", "get", read);
@@ -265,15 +310,14 @@ fn of_contents(paths: &mut Map<String, Value>, content: &Value, summary: &Value)
 fn of_packs(paths: &mut Map<String, Value>, pack: &Value, grant: &Value) {
     let all = json!({ "type": "array", "items": pack });
     add(paths, "/packs", "get", operation("list_packs", "Lists every pack.", ("200", all)));
-    let octets =
-        json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
     let words = "Takes a pack file or a component, looks at it and installs it in the background.";
     let install = with(
         operation("install_pack", words, ("202", pack.clone())),
         "requestBody",
-        json!({ "content": octets }),
+        json!({ "content": octets() }),
     );
     add(paths, "/packs", "post", install);
+    also(paths, "/packs", "post", &INSTALL_PARAMETERS);
     add(paths, "/packs/{key}", "get", operation("get_packs", "Returns a pack.", ("200", pack.clone())));
     let delete = operation("delete_packs", "Removes a pack with all that is in it.", ("200", pack.clone()));
     add(paths, "/packs/{key}", "delete", delete);
@@ -301,6 +345,49 @@ mod tests {
             let pointer = part.split('"').next().unwrap();
             assert!(document.pointer(pointer).is_some(), "{pointer}");
         }
+    }
+
+    /// What these files route, as they are written. A router cannot be asked.
+    const SOURCES: [&str; 11] = [
+        include_str!("actions.rs"),
+        include_str!("contents.rs"),
+        include_str!("jobs.rs"),
+        include_str!("machines.rs"),
+        include_str!("objects.rs"),
+        include_str!("packs.rs"),
+        include_str!("params.rs"),
+        include_str!("plugins.rs"),
+        include_str!("system.rs"),
+        include_str!("users.rs"),
+        include_str!("websocket.rs"),
+    ];
+
+    /// Leaves of a path what matters: the names of its parameters do not.
+    fn form(path: &str) -> String {
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "*" } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    }
+
+    #[test]
+    fn every_route_is_in_the_document() {
+        let document = document("v4.0.0");
+        let known: Vec<String> =
+            document["paths"].as_object().unwrap().keys().map(|path| form(path)).collect();
+        let mut found = 0;
+        for source in SOURCES {
+            for route in source.split(".route(").skip(1) {
+                let path = route.split('"').nth(1).unwrap().replace("{{", "{").replace("}}", "}");
+                // The prefix and the word of a kind: that of machines stands for all.
+                let path = path.replace("{prefix}", "machines").replace("{word}", "actions");
+                let path = path.replace("{}", "machines");
+                found += 1;
+                // The document itself, and a protocol that OpenAPI does not know.
+                let is_told =
+                    ["/openapi.json", "/ws"].contains(&path.as_str()) || known.contains(&form(&path));
+                assert!(is_told, "{path}");
+            }
+        }
+        assert!(found > 25, "{found}");
     }
 
     #[test]

@@ -183,14 +183,27 @@ impl FromRequest<Arc<Endpoint>> for Json {
 
     async fn from_request(request: Request, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
         let method = request.method().clone();
-        let bytes = Bytes::from_request(request, endpoint).await.map_err(|rejection| {
-            ApiError::new(rejection.status().as_u16(), method.as_str(), rejection.body_text())
-        })?;
+        let Raw(bytes) = Raw::from_request(request, endpoint).await?;
         if bytes.is_empty() {
             return Ok(Self { value: Value::Object(serde_json::Map::new()), method });
         }
         let value = serde_json::from_slice(&bytes)
             .map_err(|error| ApiError::new(400, method.as_str(), format!("the body is not JSON: {error}")))?;
         Ok(Self { value, method })
+    }
+}
+
+/// The bytes of a body, up to the limit of the route.
+pub(crate) struct Raw(pub(crate) Bytes);
+
+impl FromRequest<Arc<Endpoint>> for Raw {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
+        let method = request.method().clone();
+        let bytes = Bytes::from_request(request, endpoint).await.map_err(|rejection| {
+            ApiError::new(rejection.status().as_u16(), method.as_str(), rejection.body_text())
+        })?;
+        Ok(Self(bytes))
     }
 }

@@ -53,11 +53,12 @@ pub(super) fn describe(endpoint: &Endpoint) -> Info {
         dhcp_enabled: options.dhcp_port != 0 && options.dhcp_subnet.is_some(),
         prov_enabled: options.static_port != 0,
         address: endpoint.address.to_string(),
-        stats: vec![
-            count("machines.count", "machines"),
-            count("subnets.count", "subnets"),
-            count("contexts.count", "contexts"),
-        ],
+        // Those that clients know come first, in the order of drp-api.md 12.1.
+        stats: [("machines.count", "machines"), ("subnets.count", "subnets"), ("contexts.count", "contexts")]
+            .map(|(name, prefix)| count(name, prefix))
+            .into_iter()
+            .chain(endpoint.boot_counts.stats())
+            .collect(),
         features: FEATURES.iter().map(|feature| (*feature).to_owned()).collect(),
         scopes: scopes(),
         ha_is_active: true,

@@ -5,6 +5,7 @@ use axum::{
     http::{Request, Response, header},
 };
 use formwork_model::Claim;
+use serde_json::json;
 use tower::ServiceExt;
 
 use super::*;
@@ -106,4 +107,31 @@ async fn path_that_is_no_text_is_refused_with_the_error_object() {
     let all = site.token(60, &[Claim::new("*", "*", "*")]);
     let error = site.refused("GET", "/machines/%FF", &all, "").await;
     assert_eq!(about(&error), ("machines", "", "GET", 400));
+}
+
+#[tokio::test]
+async fn bundle_is_taken_as_json_and_as_careless_yaml_and_put_in_its_own_place() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    let yaml = "meta:\n  Name:\tloose\n  Order: 1\n  Beeblebrox: 2\nsections:\n  params:\n    loose/a: \n      \
+                Schema:\t{type: string}\n";
+    let summary = async |method: &str, path: &str, body: &str| {
+        let answer = site.send(method, path, &all, body).await;
+        let status = answer.status().as_u16();
+        let bytes = to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+        let summary: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        (status, summary["meta"]["Order"].clone(), summary["Counts"].clone())
+    };
+    let expected = |status| (status, json!("1"), json!({"params": 1}));
+    assert_eq!(summary("POST", "/contents", yaml).await, expected(201));
+    assert_eq!(summary("PUT", "/contents/loose", yaml).await, expected(200));
+    let json = json!({"meta": {"Name": "loose", "Order": 1}, "sections": {"params": {"loose/a": {}}}});
+    assert_eq!(summary("PUT", "/contents/loose", &json.to_string()).await, expected(200));
+    for text in ["", "words", "{"] {
+        let error = site.refused("POST", "/contents", &all, text).await;
+        assert_eq!(about(&error), ("contents", "", "POST", 400), "{text}");
+        assert!(error.messages[0].starts_with("not a content bundle: "), "{error}");
+    }
+    let narrow = site.token(60, &[Claim::new("contents", "get", "*")]);
+    assert_eq!(site.refused("POST", "/contents", &narrow, "{").await.code, 403, "before it is read");
 }

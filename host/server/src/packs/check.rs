@@ -9,9 +9,6 @@ use formwork_sandbox::{Grants, InspectError, Kind, Limits, inspect};
 
 use crate::{commands::contents, commit::internal};
 
-/// The longest component, in bytes: the longest member of an archive.
-pub(super) const MAX_COMPONENT_BYTES: u64 = 16 << 20;
-
 /// Who decides whether a pack may be installed.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
@@ -140,4 +137,20 @@ pub(super) fn refusal(name: &str, error: &ArchiveError) -> ApiError {
 pub(super) fn faults(name: &str, error: &PackError) -> ApiError {
     let messages = contents::refusal(error, "POST").messages;
     ApiError::invalid("packs", name, messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use formwork_packs::MAX_FILE_BYTES;
+    use formwork_sandbox::{Excess, InspectError};
+
+    use super::*;
+
+    #[test]
+    fn longest_file_of_a_pack_is_the_longest_component_of_the_sandbox() {
+        let longest = usize::try_from(MAX_FILE_BYTES).unwrap();
+        assert_eq!(inspect(&vec![0; longest]), Err(InspectError::NotWasm));
+        let found = longest + 1;
+        assert_eq!(inspect(&vec![0; found]), Err(InspectError::Excessive(Excess::Bytes { found })));
+    }
 }

@@ -6,7 +6,7 @@ use formwork_api::ApiError;
 use formwork_model::{
     ComponentKind, IncomingPack, InstalledContent, InstalledPack, ObjectsExt, PackState, Timestamp,
 };
-use formwork_packs::{Archive, ArchiveManifest, versions::Version};
+use formwork_packs::{Archive, ArchiveManifest, MAX_FILE_BYTES, versions::Version};
 use serde_json::json;
 
 use super::{Upload, check, consent, upload::Form};
@@ -200,8 +200,8 @@ fn wrap(folder: &Path, upload: &Upload, wanted: &Wanted) -> Result<Upload, ApiEr
             format!("the name `{name}` is none\nhint: lower-case letters, digits and `-`, a letter first");
         return Err(refused(message));
     }
-    if upload.bytes > check::MAX_COMPONENT_BYTES {
-        return Err(refused(format!("the component is longer than {} bytes", check::MAX_COMPONENT_BYTES)));
+    if upload.bytes > MAX_FILE_BYTES {
+        return Err(refused(format!("the component is longer than {MAX_FILE_BYTES} bytes")));
     }
     let wasm = std::fs::read(&upload.path).map_err(|error| internal(&error))?;
     let kind = match wanted.kind {

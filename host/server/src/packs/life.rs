@@ -87,6 +87,17 @@ pub(crate) async fn install_at_once(endpoint: &Arc<Endpoint>, pack: Pack) -> Res
     Ok(installed.map(|content| content.warnings.clone()).unwrap_or_default())
 }
 
+/// Installs a pack in a transaction that is undone, without looking at its components. For simulations.
+///
+/// # Errors
+///
+/// What is wrong with its objects, and what it needs and is not there.
+pub(crate) async fn rehearse_objects(endpoint: &Arc<Endpoint>, pack: Pack) -> Result<(), ApiError> {
+    let version = Arc::new(Version::new(pack, String::new(), String::new(), None));
+    let library = Arc::clone(&endpoint.library);
+    rehearse(endpoint, "system", move |work| install::install(work, &version, &library).map(drop)).await
+}
+
 /// One version on its way.
 struct Life {
     endpoint: Arc<Endpoint>,

@@ -14,7 +14,7 @@ use super::Packs;
 use crate::random;
 
 /// The longest upload, in bytes: as long as a pack may be when it is unpacked.
-pub(crate) const MAX_UPLOAD_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_UPLOAD_BYTES: u64 = formwork_packs::MAX_TOTAL_BYTES;
 
 /// How long an upload may stand still.
 const PATIENCE: Duration = Duration::from_secs(60);

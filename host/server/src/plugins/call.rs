@@ -41,7 +41,7 @@ impl Callable {
             .map_err(|error| named(format!("has a bad limit: {error}")))?;
         let digest = content::prepared(endpoint, &record.digest).await.map_err(named)?;
         let turn = Turn::of(component, turn);
-        let invocation = Invocation { turn, grants, limits, ..Invocation::new(component, "") };
+        let invocation = Invocation { turn, grants: grants.into(), limits, ..Invocation::new(component, "") };
         Ok(Self { digest, record: record.clone(), invocation })
     }
 

@@ -111,7 +111,7 @@ impl Worker {
         Self {
             endpoint,
             plugin,
-            filters: events.iter().filter_map(|text| EventFilter::parse(text).ok()).collect(),
+            filters: filters_of(events),
             patience,
             nudge,
             place: Place::default(),
@@ -283,7 +283,7 @@ impl Worker {
     }
 
     fn wants(&self, kind: &str, action: &str, key: &str) -> bool {
-        !is_internal(kind) && self.filters.iter().any(|filter| filter.matches(kind, action, key))
+        passes(&self.filters, kind, action, key)
     }
 
     /// Tells whether an event has come through too many plugins, and says so.
@@ -387,6 +387,16 @@ impl Worker {
     fn say(&self, level: &'static str, message: String) {
         self.endpoint.plugins.lines.push(&self.plugin, Line { time: self.endpoint.now(), level, message });
     }
+}
+
+/// Reads event patterns; those that are malformed want nothing.
+pub(super) fn filters_of(events: &[String]) -> Vec<EventFilter> {
+    events.iter().filter_map(|text| EventFilter::parse(text).ok()).collect()
+}
+
+/// Tells whether a plugin with these patterns gets an event.
+pub(super) fn passes(filters: &[EventFilter], kind: &str, action: &str, key: &str) -> bool {
+    !is_internal(kind) && filters.iter().any(|filter| filter.matches(kind, action, key))
 }
 
 #[cfg(test)]

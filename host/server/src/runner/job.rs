@@ -5,6 +5,7 @@ use std::sync::Arc;
 use formwork_api::ApiError;
 use formwork_model::{ExitState, Job, JobState, Machine, Task, Timestamp};
 use formwork_sandbox::{Host, Invocation, Limits, MachineInfo, Outcome, Report, TaskCall};
+use tracing::Instrument as _;
 
 use super::task_host::HostSide;
 use crate::{
@@ -15,20 +16,55 @@ use crate::{
     render,
 };
 
-/// Runs a job and says how it ended; `attempt` says how often it was run before. Returns the time at which it wants to
-/// be called again, if it does.
+/// A job that is to be run.
+#[derive(Clone, Copy)]
+pub(crate) struct Assigned<'a> {
+    /// In whose name.
+    pub(crate) principal: &'a str,
+    /// The job.
+    pub(crate) job: &'a Job,
+    /// How often it was run before.
+    pub(crate) attempt: u32,
+}
+
+/// Runs a job and says how it ended. Returns the time at which it wants to be called again, if it does.
 ///
 /// # Errors
 ///
 /// The job could not be changed; nothing is wrong with its task.
 pub(crate) async fn perform(
     endpoint: &Arc<Endpoint>,
-    principal: &str,
-    job: &Job,
-    attempt: u32,
+    asked: Assigned<'_>,
 ) -> Result<Option<Timestamp>, ApiError> {
-    update_job(endpoint, principal, &job.uuid, |job| job.state = JobState::Running).await?;
-    let ended = run(endpoint, principal, job, attempt).await;
+    let ended = call(endpoint, asked, |host| host).await?;
+    conclude(endpoint, asked, ended).await
+}
+
+/// Says that a job runs, and calls its component with the host that `around` makes of that of the endpoint. Returns what it
+/// answered, or in words why it did not.
+///
+/// # Errors
+///
+/// The job could not be changed.
+pub(crate) async fn call(
+    endpoint: &Arc<Endpoint>,
+    asked: Assigned<'_>,
+    around: impl FnOnce(Arc<dyn Host>) -> Arc<dyn Host>,
+) -> Result<Result<Report<Outcome>, String>, ApiError> {
+    update_job(endpoint, asked.principal, &asked.job.uuid, |job| job.state = JobState::Running).await?;
+    Ok(run(endpoint, asked, around).await)
+}
+
+/// Ends a job as its component says. Returns the time at which it wants to be called again, if it does.
+///
+/// # Errors
+///
+/// The job could not be changed.
+pub(crate) async fn conclude(
+    endpoint: &Arc<Endpoint>,
+    Assigned { principal, job, .. }: Assigned<'_>,
+    ended: Result<Report<Outcome>, String>,
+) -> Result<Option<Timestamp>, ApiError> {
     let report = match ended {
         Ok(report) => report,
         Err(words) => {
@@ -70,9 +106,8 @@ enum End {
 /// Finds the component of a job's task and calls it; in words what keeps it from that.
 async fn run(
     endpoint: &Arc<Endpoint>,
-    principal: &str,
-    job: &Job,
-    attempt: u32,
+    Assigned { principal, job, attempt }: Assigned<'_>,
+    around: impl FnOnce(Arc<dyn Host>) -> Arc<dyn Host>,
 ) -> Result<Report<Outcome>, String> {
     let snapshot = endpoint.snapshot();
     let (task, machine) = render::subjects(&snapshot, job).map_err(|words| words.join("\n"))?;
@@ -101,14 +136,17 @@ async fn run(
     .await;
     let host = HostSide::new(Arc::clone(endpoint), principal, job, &task.component);
     let host = Counted::new(endpoint, &task.component, &record, Arc::new(host));
-    let host: Option<Arc<dyn Host>> = Some(Arc::new(host));
-    let invocation = Invocation { grants, limits, host, ..Invocation::new(&task.component, &machine.uuid) };
+    let host = Some(around(Arc::new(host)));
+    let invocation =
+        Invocation { grants: grants.into(), limits, host, ..Invocation::new(&task.component, &machine.uuid) };
     let call = TaskCall {
         machine: facts(&machine, &task, job),
         attempt,
         now_ms: u64::try_from(endpoint.now().millis()).unwrap_or(0),
     };
-    endpoint.sandbox.asking(&digest, invocation).run_task(call).await.map_err(|error| error.to_string())
+    let span = tracing::info_span!("job", uuid = job.uuid, digest = record.digest);
+    let asked = endpoint.sandbox.asking(&digest, invocation).run_task(call).instrument(span);
+    asked.await.map_err(|error| error.to_string())
 }
 
 fn facts(machine: &Machine, task: &Task, job: &Job) -> MachineInfo {

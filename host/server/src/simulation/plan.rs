@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use formwork_api::ApiError;
 use formwork_model::{Machine, ObjectsExt};
-use formwork_sandbox::{FilesCall, Host, HostAnswer, HostCall, HostError, HostFuture};
+use formwork_sandbox::{FilesCall, Host, HostAnswer, HostCall, HostError, HostFuture, native};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -31,6 +31,10 @@ struct Captured(Mutex<Vec<String>>);
 
 impl Host for Captured {
     fn call(&self, call: HostCall) -> HostFuture<'_, Result<HostAnswer, HostError>> {
+        // Whoever takes these changes nothing.
+        if let HostCall::Random(call) = call {
+            return Box::pin(std::future::ready(native::random(call)));
+        }
         let effect = effect(&call);
         let words = format!("not done in a plan: {effect}");
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(effect);
@@ -44,17 +48,25 @@ fn effect(call: &HostCall) -> String {
             format!("send {} {}", format!("{:?}", request.method).to_uppercase(), request.url)
         }
         HostCall::Exec(command) => format!("run {} {}", command.program, command.args.join(" ")),
-        HostCall::Files(FilesCall::Write { root, path, .. }) => format!("write {root}/{path}"),
-        HostCall::Files(_) => String::from("read files"),
-        HostCall::Random(_) => String::from("take random bytes"),
+        HostCall::Files(FilesCall::Write { root, path, .. }) => format!("write {}", place(root, path)),
+        HostCall::Files(
+            FilesCall::Read { root, path, .. }
+            | FilesCall::List { root, path }
+            | FilesCall::ReadLink { root, path },
+        ) => format!("read {}", place(root, path)),
         _ => String::from("leave the endpoint"),
     }
 }
 
+/// Writes a root and a path below it as components name them.
+pub(super) fn place(root: &str, path: &str) -> String {
+    if path.is_empty() { root.to_owned() } else { format!("{root}/{path}") }
+}
+
 /// Plans a change of a machine, such as `{"Workflow": "w"}`. Nothing is written, nothing leaves the endpoint.
 ///
-/// Tasks that the endpoint runs itself are run, with what they would reach outside kept back; what an agent would do is
-/// rendered and told.
+/// Components are run, with what they would reach outside kept back, also those that an agent would run: what only the
+/// machine can answer is told and not made up. Scripts are rendered and told.
 ///
 /// # Errors
 ///

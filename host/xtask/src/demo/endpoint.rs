@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -175,23 +175,6 @@ impl Endpoint {
             other => anyhow::bail!("`formwork {kind} list` printed no list: {other}"),
         }
     }
-}
-
-/// Puts the discovery system and the boot loaders of this machine's packages where `formwork serve` reads files.
-pub(super) fn boot_files(data: &Path) -> Result<PathBuf> {
-    let root = data.join("tftpboot");
-    fs::create_dir_all(&root).with_context(|| format!("failed to make `{}`", root.display()))?;
-    const LOADERS: &[&str] = &[
-        "/usr/lib/ipxe/undionly.kpxe",
-        "/usr/lib/ipxe/snponly.efi",
-        "/usr/lib/ipxe/ipxe.efi",
-        "/boot/ipxe.efi",
-    ];
-    for loader in LOADERS.iter().map(Path::new).filter(|loader| loader.is_file()) {
-        let target = root.join(loader.file_name().unwrap_or_default());
-        fs::copy(loader, &target).with_context(|| format!("failed to write `{}`", target.display()))?;
-    }
-    Ok(root.join("discovery/install"))
 }
 
 #[cfg(test)]

@@ -61,9 +61,7 @@ async fn check(path: &Path) -> Result<Found> {
     for component in &pack.components {
         component_faults(component, &mut found);
     }
-    if found.errors.is_empty() {
-        installed(pack, &mut found).await?;
-    }
+    installed(pack, &mut found).await?;
     Ok(found)
 }
 
@@ -102,10 +100,16 @@ fn component_faults(component: &PackComponent, found: &mut Found) {
     }));
 }
 
-/// Installs it where nothing is lost: references and templates are judged as an endpoint would.
+/// Installs it where nothing is lost: references and templates are judged as an endpoint would. Where components have
+/// faults already, their compilation would say the same again, so the objects are looked at alone.
 async fn installed(pack: Pack, found: &mut Found) -> Result<()> {
     let stage = simulate::Stage::open(formwork_model::Timestamp::default(), Default::default()).await?;
-    match stage.simulation.install(pack).await {
+    let judged = if found.errors.is_empty() {
+        stage.simulation.install(pack).await
+    } else {
+        stage.simulation.rehearse(pack).await.map(|()| Vec::new())
+    };
+    match judged {
         Ok(warnings) => found.warnings.extend(warnings),
         Err(error) => found.errors.extend(error.messages),
     }

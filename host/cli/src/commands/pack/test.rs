@@ -51,13 +51,16 @@ pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<(
         let pack = source::read(&folder)?.into_pack();
         let scenario = read(file)?;
         let played = scenario.play(pack).await.with_context(|| format!("`{}`", file.display()))?;
-        if verbose {
-            for step in &played.steps {
+        for (machine, steps) in played.machines.iter().filter(|_| verbose) {
+            if played.machines.len() > 1 {
+                context.out.line(&format!("{machine}:"))?;
+            }
+            for step in steps {
                 context.out.line(&scenario::line(step))?;
             }
         }
         let word = if played.faults.is_empty() { "ok" } else { "FAILED" };
-        let steps = match played.steps.len() {
+        let steps = match played.machines.iter().map(|(_, steps)| steps.len()).sum() {
             1 => String::from("1 step"),
             steps => format!("{steps} steps"),
         };

@@ -1,81 +1,80 @@
-//! A scenario: a machine, what happens to it, and what is expected.
+//! A scenario: machines, what happens to them, and what is expected.
+
+mod expect;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use formwork_api::ApiError;
 use formwork_model::Timestamp;
 use formwork_packs::Pack;
-use formwork_server::{Simulation, Step};
+use formwork_server::{Happening, Simulation, Step};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use self::expect::{Expect, Found, log_fault};
 use crate::commands::pack::simulate::{Stage, World};
 
 /// The time at which a scenario begins unless it says otherwise: 2026-01-01 00:00 UTC.
 const START_MS: i64 = 1_767_225_600_000;
 
+/// The type of the objects that scenarios are about.
+const MACHINES: &str = "machines";
+
 /// A file of `tests/`. A word that is not known here is refused.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Scenario {
     /// The machine that it is about.
-    #[serde(default)]
     machine: Value,
+    /// The machines that it is about, where there are several. They are played one after the other.
+    machines: Vec<Value>,
     /// More objects that are there before, by type.
-    #[serde(default)]
     objects: BTreeMap<String, Vec<Value>>,
-    /// The stage that the machine is put into.
-    #[serde(default)]
+    /// The stage that the machines are put into.
     stage: String,
-    /// The workflow that the machine is put into.
-    #[serde(default)]
+    /// The workflow that the machines are put into.
     workflow: String,
-    /// An action of a plugin that is asked for on the machine.
-    #[serde(default)]
+    /// An action of a plugin that is asked for on the machines.
     action: String,
     /// The params of the action's request.
-    #[serde(default)]
     params: Map<String, Value>,
+    /// Events that are delivered to the plugins after all that.
+    events: Vec<Event>,
     /// The time at which it begins, in RFC 3339.
-    #[serde(default)]
     start: Option<Timestamp>,
     /// The world around.
-    #[serde(default)]
     world: World,
     /// What must have come of it.
-    #[serde(default)]
     expect: Expect,
 }
 
-/// What must have come of a scenario. What is left out is not looked at.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Expect {
-    /// The machine's task list.
-    tasks: Option<Vec<String>>,
-    /// The entries that were gone through, in order.
-    steps: Option<Vec<String>>,
-    /// Params as the machine sees them; null means that there is none.
-    params: BTreeMap<String, Value>,
-    /// Words that are in the logs, in this order.
-    log: Vec<String>,
-    /// Words that are in the reasons of failed jobs.
-    errors: Vec<String>,
-    /// Whether the workflow is complete; true unless errors are expected or an action is asked for.
-    complete: Option<bool>,
-    /// The machine's members, such as `Stage`.
-    machine: Map<String, Value>,
-    /// The result of the action.
-    result: Option<Value>,
+/// An event for the plugins.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    /// The type of the object.
+    #[serde(rename = "type", default = "machines")]
+    kind: String,
+    /// What happened.
+    action: String,
+    /// The key of the object; a machine's is its name. Each machine of the scenario when it is left out.
+    #[serde(default)]
+    key: String,
+    /// The object; that which is there when it is left out.
+    #[serde(default)]
+    object: Option<Value>,
+}
+
+fn machines() -> String {
+    MACHINES.to_owned()
 }
 
 /// What came of a scenario.
 #[derive(Debug, Default)]
 pub(super) struct Played {
-    pub(super) steps: Vec<Step>,
-    /// The logs of all steps, or of the plugins.
-    log: String,
+    /// The machines by their names, with what they went through.
+    pub(super) machines: Vec<(String, Vec<Step>)>,
     pub(super) faults: Vec<String>,
 }
 
@@ -84,8 +83,10 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// The pack or an object of the scenario is refused. What is not as expected is no error but a fault.
+    /// The words do not fit together, or the pack or an object of the scenario is refused. What is not as expected is no
+    /// error but a fault.
     pub(super) async fn play(&self, pack: Pack) -> Result<Played> {
+        let machines = self.all_machines()?;
         let start = self.start.unwrap_or_else(|| Timestamp::from_millis(START_MS));
         let stage = Stage::open(start, self.world.clone()).await?;
         let simulation = &stage.simulation;
@@ -95,25 +96,49 @@ impl Scenario {
                 simulation.create(prefix, object.clone()).await.map_err(refused)?;
             }
         }
-        let machine = simulation.create("machines", self.first_machine()).await.map_err(refused)?;
-        let uuid = machine.get("Uuid").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mut played = Played::default();
-        if self.action.is_empty() {
-            played.steps = self.work(simulation, &uuid).await.map_err(refused)?;
-            played.log = played.steps.iter().map(|step| step.log.as_str()).collect();
-        } else {
-            self.act(simulation, &uuid, &mut played).await;
+        let mut found = Vec::new();
+        for machine in machines {
+            found.push(Found::new(simulation.create(MACHINES, machine).await.map_err(refused)?));
         }
-        self.judge(simulation, &uuid, &mut played);
-        Ok(played)
+        if let Some(name) = self.expect.strangers(found.iter().map(|found| found.name.as_str())) {
+            bail!("`expect`: `machines` has `{name}`, which is no machine of the scenario");
+        }
+        for machine in &mut found {
+            self.go_through(simulation, machine).await?;
+        }
+        for event in &self.events {
+            self.deliver(simulation, event, &mut found).await?;
+        }
+        Ok(self.judge(simulation, found))
     }
 
-    fn first_machine(&self) -> Value {
-        match &self.machine {
+    /// Returns the machines as they are made.
+    fn all_machines(&self) -> Result<Vec<Value>> {
+        let one = std::slice::from_ref(&self.machine);
+        let given = match (self.machine.is_null(), self.machines.as_slice()) {
+            (false, [_, ..]) => bail!("a scenario has a `machine` or `machines`, not both"),
+            (true, several @ [_, ..]) => several,
+            _ => one,
+        };
+        let machine = |given: &Value| match given {
             Value::Null => json!({"Name": "machine"}),
             Value::String(name) => json!({"Name": name}),
             machine => machine.clone(),
+        };
+        Ok(given.iter().map(machine).collect())
+    }
+
+    /// Asks for the action on a machine, or has it go through its tasks.
+    async fn go_through(&self, simulation: &Simulation, machine: &mut Found) -> Result<()> {
+        if self.action.is_empty() {
+            machine.steps = self.work(simulation, &machine.uuid).await.map_err(refused)?;
+            return Ok(());
         }
+        match simulation.act((MACHINES, &machine.uuid), &self.action, self.params.clone()).await {
+            Ok(acted) => machine.result = Some(acted.result),
+            Err(error) => machine.refuse(&format!("action {}", self.action), &error),
+        }
+        Ok(())
     }
 
     async fn work(&self, simulation: &Simulation, uuid: &str) -> Result<Vec<Step>, ApiError> {
@@ -122,95 +147,63 @@ impl Scenario {
             ("", stage) => json!({"Workflow": "", "Stage": stage}),
             (workflow, _) => json!({"Workflow": workflow}),
         };
-        simulation.change("machines", uuid, &change).await?;
+        simulation.change(MACHINES, uuid, &change).await?;
         simulation.run(uuid).await
     }
 
-    async fn act(&self, simulation: &Simulation, uuid: &str, played: &mut Played) {
-        match simulation.act(("machines", uuid), &self.action, self.params.clone()).await {
-            Ok(acted) => {
-                played.log = acted.log;
-                if let Some(expected) =
-                    self.expect.result.as_ref().filter(|expected| **expected != acted.result)
-                {
-                    played.faults.push(format!("result: expected {expected}, found {}", acted.result));
-                }
-            }
-            Err(error) => {
-                let words = error.messages.join("; ");
-                if self.expect.errors.is_empty() {
-                    played.faults.push(format!("action {}: {words}", self.action));
-                }
-                let missing = self.expect.errors.iter().filter(|expected| !words.contains(expected.as_str()));
-                played
-                    .faults
-                    .extend(missing.map(|expected| format!("errors: `{expected}` is not in `{words}`")));
+    /// Delivers an event. What refuses it counts for the machine that it is about, or else for the first one.
+    async fn deliver(&self, simulation: &Simulation, event: &Event, found: &mut [Found]) -> Result<()> {
+        let Event { kind, action, key, object } = event;
+        let is_about = |machine: &Found| kind == MACHINES && (key.is_empty() || *key == machine.name);
+        let mut about: Vec<&mut Found> = found.iter_mut().filter(|machine| is_about(machine)).collect();
+        if about.is_empty() && key.is_empty() {
+            bail!("an event of type `{kind}` needs a `key`");
+        }
+        let keys: Vec<(String, String)> = match about.as_slice() {
+            [] => vec![(key.clone(), key.clone())],
+            machines => machines.iter().map(|one| (one.name.clone(), one.uuid.clone())).collect(),
+        };
+        if about.is_empty() {
+            about = found.iter_mut().take(1).collect();
+        }
+        for ((shown, key), machine) in keys.into_iter().zip(about) {
+            let happening =
+                Happening { kind: kind.clone(), action: action.clone(), key, object: object.clone() };
+            if let Err(error) = simulation.deliver(happening).await {
+                machine.refuse(&format!("event {kind}.{action}.{shown}"), &error);
             }
         }
+        Ok(())
     }
 
-    fn judge(&self, simulation: &Simulation, uuid: &str, played: &mut Played) {
-        let machine = simulation.object("machines", uuid).unwrap_or_default();
-        let expect = &self.expect;
-        let faults = &mut played.faults;
-        let list = machine.get("Tasks").cloned().unwrap_or_default();
-        if let Some(tasks) = expect.tasks.as_ref().filter(|tasks| json!(tasks) != list) {
-            faults.push(format!("tasks: expected {}, found {list}", json!(tasks)));
+    /// Compares what came of it with what is expected.
+    fn judge(&self, simulation: &Simulation, found: Vec<Found>) -> Played {
+        let mut played = Played::default();
+        let several = found.len() > 1;
+        let mut log = String::new();
+        for mut machine in found {
+            let expect = self.expect.of(&machine.name);
+            machine.machine = simulation.object(MACHINES, &machine.uuid).unwrap_or_default();
+            let param = |name: &String| (name.clone(), simulation.param(&machine.uuid, name));
+            machine.params = expect.params().map(param).collect();
+            let faults = expect.faults(&machine, self.ends());
+            let named = |fault| if several { format!("{}: {fault}", machine.name) } else { fault };
+            played.faults.extend(faults.into_iter().map(named));
+            log.push_str(&machine.log());
+            played.machines.push((machine.name, machine.steps));
         }
-        let steps: Vec<&str> = played.steps.iter().map(|step| step.task.as_str()).collect();
-        if let Some(expected) = expect.steps.as_ref().filter(|expected| **expected != steps) {
-            faults.push(format!("steps: expected {expected:?}, found {steps:?}"));
-        }
-        for (name, expected) in &expect.params {
-            let found = simulation.param(uuid, name).unwrap_or_default();
-            if found != *expected {
-                faults.push(format!("param {name}: expected {expected}, found {found}"));
-            }
-        }
-        for (name, expected) in &expect.machine {
-            let found = machine.get(name).cloned().unwrap_or_default();
-            if found != *expected {
-                faults.push(format!("machine {name}: expected {expected}, found {found}"));
-            }
-        }
-        faults.extend(self.log_fault(&played.log));
-        if self.action.is_empty() {
-            faults.extend(self.ending_faults(&machine, &played.steps));
-        }
+        log.push_str(&simulation.plugin_log());
+        played.faults.extend(log_fault(self.expect.log(), &log));
+        played
     }
 
-    /// Finds the first words that are not in the logs, after those before them.
-    fn log_fault(&self, log: &str) -> Option<String> {
-        let mut rest = log;
-        for words in &self.expect.log {
-            match rest.split_once(words.as_str()) {
-                Some((_, after)) => rest = after,
-                None => {
-                    return Some(format!("log: `{words}` is not in the log, or not in this order:\n{log}"));
-                }
-            }
+    /// Tells what the end of a machine's tasks is judged by.
+    fn ends(&self) -> expect::Ends {
+        match (self.action.as_str(), self.workflow.as_str()) {
+            ("", "") => expect::Ends::Tasks,
+            ("", _) => expect::Ends::Workflow,
+            _ => expect::Ends::Action,
         }
-        None
-    }
-
-    fn ending_faults(&self, machine: &Value, steps: &[Step]) -> Vec<String> {
-        let mut faults = Vec::new();
-        let errors: String =
-            steps.iter().flat_map(|step| &step.errors).map(|error| format!("{error}\n")).collect();
-        for expected in self.expect.errors.iter().filter(|expected| !errors.contains(expected.as_str())) {
-            faults.push(format!("errors: `{expected}` is not in `{}`", errors.trim_end()));
-        }
-        let complete = machine.get("WorkflowComplete").and_then(Value::as_bool).unwrap_or(false);
-        let in_workflow = !self.workflow.is_empty();
-        let expected = self.expect.complete.unwrap_or(self.expect.errors.is_empty());
-        let failed = steps.iter().any(|step| step.state == "failed");
-        if in_workflow && complete != expected {
-            let words = format!("complete: expected {expected}, found {complete}\n{errors}");
-            faults.push(words.trim_end().to_owned());
-        } else if failed && self.expect.errors.is_empty() && expected {
-            faults.push(format!("a task failed: {}", errors.trim_end()));
-        }
-        faults
     }
 }
 
