@@ -1,12 +1,21 @@
 //! The peer of a small task: a program that is started for one call and speaks JSON on its pipes, a value a line.
 //!
 //! It does what the guest `guest-bench` does: takes the call, asks for a parameter, writes to the log, gives its outcome.
+//! With the argument `confined` it first takes from itself what the compiling child does, so that it is as little trusted
+//! as a guest.
 
 use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
 
+#[path = "../src/confine.rs"]
+#[expect(unreachable_pub, dead_code, reason = "it is a part of the crate")]
+mod confine;
+
 fn main() -> io::Result<()> {
+    if std::env::args().nth(1).is_some_and(|word| word == "confined") {
+        confine::confine(0).map_err(io::Error::other)?;
+    }
     let mut lines = io::stdin().lock().lines();
     let mut output = io::stdout().lock();
     let mut next = || -> io::Result<Value> {

@@ -133,10 +133,11 @@ async fn plan(matches: &ArgMatches, id: &str, context: &mut Context) -> Result<(
     let machine: Machine = context.client()?.get(id).await?;
     let plan = context.client()?.machine_plan(&machine.uuid, &members).await?;
     if context.settings.format == Format::Table {
-        context.out.value(
-            plan.get("Steps").unwrap_or(&Value::Null),
-            &["Stage", "Task", "Context", "State", "Does", "Errors"],
-        )?;
+        let steps = plan.get("Steps").unwrap_or(&Value::Null);
+        if steps.as_array().is_some_and(Vec::is_empty) {
+            return context.out.line("nothing: the machine has no task left with that");
+        }
+        context.out.value(steps, &["Stage", "Task", "Context", "State", "Does", "Errors"])?;
         for effect in plan.get("Effects").and_then(Value::as_array).into_iter().flatten() {
             context.out.line(&format!("would {}", effect.as_str().unwrap_or_default()))?;
         }

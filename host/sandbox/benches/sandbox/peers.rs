@@ -18,24 +18,30 @@ const CALLS: usize = 20;
 
 /// Compares a fresh call with its peers.
 pub(crate) fn run(stage: &Stage) {
-    let (mut children, mut calls) = (Samples::default(), Samples::default());
+    let (mut children, mut confined, mut calls) =
+        (Samples::default(), Samples::default(), Samples::default());
     for number in 0..CHILDREN + CHILDREN / 10 {
-        let clock = Stopwatch::start();
-        child();
-        let micros = clock.micros();
-        let call = one_by_one(stage, &stage.small, CALLS).median();
+        let times = [None, Some("confined")].map(|argument| {
+            let clock = Stopwatch::start();
+            child(argument);
+            (clock.micros(), one_by_one(stage, &stage.small, CALLS).median())
+        });
         // The first ones warm up.
         if number >= CHILDREN / 10 {
-            children.add(micros);
-            calls.add(call);
+            for (samples, (child, call)) in [&mut children, &mut confined].into_iter().zip(times) {
+                samples.add(child);
+                calls.add(call);
+            }
         }
     }
     let fresh = calls.median();
-    let child = children.median();
+    let (child, confined) = (children.median(), confined.median());
     Row::new(SUITE, "fresh call, small task", fresh, "us")
         .beside("a child process, JSON on its pipes", child)
         .print();
     Row::new(SUITE, "child process / fresh call", child / fresh, "x").reaches(Target::AtLeast(40.0)).print();
+    Row::new(SUITE, "child process under limits, without network / fresh call", confined / fresh, "x")
+        .print();
     Row::without(
         SUITE,
         "Extism / fresh call",
@@ -46,8 +52,9 @@ pub(crate) fn run(stage: &Stage) {
 }
 
 /// Starts a program, gives it the call, answers what it asks, and takes its outcome: all that a call of a guest does.
-fn child() {
+fn child(argument: Option<&str>) {
     let mut child = Command::new(example("json-child"))
+        .args(argument)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
