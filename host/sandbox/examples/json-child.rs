@@ -9,7 +9,6 @@ use std::io::{self, BufRead, Write};
 use serde_json::{Value, json};
 
 #[path = "../src/confine.rs"]
-#[expect(unreachable_pub, dead_code, reason = "it is a part of the crate")]
 mod confine;
 
 fn main() -> io::Result<()> {

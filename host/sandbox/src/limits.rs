@@ -15,7 +15,8 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Elements of all tables together.
     pub table_elements: usize,
-    /// Core instances. A component of Rust has one to three, one of JavaScript about ten.
+    /// Core instances. A component of Rust has one to three, one of JavaScript about ten,
+    /// one of Python about forty.
     pub instances: usize,
     /// Resource handles.
     pub handles: usize,
@@ -26,6 +27,9 @@ pub struct Limits {
     /// Bytes that cross the border at once: the arguments of a host call, or the result.
     pub result_bytes: usize,
 }
+
+/// Core instances of one call that the pool has room for. A component of Python has 38.
+pub(crate) const MAX_INSTANCES: usize = 64;
 
 /// The most that the pool of instances can hold in one linear memory.
 pub(crate) const MAX_MEMORY_BYTES: usize = 256 << 20;
@@ -38,7 +42,7 @@ impl Default for Limits {
             wall_time: Duration::from_secs(30),
             memory_bytes: 64 << 20,
             table_elements: 20_000,
-            instances: 16,
+            instances: MAX_INSTANCES,
             handles: 1024,
             log_bytes: 1 << 20,
             host_calls: 10_000,

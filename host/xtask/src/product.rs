@@ -1,6 +1,5 @@
 //! The static `formwork` program: how it is built, so that the demo, the tests and the release share one build.
 
-use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,14 +26,13 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// Makes a Cargo command build for `triple` with a static C library. A named target keeps the flags away from build
-/// scripts and macros; equal flags keep the dependencies shared between all commands that are made static.
+/// scripts and macros; equal flags keep the dependencies shared between all commands that are made static. They are no
+/// variable of the environment, which a test that runs Cargo would hand on.
 pub(crate) fn make_static<'a>(cargo: &'a mut Command, triple: &str) -> &'a mut Command {
-    let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.to_uppercase().replace('-', "_"));
-    let mut flags = env::var(&variable).unwrap_or_default();
-    flags.push_str(" -C target-feature=+crt-static");
-    // RUSTFLAGS would win over the variable of the target.
+    // RUSTFLAGS would win over the flags of the target.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    cargo.args(["--target", triple]).env(variable, flags.trim())
+    let flags = format!("target.{triple}.rustflags=['-C', 'target-feature=+crt-static']");
+    cargo.args(["--target", triple, "--config", &flags])
 }
 
 #[cfg(test)]
@@ -45,10 +43,9 @@ mod tests {
     fn static_build_names_the_target_and_its_flags() {
         let mut cargo = Command::new("cargo");
         make_static(&mut cargo, "x86_64-unknown-linux-gnu");
-        let variable =
-            cargo.get_envs().find(|(name, _)| *name == "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS");
-        let flags = variable.and_then(|(_, value)| value).unwrap().to_string_lossy().into_owned();
-        assert!(flags.ends_with("-C target-feature=+crt-static"));
-        assert_eq!(cargo.get_args().collect::<Vec<_>>(), ["--target", "x86_64-unknown-linux-gnu"]);
+        let flags = "target.x86_64-unknown-linux-gnu.rustflags=['-C', 'target-feature=+crt-static']";
+        let arguments = ["--target", "x86_64-unknown-linux-gnu", "--config", flags];
+        assert_eq!(cargo.get_args().collect::<Vec<_>>(), arguments);
+        assert!(cargo.get_envs().all(|(_, value)| value.is_none()), "a test would hand it on");
     }
 }
