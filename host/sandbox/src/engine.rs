@@ -15,7 +15,7 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
-use crate::limits::{MAX_INSTANCES, MAX_MEMORY_BYTES};
+use crate::limits::{MAX_INSTANCES, MAX_MEMORIES, MAX_MEMORY_BYTES, MAX_TABLES};
 
 /// How often a guest that computes gives way to others, and how exact its wall time is.
 const BEAT: Duration = Duration::from_millis(10);
@@ -25,15 +25,6 @@ pub(crate) const WASM_STACK_BYTES: usize = 512 << 10;
 
 /// Room for host functions on top of the guest's stack.
 const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + (512 << 10);
-
-/// Core instances of a component.
-const INSTANCES: u32 = MAX_INSTANCES as u32;
-
-/// Linear memories of a component.
-const MEMORIES: u32 = 2;
-
-/// Tables of a component.
-const TABLES: u32 = 8;
 
 /// Frames of a trap that are kept. A trap with so many is taken for endless recursion.
 pub(crate) const MAX_FRAMES: usize = 64;
@@ -108,15 +99,13 @@ fn pool(calls: u32) -> PoolingAllocationConfig {
     let tells_written_pages = PoolingAllocationConfig::is_pagemap_scan_available();
     let (memory, table) = if tells_written_pages { (1 << 20, 128 << 10) } else { (64 << 10, 16 << 10) };
     let mut pool = PoolingAllocationConfig::new();
+    let wide = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     // What one call may have is what the pool holds for each: none can take what another needs. A component of Python has
     // many core instances, of which few have a memory or a table of their own.
     pool.total_component_instances(calls)
-        .max_core_instances_per_component(INSTANCES)
-        .max_memories_per_component(MEMORIES)
-        .max_tables_per_component(TABLES)
-        .total_core_instances(calls.saturating_mul(INSTANCES))
-        .total_memories(calls.saturating_mul(MEMORIES))
-        .total_tables(calls.saturating_mul(TABLES))
+        .total_core_instances(calls.saturating_mul(wide(MAX_INSTANCES)))
+        .total_memories(calls.saturating_mul(wide(MAX_MEMORIES)))
+        .total_tables(calls.saturating_mul(wide(MAX_TABLES)))
         .total_stacks(calls)
         .max_memory_size(MAX_MEMORY_BYTES)
         .pagemap_scan(if tells_written_pages { Enabled::Yes } else { Enabled::No })

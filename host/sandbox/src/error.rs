@@ -148,7 +148,7 @@ fn limit(error: &wasmtime::Error) -> Option<LimitName> {
     if words.contains("store handle limit exceeded") {
         return Some(LimitName::Handles);
     }
-    if words.contains("resource limit exceeded") {
+    if words.contains("resource limit exceeded: instance") {
         return Some(LimitName::Instances);
     }
     None

@@ -31,6 +31,12 @@ pub struct Limits {
 /// Core instances of one call that the pool has room for. A component of Python has 38.
 pub(crate) const MAX_INSTANCES: usize = 64;
 
+/// Linear memories of one call that the pool has room for.
+pub(crate) const MAX_MEMORIES: usize = 2;
+
+/// Tables of one call that the pool has room for.
+pub(crate) const MAX_TABLES: usize = 8;
+
 /// The most that the pool of instances can hold in one linear memory.
 pub(crate) const MAX_MEMORY_BYTES: usize = 256 << 20;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::capabilities::{Level, LogLine};
 use crate::grants::Allowance;
+use crate::limits::{MAX_MEMORIES, MAX_TABLES};
 use crate::{Host, HostAnswer, HostCall, HostError, LimitName, Refusal};
 
 /// Most bytes of a panic's words that are kept for the error.
@@ -155,12 +156,11 @@ impl wasmtime::ResourceLimiter for Meter {
         self.instance_limit
     }
 
-    // Their sizes are what counts, and the number of instances bounds their number.
     fn tables(&self) -> usize {
-        self.instance_limit.saturating_mul(4)
+        MAX_TABLES
     }
 
     fn memories(&self) -> usize {
-        self.instance_limit.saturating_mul(2)
+        MAX_MEMORIES
     }
 }

@@ -8,8 +8,8 @@ use formwork_sandbox::{
     Outcome, ParamsCall, Sandbox,
 };
 use wasm_encoder::{
-    Component, ComponentInstanceSection, ComponentSectionId, Encode, InstanceSection, ModuleSection,
-    RawSection,
+    Component, ComponentInstanceSection, ComponentSectionId, Encode, InstanceSection, MemorySection,
+    MemoryType, ModuleSection, RawSection,
 };
 
 use crate::support::corpus::Bad;
@@ -105,15 +105,26 @@ async fn a_memory_that_is_large_from_the_start_is_not_started() {
 
 #[tokio::test]
 async fn too_many_instances_are_not_started_either() {
-    let component = with_instances(&task("", PLAIN, ""), 70);
+    let empty = wasm_encoder::Module::new();
+    let component = with_instances(&task("", PLAIN, ""), 70, &empty);
     Bad::ManyInstances.is_told(&told(&component).await);
     let limits = Limits { instances: 100, ..Limits::default() };
     // The site allows no more than it says.
     assert_eq!(limit(&component, limits).await, (LimitName::Instances, 64));
     assert_eq!(
-        run(&with_instances(&task("", PLAIN, ""), 5), Limits::default()).await.unwrap(),
+        run(&with_instances(&task("", PLAIN, ""), 5, &empty), Limits::default()).await.unwrap(),
         Outcome::Done
     );
+}
+
+#[tokio::test]
+async fn memories_that_another_call_needs_are_not_given() {
+    let page = MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None };
+    let mut memories = MemorySection::new();
+    memories.memory(page);
+    let mut module = wasm_encoder::Module::new();
+    module.section(&memories);
+    Bad::ManyMemories.is_told(&told(&with_instances(&task("", PLAIN, ""), 2, &module)).await);
 }
 
 #[tokio::test]
@@ -204,10 +215,10 @@ async fn a_component_that_is_asked_again_by_its_host_has_a_fresh_instance() {
     assert_eq!(memory.value("greet/message").unwrap(), "\"hello n1\"");
 }
 
-/// A component with so many empty core instances besides its own.
-fn with_instances(component: &[u8], count: u32) -> Vec<u8> {
+/// A component with so many core instances of a module besides its own.
+fn with_instances(component: &[u8], count: u32, module: &wasm_encoder::Module) -> Vec<u8> {
     let mut part = Component::new();
-    part.section(&ModuleSection(&wasm_encoder::Module::new()));
+    part.section(&ModuleSection(module));
     let mut instances = InstanceSection::new();
     for _ in 0..count {
         instances.instantiate::<_, &str>(0, []);

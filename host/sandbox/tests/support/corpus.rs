@@ -80,6 +80,7 @@ corpus! {
     TableBomb = "table-bomb",
     LargeTable = "large-table",
     ManyInstances = "many-instances",
+    ManyMemories = "many-memories",
     HandleLeak = "handle-leak",
     LogFlood = "log-flood",
     HostCallFlood = "host-call-flood",
