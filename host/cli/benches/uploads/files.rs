@@ -13,13 +13,13 @@ const SIGNATURE: &str = "pack.sig";
 pub(crate) fn all() -> Vec<Case> {
     use tar::EntryType::{Regular, Symlink};
     vec![
-        Case::new("bomb", "missing", |number| {
+        Case::new("bomb", "there is no member in it", |number| {
             gzip(|tar| {
                 tar.resize(1 << 30, 0);
                 tar.extend(number.to_le_bytes());
             })
         }),
-        Case::new("not compressed", "it is not compressed as it must be", |number| {
+        Case::new("not compressed", "it is neither a `.fwpack` file nor a component", |number| {
             number.to_le_bytes().repeat(1 << 17)
         }),
         Case::new("cut off", "it ends too early", |number| {
