@@ -172,17 +172,7 @@ impl Components {
         };
         place.tell_used(&counter.take()).await;
         match report.ok_or(Failed::Agent(AgentError::Shutdown))? {
-            Ok(report) => {
-                tracing::debug!(
-                    job.id = place.job.uuid,
-                    component = call.name,
-                    fuel = report.used.fuel,
-                    elapsed_ms = report.used.elapsed.as_millis() as u64,
-                    memory_peak = report.used.memory_peak,
-                    "component called"
-                );
-                Ok(report.answer)
-            }
+            Ok(report) => Ok(report.answer),
             Err(CallError::NotPrepared { .. }) => Err(Failed::NotPrepared),
             Err(error) => Err(Failed::Component(words(&error))),
         }

@@ -111,7 +111,7 @@ impl Sandbox {
             export = question.export(),
             machine = question.subject(),
         );
-        // Every layer around a future copies it whole, and this is by far the largest.
+        // Each layer around a future has room for it twice, and many a call waits for its turn in this one.
         Box::pin(self.call(digest, invocation, question)).instrument(span).await
     }
 

@@ -43,5 +43,5 @@ pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION")
 pub use boot::BootError;
 pub use options::{DhcpSubnet, ServeOptions};
 pub use plugins::Happening;
-pub use simulation::{Acted, Ending, Script, Simulation, Step, Surroundings};
+pub use simulation::{Ending, Script, Simulation, Step, Surroundings};
 pub use start::{FirstUser, ServeError, Started, serve};

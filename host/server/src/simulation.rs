@@ -64,15 +64,6 @@ pub struct Simulation {
     is_copy: bool,
 }
 
-/// What came of an action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acted {
-    /// What the plugin answered.
-    pub result: Value,
-    /// What the plugins have written to their logs so far.
-    pub log: String,
-}
-
 /// What a simulation is made of.
 pub struct Surroundings {
     /// A folder of its own, for logs and compiled components.
@@ -212,7 +203,7 @@ impl Simulation {
         (prefix, key): (&str, &str),
         command: &str,
         params: serde_json::Map<String, Value>,
-    ) -> Result<Acted, ApiError> {
+    ) -> Result<Value, ApiError> {
         let subject = self.endpoint.snapshot().find(prefix, key);
         let subject = subject.ok_or_else(|| ApiError::not_found("POST", prefix, key))?;
         let asked = Asked {
@@ -223,8 +214,7 @@ impl Simulation {
             principal: self.caller.principal.clone(),
             job: None,
         };
-        let result = plugins::act(&self.endpoint, asked).await?;
-        Ok(Acted { result, log: self.plugin_log() })
+        plugins::act(&self.endpoint, asked).await
     }
 
     /// Delivers an event, once, to all plugins that want it. Returns their names. What they change on account of it is

@@ -160,11 +160,14 @@ impl Folders {
 
 /// Puts what the machine boots below the endpoint's data folder.
 fn prepare_files(plan: &Plan<'_>) -> Result<()> {
-    let install = discovery::boot_files(&plan.folders.data)?;
     if plan.machine.needs_network() {
-        discovery::build(&setup::to_boot(plan.workspace)?, plan.program, &install)?;
+        // The packages first: the boot loaders are in them.
+        let kernel = setup::to_boot(plan.workspace)?;
+        let install = discovery::boot_files(&plan.folders.data)?;
+        discovery::make(&kernel, plan.program, &install)?;
         return Ok(());
     }
+    let install = discovery::boot_files(&plan.folders.data)?;
     // A simulated firmware loads files and runs none: what it runs as the agent is the program itself.
     let image = install.join("vmlinuz");
     fs::write(&image, vec![0; 1 << 20]).with_context(|| format!("failed to write `{}`", image.display()))?;

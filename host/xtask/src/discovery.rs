@@ -14,10 +14,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, GzBuilder};
 
+use crate::build;
 use crate::debian::{self, Kernel};
-use crate::product;
 use crate::report::say;
-use crate::setup;
 use crate::shell;
 use crate::workspace::Workspace;
 use newc::Archive;
@@ -43,17 +42,17 @@ pub(crate) struct DiscoveryArgs {
 /// Writes the boot loaders, the kernel and the initramfs.
 pub(crate) fn run(args: &DiscoveryArgs) -> Result<()> {
     let workspace = Workspace::read()?;
-    let fetched = setup::to_discover(&workspace)?;
+    debian::install(debian::TO_DISCOVER)?;
     let kernel = match &args.kernel_deb {
         Some(file) => Kernel::from_package(file, &workspace.cache())?,
-        None => fetched,
+        None => Kernel::fetch(&workspace.cache())?,
     };
     let agent = match &args.agent {
         Some(file) => file.clone(),
-        None => product::build(&workspace)?,
+        None => build::program(&workspace)?,
     };
     let out = boot_files(&args.data)?;
-    let size = build(&kernel, &agent, &out)?;
+    let size = make(&kernel, &agent, &out)?;
     say(&format!(
         "discovery: boot loaders, {} and initrd.img ({size} bytes) in {}",
         kernel.release(),
@@ -78,7 +77,7 @@ pub(crate) fn boot_files(data: &Path) -> Result<PathBuf> {
 ///
 /// # Errors
 /// An agent or a busybox that needs a dynamic loader: there is none in the initramfs.
-pub(crate) fn build(kernel: &Kernel, agent: &Path, out: &Path) -> Result<usize> {
+pub(crate) fn make(kernel: &Kernel, agent: &Path, out: &Path) -> Result<usize> {
     let archive = archive(kernel, &read_static(agent)?, &read_static(Path::new(debian::BUSYBOX))?)?;
     // Speed before size: the guest reads it from a local network, and it is made anew with each agent.
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast());

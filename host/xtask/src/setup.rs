@@ -54,11 +54,6 @@ pub(crate) fn guest_cache(workspace: &Workspace) -> PathBuf {
 /// Makes sure that a machine can boot under QEMU: the emulator, firmware, boot loaders, a kernel.
 pub(crate) fn to_boot(workspace: &Workspace) -> Result<Kernel> {
     debian::install(debian::TO_BOOT)?;
-    to_discover(workspace)
-}
-
-/// Makes sure that the discovery system can be made: boot loaders, its shell, a kernel.
-pub(crate) fn to_discover(workspace: &Workspace) -> Result<Kernel> {
     debian::install(debian::TO_DISCOVER)?;
     Kernel::fetch(&workspace.cache())
 }

@@ -7,7 +7,7 @@ use formwork_model::{Job, JobState};
 use serde_json::json;
 
 use crate::Hostile;
-use crate::made::{PLAIN, task};
+use crate::made::{handle_leak, reentrant, table_bomb, trapping_destructor};
 use crate::recipe::{Recipe, upload};
 
 /// How the guest misbehaves: how that is called here and there, and part of what its job says.
@@ -25,36 +25,14 @@ const BEHAVIOURS: [(&str, &str, &str); 8] = [
 /// The pack of the guest that can misbehave in many ways. Those of the others are named after it.
 const PACK: &str = "running";
 
-/// A world with a resource of the component's own, and the parts of a core module that make and drop it.
-const RESOURCE: &str = "interface leaks { resource leak { constructor(); } }\nworld:export leaks;";
-const RESOURCE_PARTS: &str = r#"
-    (import "[export]test:made/leaks" "[resource-new]leak" (func $new (param i32) (result i32)))
-    (import "[export]test:made/leaks" "[resource-drop]leak" (func $drop (param i32)))
-    (func (export "test:made/leaks#[constructor]leak") (result i32) unreachable)
-    (func (export "test:made/leaks#[dtor]leak") (param i32) unreachable)
-"#;
-
-/// Asks the host for something while the host asks it for a place.
-const REENTRANT: &str = r#"
-    (import "formwork:log/log@0.1.0" "write" (func $log (param i32 i32 i32)))
-    (memory (export "memory") 1)
-    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-        (call $log (i32.const 1) (i32.const 0) (i32.const 0))
-        i32.const 2048)
-"#;
-
 /// What no compiler makes: its name here, that of its pack, its bytes, and part of what its job says.
 fn by_hand() -> [(&'static str, &'static str, Vec<u8>, &'static str); 4] {
-    let (table, resource) =
-        (format!("(table $table 1 funcref) {PLAIN}"), format!("{RESOURCE_PARTS} {PLAIN}"));
-    let grow = "(loop $again (drop (table.grow $table (ref.null func) (i32.const 1000))) (br $again))";
-    let leak = "(loop $again (drop (call $new (i32.const 1))) (br $again))";
     let destroy = "(call $drop (call $new (i32.const 1)))";
     [
-        ("table without end", "table", task("", &table, grow), "its limit `table-elements`"),
-        ("leak of handles", "leak", task(RESOURCE, &resource, leak), "its limit `handles`"),
-        ("trap in a destructor", "destructor", task(RESOURCE, &resource, destroy), "crashed: wasm trap"),
-        ("reentrancy", "reentrancy", task("", REENTRANT, ""), "cannot leave component instance"),
+        ("table without end", "table", table_bomb(), "its limit `table-elements`"),
+        ("leak of handles", "leak", handle_leak(), "its limit `handles`"),
+        ("trap in a destructor", "destructor", trapping_destructor(destroy), "crashed: wasm trap"),
+        ("reentrancy", "reentrancy", reentrant(), "cannot leave component instance"),
     ]
 }
 

@@ -13,7 +13,9 @@ use wasm_encoder::{
 };
 
 use crate::support::corpus::Bad;
-use crate::support::made::{PLAIN, task};
+use crate::support::made::{
+    PLAIN, RESOURCE, RESOURCE_PARTS, handle_leak, reentrant, table_bomb, task, trapping_destructor,
+};
 use crate::support::{Memory, call, params, prepared, task as asked, turn};
 
 /// What comes of a component that is given no grants.
@@ -41,14 +43,6 @@ async fn told(component: &[u8]) -> CallError {
     run(component, Limits::default()).await.unwrap_err()
 }
 
-/// A world with a resource of the component's own, and its functions in the core module.
-const RESOURCE: &str = "interface leaks { resource leak { constructor(); } }\nworld:export leaks;";
-const RESOURCE_IMPORTS: &str = r#"
-    (import "[export]test:made/leaks" "[resource-new]leak" (func $new (param i32) (result i32)))
-    (import "[export]test:made/leaks" "[resource-drop]leak" (func $drop (param i32)))
-    (func (export "test:made/leaks#[constructor]leak") (result i32) unreachable)
-"#;
-
 #[tokio::test]
 async fn a_component_made_by_hand_does_its_work() {
     assert_eq!(run(&task("", PLAIN, ""), Limits::default()).await.unwrap(), Outcome::Done);
@@ -56,8 +50,7 @@ async fn a_component_made_by_hand_does_its_work() {
 
 #[tokio::test]
 async fn leaked_handles_end_with_their_number() {
-    let leak = "(loop $again (drop (call $new (i32.const 1))) (br $again))";
-    let component = task(RESOURCE, &format!("{RESOURCE_IMPORTS} {PLAIN}"), leak);
+    let component = handle_leak();
     Bad::HandleLeak.is_told(&told(&component).await);
     let limits = Limits { handles: 10, ..Limits::default() };
     assert_eq!(limit(&component, limits).await, (LimitName::Handles, 10));
@@ -69,27 +62,24 @@ async fn handles_that_are_given_back_are_not_counted() {
         (loop $again
             (call $drop (call $new (i32.const 1)))
             (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))";
-    let component = task(RESOURCE, &format!("{RESOURCE_IMPORTS} {PLAIN}"), churn);
+    let component = task(RESOURCE, &format!("{RESOURCE_PARTS} {PLAIN}"), churn);
     assert_eq!(run(&component, Limits::default()).await.unwrap(), Outcome::Done);
 }
 
 #[tokio::test]
 async fn a_trap_in_a_destructor_is_a_crash_like_any_other() {
-    let dtor = r#"(func (export "test:made/leaks#[dtor]leak") (param i32) unreachable)"#;
-    let parts = format!("{RESOURCE_IMPORTS} {dtor} {PLAIN}");
-    let component = task(RESOURCE, &parts, "(call $drop (call $new (i32.const 1)))");
+    let component = trapping_destructor("(call $drop (call $new (i32.const 1)))");
     Bad::TrapInDestructor.is_told(&told(&component).await);
     // What it left behind does not reach the next call.
     Bad::TrapInDestructor.is_told(&told(&component).await);
     // A handle that is still held at the end is not destroyed by the host.
-    let component = task(RESOURCE, &parts, "(drop (call $new (i32.const 1)))");
+    let component = trapping_destructor("(drop (call $new (i32.const 1)))");
     assert_eq!(run(&component, Limits::default()).await.unwrap(), Outcome::Done);
 }
 
 #[tokio::test]
 async fn a_table_bomb_ends_with_the_table_elements() {
-    let grow = "(loop $again (drop (table.grow $table (ref.null func) (i32.const 1000))) (br $again))";
-    let component = task("", &format!("(table $table 1 funcref) {PLAIN}"), grow);
+    let component = table_bomb();
     Bad::TableBomb.is_told(&told(&component).await);
     let limits = Limits { table_elements: 5000, ..Limits::default() };
     assert_eq!(limit(&component, limits.clone()).await, (LimitName::TableElements, 5000));
@@ -161,13 +151,7 @@ async fn an_answer_that_points_nowhere_is_a_crash_and_nothing_else() {
 /// The host writes the machine's name into the guest; while it asks for a place, the guest asks the host for something.
 #[tokio::test]
 async fn a_guest_cannot_call_out_while_it_is_called_for_memory() {
-    let parts = r#"
-        (import "formwork:log/log@0.1.0" "write" (func $log (param i32 i32 i32)))
-        (memory (export "memory") 1)
-        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-            (call $log (i32.const 1) (i32.const 0) (i32.const 0))
-            i32.const 2048)"#;
-    Bad::Reentrancy.is_told(&told(&task("", parts, "")).await);
+    Bad::Reentrancy.is_told(&told(&reentrant()).await);
 }
 
 /// A host that asks the same component once more before it answers.

@@ -81,6 +81,43 @@ pub(crate) fn task(wit: &str, parts: &str, run: &str) -> Vec<u8> {
 /// The memory and the allocator that a task needs.
 pub(crate) const PLAIN: &str = r#"(memory (export "memory") 1) (export "cabi_realloc" (func $allocate))"#;
 
+/// A world with a resource of the component's own, and its functions in the core module.
+pub(crate) const RESOURCE: &str = "interface leaks { resource leak { constructor(); } }\nworld:export leaks;";
+pub(crate) const RESOURCE_PARTS: &str = r#"
+    (import "[export]test:made/leaks" "[resource-new]leak" (func $new (param i32) (result i32)))
+    (import "[export]test:made/leaks" "[resource-drop]leak" (func $drop (param i32)))
+    (func (export "test:made/leaks#[constructor]leak") (result i32) unreachable)
+"#;
+
+/// A task that makes handles and never drops one.
+pub(crate) fn handle_leak() -> Vec<u8> {
+    let leak = "(loop $again (drop (call $new (i32.const 1))) (br $again))";
+    task(RESOURCE, &format!("{RESOURCE_PARTS} {PLAIN}"), leak)
+}
+
+/// A task whose resource traps when it is destroyed. `run` is what it does with it.
+pub(crate) fn trapping_destructor(run: &str) -> Vec<u8> {
+    let destructor = r#"(func (export "test:made/leaks#[dtor]leak") (param i32) unreachable)"#;
+    task(RESOURCE, &format!("{RESOURCE_PARTS} {destructor} {PLAIN}"), run)
+}
+
+/// A task that grows its table without end.
+pub(crate) fn table_bomb() -> Vec<u8> {
+    let grow = "(loop $again (drop (table.grow $table (ref.null func) (i32.const 1000))) (br $again))";
+    task("", &format!("(table $table 1 funcref) {PLAIN}"), grow)
+}
+
+/// A task that asks the host for something while the host asks it for a place.
+pub(crate) fn reentrant() -> Vec<u8> {
+    let parts = r#"
+        (import "formwork:log/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+        (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+            (call $log (i32.const 1) (i32.const 0) (i32.const 0))
+            i32.const 2048)"#;
+    task("", parts, "")
+}
+
 fn encode(module: &[u8]) -> Vec<u8> {
     ComponentEncoder::default().validate(true).module(module).unwrap().encode().unwrap()
 }

@@ -254,19 +254,16 @@ fn of_plugins(paths: &mut Map<String, Value>) {
     route(one, "delete", "delete_dead_letter", "Removes a dead letter.", ("200", &object));
     let words = "Has a dead letter delivered again.";
     route(&format!("{one}/retry"), "post", "retry_dead_letter", words, ("202", &object));
-    let binary = json!({ "operationId": "get_plugin_provider_binary",
-                         "summary": "Returns the component of a provider.",
-                         "responses": { "200": { "description": "The component.", "content": octets() } } });
-    add(paths, "/plugin_providers/{key}/binary", "get", binary);
-    let mut route = |path: &str, method: &str, id: &str, words: &str, answer: (&str, &Value)| {
-        add(paths, path, method, operation(id, words, (answer.0, answer.1.clone())));
-    };
     let words = "Lists the actions that plugins offer on the endpoint.";
     route("/system/actions", "get", "list_system_actions", words, ("200", &list));
     let words = "Returns an action that plugins offer on the endpoint.";
     route("/system/actions/{command}", "get", "get_system_action", words, ("200", &object));
     let words = "Has a plugin act on the endpoint.";
     route("/system/actions/{command}", "post", "post_system_action", words, ("200", &json!({})));
+    let binary = json!({ "operationId": "get_plugin_provider_binary",
+                         "summary": "Returns the component of a provider.",
+                         "responses": { "200": { "description": "The component.", "content": octets() } } });
+    add(paths, "/plugin_providers/{key}/binary", "get", binary);
 }
 
 /// A body of bytes.

@@ -135,7 +135,7 @@ impl Scenario {
             return Ok(());
         }
         match simulation.act((MACHINES, &machine.uuid), &self.action, self.params.clone()).await {
-            Ok(acted) => machine.result = Some(acted.result),
+            Ok(result) => machine.result = Some(result),
             Err(error) => machine.refuse(&format!("action {}", self.action), &error),
         }
         Ok(())
