@@ -22,7 +22,7 @@ use formwork_model::{
     Job, JobState, Machine, Object, Objects, ObjectsExt, Plugin, Task, Timestamp, Values, kind_of,
 };
 use formwork_packs::Pack;
-use formwork_sandbox::Host;
+use formwork_sandbox::{Host, Optimise};
 use formwork_store::Store;
 use serde_json::Value;
 
@@ -87,7 +87,9 @@ impl Simulation {
     pub async fn fresh(surroundings: Surroundings) -> Result<Self, ServeError> {
         let Surroundings { scratch, worker, start, outside, scripts } = surroundings;
         let options = ServeOptions { memory: true, ..ServeOptions::new(scratch, worker) };
-        let mut endpoint = start::open(options).await?.0;
+        // A compiler in the background would outlive the folder that it writes to.
+        let never = Optimise::AfterCalls(u32::MAX);
+        let mut endpoint = start::open(options, never).await?.0;
         if let Some(endpoint) = Arc::get_mut(&mut endpoint) {
             endpoint.clock = Clock::invented(start);
             endpoint.outside = Some(outside);

@@ -146,7 +146,7 @@ pub async fn serve(
     let address = SocketAddr::from((options.listen, options.api_port));
     let listener =
         TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
-    let (endpoint, first_user) = open(options).await?;
+    let (endpoint, first_user) = open(options, Optimise::AtOnce).await?;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = boot::start(Arc::clone(&endpoint), stopped.clone()).await?;
     tasks.push(housekeeping::start(Arc::clone(&endpoint), stopped.clone()));
@@ -171,7 +171,10 @@ fn folder(path: &std::path::Path, source: std::io::Error) -> ServeError {
 }
 
 /// Opens everything that the endpoint keeps, and makes what is missing.
-pub(crate) async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option<FirstUser>), ServeError> {
+pub(crate) async fn open(
+    options: ServeOptions,
+    optimise: Optimise,
+) -> Result<(Arc<Endpoint>, Option<FirstUser>), ServeError> {
     let root = options.base_root.clone();
     let at = |name: &str| root.join(name);
     for name in ["keys", "job-logs", "cache"] {
@@ -184,7 +187,7 @@ pub(crate) async fn open(options: ServeOptions) -> Result<(Arc<Endpoint>, Option
     let worker = WorkerCommand::new(options.worker.clone(), [String::from("compile-worker")]);
     let sandbox = Sandbox::new(SandboxConfig {
         concurrent_calls: CONCURRENT_CALLS,
-        optimise: Optimise::AtOnce,
+        optimise,
         limits: options.component_limits.clone(),
         recordings: options.record_calls.clone(),
         ..SandboxConfig::new(at("cache"), worker)
