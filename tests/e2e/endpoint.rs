@@ -126,6 +126,18 @@ impl Endpoint {
         command.stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Returns once something is so that no event tells; looks again and again, until patience ends.
+    pub(crate) fn eventually(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let pause = Duration::from_millis(50);
+        for _ in 0..PATIENCE.as_millis() / pause.as_millis() {
+            if is_so() {
+                return;
+            }
+            std::thread::sleep(pause);
+        }
+        panic!("never: {what}");
+    }
+
     /// Makes a machine.
     pub(crate) async fn machine(&self, name: &str) -> Machine {
         let object = self.client().collection("machines").create(&json!({ "Name": name })).await.unwrap();

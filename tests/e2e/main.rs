@@ -1,7 +1,7 @@
 //! End to end: the real program on loopback, with the real client, firmware packets and agent.
 //!
 //! Few cases, to prove the wiring; rules are tested beside the code that holds them. Nothing here waits for luck:
-//! a test waits for an event, for a line of output, or for a process to end.
+//! a test waits for an event, for a line of output, or for a process to end; for what no event tells it looks again.
 
 #![cfg(test)]
 
@@ -11,7 +11,13 @@ mod command_line;
 mod contents;
 mod durability;
 mod endpoint;
+mod events;
+mod files;
 mod guide;
+mod jobs;
 mod pack;
 mod packs;
 mod plugins;
+mod rights;
+mod system;
+mod types;

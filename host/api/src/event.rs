@@ -23,6 +23,9 @@ pub struct Event {
     pub object: Value,
     /// The object before an `update` or a `save`; null otherwise.
     pub original: Value,
+    /// The revision that a stream can resume from after this event; streams that can resume have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// A filter is not of the form `TYPE.ACTION.KEY`.

@@ -5,6 +5,8 @@
 mod error;
 mod event;
 mod info;
+mod interface;
+mod line;
 mod query;
 mod token;
 mod whoami;
@@ -12,7 +14,12 @@ mod whoami;
 pub use error::ApiError;
 pub use event::{Event, EventFilter, FilterError};
 pub use info::{ClusterState, Info, LicenseBundle, Stat};
-pub use query::{Filter, ListQuery, Operator, Projection, QueryError, Sorted, select};
+pub use interface::Interface;
+pub use line::Line;
+pub use query::{
+    Bounds, Condition, Filter, Group, Index, IndexInfo, ListQuery, Operand, Operator, Projection, QueryError,
+    Resolved, Shape, Subject, group,
+};
 pub use token::{UserPassword, UserToken};
 pub use whoami::{Whoami, WhoamiResult};
 

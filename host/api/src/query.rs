@@ -1,11 +1,16 @@
-//! The query language of lists (drp-api.md 4): filters, sorting, pages and projections over JSON objects.
+//! The query language of lists (drp-api.md 4): filters, sorting, pages and projections.
 
 mod filter;
+mod group;
+mod index;
 
-use serde_json::{Map, Value};
+use formwork_model::{Header, Kind, Objects};
 
-use self::filter::compare;
-pub use self::filter::{Filter, Operator};
+pub use self::{
+    filter::{Bounds, Condition, Filter, Operand, Operator},
+    group::{Group, group},
+    index::{Index, IndexInfo, Shape, Subject},
+};
 
 /// A query that cannot be answered; the API answers 406.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +32,20 @@ pub enum QueryError {
     /// No object of the type has such a member.
     #[error("no index `{0}`")]
     UnknownIndex(String),
+    /// Lists cannot be sorted by such values.
+    #[error("index `{0}` has no order")]
+    Unordered(String),
+    /// There is no stored filter of that name, or it is for another type.
+    #[error("no filter `{0}` for this type")]
+    NoFilter(String),
+    /// More was asked for than a query can hold.
+    #[error("a query has at most {limit} {what}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        limit: usize,
+    },
     /// The arguments of a filter do not fit its operator.
     #[error("filter `{name}={text}`: {reason}")]
     BadFilter {
@@ -55,23 +74,23 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// Leaves out of an object what was not asked for. `bears_params` says that the type has `Partial`.
-    pub fn apply(&self, object: &mut Map<String, Value>, bears_params: bool) {
-        let before = object.len();
-        for name in &self.slim {
-            object.remove(name);
-        }
-        let mut partial = object.len() != before;
-        if let (Some(keep), Some(Value::Object(params))) = (&self.params, object.get_mut("Params")) {
-            params.retain(|name, _| keep.contains(name));
-            partial = true;
-        }
-        if partial && bears_params {
-            object.insert("Partial".into(), Value::Bool(true));
-        }
-        if self.reduced {
-            object.retain(|name, _| !formwork_model::Header::READ_ONLY.contains(&name.as_str()));
-        }
+    /// Tells whether a member of an object is left out.
+    #[must_use]
+    pub fn leaves_out(&self, member: &str) -> bool {
+        self.slim.iter().any(|name| name == member) || self.reduced && Header::READ_ONLY.contains(&member)
+    }
+
+    /// Tells whether a parameter is kept.
+    #[must_use]
+    pub fn keeps_param(&self, name: &str) -> bool {
+        self.params.as_ref().is_none_or(|kept| kept.iter().any(|own| own == name))
+    }
+
+    /// Tells whether objects of a type are shown in part only, which they say in `Partial` (drp-api.md 3.2).
+    #[must_use]
+    pub fn is_partial(&self, kind: &'static Kind) -> bool {
+        self.params.is_some() && kind.bears_params
+            || Index::all(kind).any(|(member, _)| self.slim.iter().any(|name| name == member))
     }
 }
 
@@ -90,36 +109,152 @@ pub struct ListQuery {
     pub limit: Option<usize>,
     /// What each object holds.
     pub projection: Projection,
+    /// Indexes whose values divide the page into groups, the outermost first.
+    pub group_by: Vec<String>,
+    /// True when groups hold no objects.
+    pub range_only: bool,
+    /// The keys of stored filters that apply as well.
+    pub stored: Vec<String>,
+    /// Query strings that apply as well, still encoded.
+    pub raw: Vec<String>,
 }
 
 /// Members of a query that are accepted and have no effect.
 const IGNORED: &[&str] = &["commented", "expand", "token", "Token", "exclude-self", "force"];
+
+/// The conditions that one query may have.
+const MAX_FILTERS: usize = 1_000;
+
+/// The most regular expressions of one query: each may take a mebibyte.
+const MAX_EXPRESSIONS: usize = 16;
+
+/// The indexes that one query may sort or group by, each.
+const MAX_SORTS: usize = 32;
 
 impl ListQuery {
     /// Parses the decoded members of a query string, in order.
     ///
     /// # Errors
     ///
-    /// A page out of range, a member that is no number, or a filter that does not parse.
+    /// A page out of range, a member that is no number, a filter that does not parse, or too many of them.
     pub fn parse<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, QueryError> {
         let mut query = Self::default();
-        for (name, value) in pairs {
-            match name {
-                "sort" => query.sort.push(value.to_owned()),
-                "reverse" => query.reverse = truth(value),
-                "offset" => query.offset = number(name, value)?.ok_or(QueryError::NegativeOffset)?,
-                "limit" => query.limit = Some(number(name, value)?.ok_or(QueryError::NegativeLimit)?),
-                "slim" => query.projection.slim.extend(words(value)),
-                "params" => query.projection.params.get_or_insert_default().extend(words(value)),
-                "aggregate" => query.projection.aggregate = truth(value),
-                "decode" => query.projection.decode = truth(value),
-                "reduced" => query.projection.reduced = truth(value),
-                _ if IGNORED.contains(&name) => {}
-                _ => query.filters.push(Filter::parse(name, value)?),
-            }
-        }
+        query.extend(pairs)?;
         Ok(query)
     }
+
+    /// Adds further members to the query.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn extend<'a>(&mut self, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), QueryError> {
+        for (name, value) in pairs {
+            match name {
+                "sort" => self.sort.push(value.to_owned()),
+                "reverse" => self.reverse = truth(value),
+                "offset" => self.offset = number(name, value)?.ok_or(QueryError::NegativeOffset)?,
+                "limit" => self.limit = Some(number(name, value)?.ok_or(QueryError::NegativeLimit)?),
+                "slim" => self.projection.slim.extend(words(value)),
+                "params" => self.projection.params.get_or_insert_default().extend(words(value)),
+                "aggregate" => self.projection.aggregate = truth(value),
+                "decode" => self.projection.decode = truth(value),
+                "reduced" => self.projection.reduced = truth(value),
+                "group-by" => self.group_by.push(value.to_owned()),
+                "range-only" => self.range_only = truth(value),
+                "filter" => self.stored.push(value.to_owned()),
+                "raw" => self.raw.push(value.to_owned()),
+                _ if IGNORED.contains(&name) => {}
+                _ => self.push(|| Filter::parse(name, value))?,
+            }
+        }
+        self.bounded()
+    }
+
+    /// Adds what a stored filter says (drp-api.md 7A.7). What the query says itself counts more where both cannot.
+    ///
+    /// # Errors
+    ///
+    /// A condition of the filter does not parse.
+    pub fn apply(&mut self, stored: &formwork_model::Filter) -> Result<(), QueryError> {
+        for query in &stored.queries {
+            self.push(|| match query.op.as_str() {
+                "=" | "" => Filter::parse(&query.name, &query.value),
+                word => Filter::with(&query.name, word, &query.value)?.ok_or_else(|| QueryError::BadFilter {
+                    name: query.name.clone(),
+                    text: word.to_owned(),
+                    reason: String::from("there is no such operator"),
+                }),
+            })?;
+        }
+        if self.sort.is_empty() {
+            self.sort.clone_from(&stored.sort);
+        }
+        if self.group_by.is_empty() {
+            self.group_by.clone_from(&stored.group_by);
+        }
+        self.reverse |= stored.reverse;
+        self.range_only |= stored.range_only;
+        let projection = &mut self.projection;
+        projection.slim.extend(words(&stored.slim));
+        if projection.params.is_none() && !stored.param_set.is_empty() {
+            projection.params = Some(words(&stored.param_set).collect());
+        }
+        projection.aggregate |= stored.aggregate;
+        projection.decode |= stored.decode;
+        projection.reduced |= stored.reduced;
+        self.bounded()
+    }
+
+    /// Adds a filter. What is too many is not even parsed: an expression costs memory and time before it is used.
+    fn push(&mut self, parse: impl FnOnce() -> Result<Filter, QueryError>) -> Result<(), QueryError> {
+        if self.filters.len() >= MAX_FILTERS {
+            return Err(QueryError::TooMany { what: "filters", limit: MAX_FILTERS });
+        }
+        self.filters.push(parse()?);
+        let expressions = self.filters.iter().filter(|filter| filter.operator.is_expression()).count();
+        if expressions > MAX_EXPRESSIONS {
+            return Err(QueryError::TooMany { what: "expressions", limit: MAX_EXPRESSIONS });
+        }
+        Ok(())
+    }
+
+    fn bounded(&self) -> Result<(), QueryError> {
+        if self.sort.len() > MAX_SORTS || self.group_by.len() > MAX_SORTS {
+            return Err(QueryError::TooMany { what: "indexes to sort or to group by", limit: MAX_SORTS });
+        }
+        Ok(())
+    }
+
+    /// Finds what the names of the query mean for a type, and reads its values.
+    ///
+    /// # Errors
+    ///
+    /// A name means nothing, a value is none of its index, or a list cannot be sorted by an index.
+    pub fn resolve(&self, kind: &'static Kind, objects: &dyn Objects) -> Result<Resolved, QueryError> {
+        let find = |name: &String| Index::find(name, kind, objects);
+        let ordered = |name: &String| match find(name)? {
+            index if index.is_ordered() => Ok(index),
+            _ => Err(QueryError::Unordered(name.clone())),
+        };
+        let condition = |filter: &Filter| filter.on(find(&filter.index)?);
+        Ok(Resolved {
+            conditions: self.filters.iter().map(condition).collect::<Result<_, _>>()?,
+            sort: self.sort.iter().map(ordered).collect::<Result<_, _>>()?,
+            group_by: self.group_by.iter().map(find).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// What the names in a query mean for a type.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved {
+    /// All of these must match.
+    pub conditions: Vec<Condition>,
+    /// Indexes to sort by; the key when there is none.
+    pub sort: Vec<Index>,
+    /// Indexes whose values divide the page into groups.
+    pub group_by: Vec<Index>,
 }
 
 /// Reads a boolean of a query in any case.
@@ -139,92 +274,5 @@ fn number(name: &str, value: &str) -> Result<Option<usize>, QueryError> {
     Ok(usize::try_from(parsed).ok())
 }
 
-/// The page that a query asks for, and how many objects there were.
-#[derive(Clone, Debug, Default)]
-pub struct Sorted {
-    /// The objects of the page, not yet projected.
-    pub page: Vec<Value>,
-    /// How many matched before offset and limit.
-    pub matched: usize,
-}
-
-/// Filters, sorts and cuts a list of objects that is in key order.
-#[must_use]
-pub fn select(objects: impl Iterator<Item = Value>, query: &ListQuery) -> Sorted {
-    let mut found: Vec<Value> =
-        objects.filter(|object| query.filters.iter().all(|filter| filter.matches(object))).collect();
-    if !query.sort.is_empty() {
-        found.sort_by(|a, b| {
-            let by = |index: &String| compare(&a[index.as_str()], &b[index.as_str()]);
-            query.sort.iter().map(by).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
-        });
-    }
-    if query.reverse {
-        found.reverse();
-    }
-    let matched = found.len();
-    let page = found.into_iter().skip(query.offset).take(query.limit.unwrap_or(usize::MAX)).collect();
-    Sorted { page, matched }
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn names(query: &str) -> Vec<String> {
-        let pairs: Vec<(&str, &str)> =
-            query.split('&').filter(|p| !p.is_empty()).map(|pair| pair.split_once('=').unwrap()).collect();
-        let query = ListQuery::parse(pairs.into_iter()).unwrap();
-        let objects = [
-            json!({"Name": "aa", "Ready": true, "N": 1, "Profiles": ["x"]}),
-            json!({"Name": "bb", "Ready": false, "N": 20, "Profiles": []}),
-            json!({"Name": "cc", "Ready": true, "N": 3, "Profiles": ["x", "y"]}),
-        ];
-        let found = select(objects.into_iter(), &query);
-        found.page.iter().map(|object| object["Name"].as_str().unwrap().to_owned()).collect()
-    }
-
-    #[test]
-    fn bare_values_mean_equal_and_booleans_come_in_any_case() {
-        assert_eq!(names("Name=bb"), ["bb"]);
-        assert_eq!(names("Ready=True"), ["aa", "cc"]);
-        assert_eq!(names("Ready=Eq(false)"), ["bb"]);
-    }
-
-    #[test]
-    fn numbers_are_ordered_as_numbers() {
-        assert_eq!(names("N=Gt(3)"), ["bb"]);
-        assert_eq!(names("N=Between(1,3)"), ["aa", "cc"]);
-        assert_eq!(names("N=Except(1,3)"), ["bb"]);
-        assert_eq!(names("sort=N&reverse=true"), ["bb", "cc", "aa"]);
-    }
-
-    #[test]
-    fn lists_test_membership() {
-        assert_eq!(names("Profiles=In(y)"), ["cc"]);
-        assert_eq!(names("Profiles=x"), ["aa", "cc"]);
-        assert_eq!(names("Profiles=Nin(x)"), ["bb"]);
-    }
-
-    #[test]
-    fn pages_are_cut_after_filtering_and_limit_zero_is_empty() {
-        assert_eq!(names("offset=1&limit=1"), ["bb"]);
-        assert_eq!(names("limit=0"), Vec::<String>::new());
-    }
-
-    #[test]
-    fn expressions_match_anywhere() {
-        assert_eq!(names("Name=Re(^[ac])"), ["aa", "cc"]);
-    }
-
-    #[test]
-    fn bad_queries_say_what_is_wrong() {
-        let parse = |name, value| ListQuery::parse([(name, value)].into_iter()).unwrap_err().to_string();
-        assert_eq!(parse("limit", "-1"), "Limit cannot be negative");
-        assert_eq!(parse("offset", "-1"), "Offset cannot be negative");
-        assert!(parse("Name", "Re([)").contains("Name"));
-        assert!(parse("Name", "Between(1)").contains("two"));
-    }
-}
+mod tests;

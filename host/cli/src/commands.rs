@@ -1,7 +1,7 @@
 //! The subcommands, a file each.
 
 mod agent;
-mod compiler;
+mod blobs;
 mod component;
 mod contents;
 mod events;
@@ -15,19 +15,20 @@ mod prefs;
 pub(crate) mod serve;
 mod users;
 mod version;
+mod workers;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
-use formwork_client::Client;
+use formwork_client::{BlobKind, Client};
 use formwork_model::kind_of;
 use tracing::level_filters::LevelFilter;
 
 use crate::{arguments::GlobalArgs, demo, failure::UsageError, logging, output::Output, settings::Settings};
 
 pub(crate) use agent::compile_worker;
-pub(crate) use compiler::COMPILE_WORKER;
+pub(crate) use workers::{COMPILE_WORKER, worker};
 
 /// What a subcommand works with.
 pub(crate) struct Context {
@@ -56,6 +57,7 @@ pub(crate) fn command(as_server: bool) -> Command {
         .subcommand(agent::command())
         .subcommand(demo::command())
         .subcommands(objects::commands())
+        .subcommands(blobs::commands())
         .subcommand(contents::command())
         .subcommand(pack::command())
         .subcommand(component::command())
@@ -64,7 +66,7 @@ pub(crate) fn command(as_server: bool) -> Command {
         .subcommand(events::command())
         .subcommand(info::command())
         .subcommand(version::command())
-        .subcommand(compiler::command())
+        .subcommands(workers::commands())
 }
 
 /// Runs the subcommand that was given and returns the program's exit code.
@@ -85,6 +87,8 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<ExitCode> {
         "pack" => return pack::run(matches, &mut context).await,
         "component" => component::run(matches, &mut context).await?,
         "replay" => return component::replay(matches, &mut context).await,
+        "files" => blobs::run(BlobKind::Files, matches, &mut context).await?,
+        "isos" => blobs::run(BlobKind::Isos, matches, &mut context).await?,
         "contents" => contents::run(matches, &mut context).await?,
         "prefs" => prefs::run(matches, &mut context).await?,
         "events" => events::run(matches, &mut context).await?,

@@ -10,6 +10,7 @@ mod failure;
 mod input;
 mod logging;
 mod output;
+mod progress;
 mod settings;
 mod shutdown;
 
@@ -17,9 +18,9 @@ use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
-    // Before anything else is set up: the child that compiles lowers its own limits.
-    if arguments.get(1).is_some_and(|word| word == commands::COMPILE_WORKER) {
-        return formwork_sandbox::compile_worker();
+    // Before anything else is set up: such a child lowers its own limits.
+    if let Some(work) = arguments.get(1).and_then(|word| commands::worker(word)) {
+        return work();
     }
     let named = arguments.first().and_then(|path| Path::new(path).file_name());
     let as_server = named.is_some_and(|name| name == commands::serve::SERVER_NAME);

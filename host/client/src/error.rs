@@ -49,6 +49,15 @@ pub enum ClientError {
         /// What does not fit.
         reason: String,
     },
+    /// What came could not be written here.
+    #[error("failed to write what `{path}` has")]
+    Local {
+        /// The path of the request.
+        path: String,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
     /// The event stream ended or a filter was refused.
     #[error("event stream: {0}")]
     Events(String),
@@ -71,7 +80,7 @@ impl ClientError {
         match self {
             Self::Connect { .. } | Self::Transport { .. } | Self::Events(_) => true,
             Self::Api(error) => error.code >= 500 || matches!(error.code, 408 | 429),
-            Self::Url { .. } | Self::Answer { .. } => false,
+            Self::Url { .. } | Self::Answer { .. } | Self::Local { .. } => false,
         }
     }
 

@@ -57,17 +57,40 @@ impl Client {
     ///
     /// Every [`ClientError`]; 401 or 403 when the caller is not known.
     pub async fn events(&self) -> Result<EventStream, ClientError> {
+        self.open_events(None, &[]).await
+    }
+
+    /// Opens an event stream that goes on after a revision, with filters that are in force from its beginning. Its events
+    /// have revisions.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 410 when what came after the revision is not kept any more: read what may have changed.
+    pub async fn events_since(&self, revision: u64, filters: &[&str]) -> Result<EventStream, ClientError> {
+        self.open_events(Some(revision), filters).await
+    }
+
+    async fn open_events(&self, since: Option<u64>, filters: &[&str]) -> Result<EventStream, ClientError> {
         let unreachable = |source| ClientError::Connect { url: self.endpoint().to_owned(), source };
-        let opened = timeout(CONNECT_TIMEOUT, self.open_socket()).await;
+        let opened = timeout(CONNECT_TIMEOUT, self.open_socket(since, filters)).await;
         let socket = opened.map_err(|elapsed| unreachable(Box::new(elapsed)))??;
         Ok(EventStream { socket, kept: VecDeque::new(), silent_at: Instant::now() + SILENCE, asked: false })
     }
 
-    async fn open_socket(&self) -> Result<WebSocketStream<Box<dyn Transport>>, ClientError> {
+    async fn open_socket(
+        &self,
+        since: Option<u64>,
+        filters: &[&str],
+    ) -> Result<WebSocketStream<Box<dyn Transport>>, ClientError> {
         let mut url = self.base.clone();
         let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
         let path = format!("{}/ws", url.path());
         url.set_path(&path);
+        if let Some(revision) = since {
+            url.query_pairs_mut()
+                .append_pair("since", &revision.to_string())
+                .extend_pairs(filters.iter().map(|filter| ("register", filter)));
+        }
         let text = url.as_str().replacen(url.scheme(), scheme, 1);
         let mut request = text.into_client_request().map_err(|error| self.refused(error))?;
         let unusable = |_| ClientError::Url {

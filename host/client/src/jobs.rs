@@ -69,6 +69,17 @@ impl Client {
         self.send(Method::POST, &["jobs", uuid, "grants"], &Query::new(), body).await.map(drop)
     }
 
+    /// Removes the jobs that neither the endpoint's preferences nor `query` keep, and returns them. `query` may hold
+    /// `machine` (a UUID, or `missing`), `jobsToKeep`, `completeJobsPurgedAfter`, `failedJobsPurgedAfter`, and `dryrun` to
+    /// remove none.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 400 for a number or a duration that is none.
+    pub async fn jobs_purge(&self, query: &Query) -> Result<Vec<Job>, ClientError> {
+        self.ask(Method::DELETE, &["jobs"], query).await?.decode()
+    }
+
     /// Returns the log of a job.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! ecosystem: an endpoint makes its own at its first start (drp-api.md 1.1). Nothing here tries again by itself;
 //! [`ClientError::is_transient`] says when that makes sense.
 
+mod blobs;
 mod client;
 mod collection;
 mod credentials;
@@ -18,6 +19,7 @@ mod request;
 mod system;
 mod wait;
 
+pub use blobs::{BlobKind, BlobSent};
 pub use client::Client;
 pub use collection::Collection;
 pub use credentials::{Credentials, Endpoint};

@@ -1,15 +1,10 @@
 //! Packs: sent as they are read, followed, rolled back.
 
-use std::io;
-
 use formwork_model::{GrantUse, InstalledPack};
 use reqwest::Method;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
 
 use crate::{Client, ClientError, Query, client::record, request::Body};
-
-/// How much of an upload is read and sent at once, in bytes.
-const CHUNK_BYTES: usize = 64 << 10;
 
 impl Client {
     /// Sends a pack file or a component of `length` bytes and returns its record, in which it is on its way; what it is
@@ -30,15 +25,7 @@ impl Client {
         query: &Query,
         sent: impl FnMut(u64) + Send + 'static,
     ) -> Result<InstalledPack, ClientError> {
-        let chunks =
-            futures_util::stream::try_unfold((from, sent, 0), async |(mut from, mut sent, mut count)| {
-                let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-                let read = (&mut from).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await?;
-                count += read as u64;
-                sent(count);
-                Ok::<_, io::Error>((read > 0).then_some((chunk, (from, sent, count))))
-            });
-        let body = Body::Stream(reqwest::Body::wrap_stream(chunks), length);
+        let body = Body::of(from, Some(length), sent);
         record(self.patient()?.send(Method::POST, &["packs"], query, body).await?.json()?)
     }
 

@@ -1,6 +1,6 @@
 //! One request: its URL, its body, and the answer or the refusal.
 
-use std::error::Error;
+use std::{error::Error, io};
 
 use formwork_api::ApiError;
 use reqwest::{
@@ -9,6 +9,7 @@ use reqwest::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{Client, ClientError, Query};
 
@@ -19,6 +20,9 @@ const MAX_ANSWER: usize = 1 << 30;
 /// How much of an error that is no JSON is kept, in bytes.
 const MAX_RAW_ERROR: usize = 2048;
 
+/// How much of an upload is read and sent at once, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+
 /// What a request carries.
 #[derive(Debug)]
 pub(crate) enum Body {
@@ -28,11 +32,29 @@ pub(crate) enum Body {
     Json(Vec<u8>),
     /// Bytes as they are.
     Bytes(Vec<u8>),
-    /// Bytes as they come, and how many there will be.
-    Stream(reqwest::Body, u64),
+    /// Bytes as they come, and how many there will be if that is known.
+    Stream(reqwest::Body, Option<u64>),
 }
 
 impl Body {
+    /// Makes a body of bytes that are sent as they are read; it is never whole in memory. `sent` is called with the number
+    /// of bytes that have gone so far.
+    pub(crate) fn of(
+        from: impl AsyncRead + Send + Unpin + 'static,
+        length: Option<u64>,
+        sent: impl FnMut(u64) + Send + 'static,
+    ) -> Self {
+        let chunks =
+            futures_util::stream::try_unfold((from, sent, 0), async |(mut from, mut sent, mut count)| {
+                let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+                let read = (&mut from).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).await?;
+                count += read as u64;
+                sent(count);
+                Ok::<_, io::Error>((read > 0).then_some((chunk, (from, sent, count))))
+            });
+        Self::Stream(reqwest::Body::wrap_stream(chunks), length)
+    }
+
     /// Writes a value as JSON.
     pub(crate) fn json(value: &impl Serialize) -> Result<Self, ClientError> {
         serde_json::to_vec(value)
@@ -103,10 +125,13 @@ impl Client {
             Body::None => request,
             Body::Json(bytes) => request.header(CONTENT_TYPE, "application/json").body(bytes),
             Body::Bytes(bytes) => request.header(CONTENT_TYPE, "application/octet-stream").body(bytes),
-            Body::Stream(body, length) => request
-                .header(CONTENT_TYPE, "application/octet-stream")
-                .header(CONTENT_LENGTH, length)
-                .body(body),
+            Body::Stream(body, length) => {
+                let request = request.header(CONTENT_TYPE, "application/octet-stream").body(body);
+                match length {
+                    Some(length) => request.header(CONTENT_LENGTH, length),
+                    None => request,
+                }
+            }
         };
         let response = request.send().await.map_err(|error| self.failed(&method, &url, error))?;
         let status = response.status().as_u16();
@@ -115,6 +140,40 @@ impl Client {
         let answer = Answer { status, headers, bytes, method, path: url.path().to_owned() };
         // Not 304: nothing here asks for a change only.
         if (200..300).contains(&status) { Ok(answer) } else { Err(refusal(&answer, path)) }
+    }
+
+    /// Fetches bytes and writes them as they come. `received` is called with the number of bytes that have come so far,
+    /// and with that of all if it is known.
+    pub(crate) async fn fetch(
+        &self,
+        path: &[&str],
+        to: &mut (impl AsyncWrite + Unpin),
+        received: &mut impl FnMut(u64, Option<u64>),
+    ) -> Result<u64, ClientError> {
+        let url = url(&self.base, path, &Query::new())?;
+        let request = self.http.get(url.clone()).header(AUTHORIZATION, self.credentials.authorization());
+        let method = Method::GET;
+        let failed = |error| self.failed(&method, &url, error);
+        let mut response = request.send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        if !(200..300).contains(&status) {
+            let headers = response.headers().clone();
+            let bytes = self.body(&method, &url, response).await?;
+            return Err(refusal(
+                &Answer { status, headers, bytes, method, path: url.path().to_owned() },
+                path,
+            ));
+        }
+        let length = response.content_length();
+        let local = |source| ClientError::Local { path: url.path().to_owned(), source };
+        let mut count = 0;
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            to.write_all(&chunk).await.map_err(local)?;
+            count += chunk.len() as u64;
+            received(count, length);
+        }
+        to.flush().await.map_err(local)?;
+        Ok(count)
     }
 
     async fn body(&self, method: &Method, url: &Url, mut response: Response) -> Result<Vec<u8>, ClientError> {

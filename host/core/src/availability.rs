@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use formwork_model::{BootEnv, KINDS, Machine, Missing, Object, Objects, ObjectsExt, Param};
+use formwork_model::{BootEnv, KINDS, Machine, Missing, Object, Objects, ObjectsExt, Param, SortKey, Span};
 
 use crate::{Refusal, params, plugins};
 
@@ -13,11 +13,7 @@ use crate::{Refusal, params, plugins};
 /// # Errors
 ///
 /// Everything that is wrong with the object by itself, plus references that may not dangle.
-pub fn admit(
-    objects: &(impl Objects + ?Sized),
-    object: &mut dyn Object,
-    faults: Vec<String>,
-) -> Result<(), Refusal> {
+pub fn admit(objects: &impl Objects, object: &mut dyn Object, faults: Vec<String>) -> Result<(), Refusal> {
     let key = object.key();
     let mut refused = object.problems();
     if let Some(values) = object.params() {
@@ -27,9 +23,9 @@ pub fn admit(
         refused.extend(params::definition_problems(param));
     }
     refused.extend(duplicates(objects, object));
+    refused.extend(object.conflicts(objects));
     let mut unusable = faults;
     unusable.extend(plugins::faults(objects, object));
-    let machine = object.as_any().is::<Machine>();
     for reference in object.references() {
         let Some(found) = objects.find(reference.prefix, &reference.key) else {
             match reference.missing {
@@ -39,7 +35,10 @@ pub fn admit(
             continue;
         };
         if let Some(message) = reference.unavailable.filter(|_| !found.header().available) {
-            if machine { refused.push(message) } else { unusable.push(message) }
+            match reference.missing {
+                Missing::Refused => refused.push(message),
+                Missing::Unavailable => unusable.push(message),
+            }
         }
     }
     refused.extend(unknown_only(objects, object));
@@ -81,13 +80,14 @@ pub fn dependants(
         }
         waiting = staged.round(&waiting, faults);
     }
-    staged.changed.into_values().collect()
+    staged.changed.into_values().flat_map(BTreeMap::into_values).collect()
 }
 
-/// Objects with changes over them that are not saved yet.
+/// Objects with changes over them that are not saved yet: in what they hold only the availability is other, so the
+/// indexes of the objects below still tell who refers to whom.
 struct Staged<'a, O: Objects + ?Sized> {
     objects: &'a O,
-    changed: BTreeMap<(&'static str, String), Arc<dyn Object>>,
+    changed: BTreeMap<&'static str, BTreeMap<String, Arc<dyn Object>>>,
 }
 
 impl<O: Objects + ?Sized> Staged<'_, O> {
@@ -96,37 +96,35 @@ impl<O: Objects + ?Sized> Staged<'_, O> {
         causes: &[(&'static str, String)],
         faults: &dyn Fn(&dyn Object) -> Vec<String>,
     ) -> Vec<(&'static str, String)> {
-        let mut next = Vec::new();
-        for kind in KINDS {
-            let mut touched = Vec::new();
-            self.objects.visit(kind.prefix, &mut |object| {
-                let refers = object.references().iter().any(|reference| {
-                    causes.iter().any(|(prefix, key)| *prefix == reference.prefix && *key == reference.key)
-                });
-                if refers {
-                    touched.push(Arc::clone(object));
-                }
+        let mut touched = BTreeMap::new();
+        for (prefix, key) in causes {
+            self.objects.users_of(prefix, key, &mut |object| {
+                touched.insert((object.kind().prefix, object.key()), Arc::clone(object));
                 true
             });
-            for object in touched {
-                let object = self.find(kind.prefix, &object.key()).unwrap_or(object);
-                let errors = errors(self, object.as_ref(), faults(object.as_ref()));
-                if errors != object.header().errors {
-                    let mut changed = object.boxed();
-                    changed.header_mut().set_errors(errors);
-                    next.push((kind.prefix, object.key()));
-                    self.changed.insert((kind.prefix, object.key()), changed.shared());
-                }
+        }
+        let mut next = Vec::new();
+        for ((prefix, key), object) in touched {
+            let object = self.staged(prefix, &key).map_or(object, Arc::clone);
+            let errors = errors(self, object.as_ref(), faults(object.as_ref()));
+            if errors != object.header().errors {
+                let mut changed = object.boxed();
+                changed.header_mut().set_errors(errors);
+                self.changed.entry(prefix).or_default().insert(key.clone(), changed.shared());
+                next.push((prefix, key));
             }
         }
         next
+    }
+
+    fn staged(&self, prefix: &str, key: &str) -> Option<&Arc<dyn Object>> {
+        self.changed.get(prefix)?.get(key)
     }
 }
 
 impl<O: Objects + ?Sized> Objects for Staged<'_, O> {
     fn find(&self, prefix: &str, key: &str) -> Option<Arc<dyn Object>> {
-        let staged = self.changed.iter().find(|((p, k), _)| *p == prefix && k == key);
-        staged.map(|(_, object)| Arc::clone(object)).or_else(|| self.objects.find(prefix, key))
+        self.staged(prefix, key).map(Arc::clone).or_else(|| self.objects.find(prefix, key))
     }
 
     fn visit(&self, prefix: &str, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
@@ -136,39 +134,50 @@ impl<O: Objects + ?Sized> Objects for Staged<'_, O> {
     fn count(&self, prefix: &str) -> usize {
         self.objects.count(prefix)
     }
+
+    fn users_of(&self, prefix: &str, key: &str, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+        self.objects.users_of(prefix, key, visit);
+    }
+
+    fn range(&self, span: &Span<'_>, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+        self.objects.range(span, visit);
+    }
 }
 
 /// Returns the objects that still need one that is to be deleted, as `prefix:key`.
 #[must_use]
 pub fn users(objects: &(impl Objects + ?Sized), prefix: &str, key: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for kind in KINDS {
-        objects.visit(kind.prefix, &mut |object| {
-            if object.references().iter().any(|reference| reference.prefix == prefix && reference.key == key)
-            {
-                found.push(format!("{}:{}", kind.prefix, object.key()));
-            }
-            true
-        });
-    }
+    objects.users_of(prefix, key, &mut |object| {
+        found.push(format!("{}:{}", object.kind().prefix, object.key()));
+        true
+    });
     found
 }
 
-fn duplicates(objects: &(impl Objects + ?Sized), object: &dyn Object) -> Vec<String> {
+/// Returns what an object has that only one of its type may have, and another has already (drp-api.md 5.5).
+fn duplicates(objects: &impl Objects, object: &dyn Object) -> Vec<String> {
+    let (kind, key) = (object.kind(), object.key());
     let mut found = Vec::new();
-    if let Some(machine) = object.as_any().downcast_ref::<Machine>()
-        && objects
-            .find_by::<Machine>(|other| other.name == machine.name && other.uuid != machine.uuid)
-            .is_some()
-    {
-        found.push(format!("{}: Machine Name {} is already in use", machine.uuid, machine.name));
+    for member in kind.unique {
+        let value = SortKey::of(member, &object.member(member).unwrap_or_default());
+        let mut taken = false;
+        objects.range(&Span::equal(kind.prefix, member, value.clone()), &mut |other| {
+            taken = other.key() != key;
+            !taken
+        });
+        if taken {
+            let (first, rest) = kind.noun.split_at(1);
+            let noun = format!("{}{rest}", first.to_uppercase());
+            found.push(format!("{key}: {noun} {member} {value} is already in use"));
+        }
     }
     found
 }
 
 /// A known machine cannot be put into an environment for unknown ones.
 fn unknown_only(objects: &(impl Objects + ?Sized), object: &dyn Object) -> Option<String> {
-    let machine = object.as_any().downcast_ref::<Machine>()?;
+    let machine = Machine::of(object)?;
     let bootenv = objects.get::<BootEnv>(&machine.boot_env)?;
     bootenv.only_unknown.then(|| {
         format!(

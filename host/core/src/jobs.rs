@@ -1,12 +1,14 @@
 //! Jobs: what an agent is to do next, and what the end of a job means (drp-api.md 9.2, 9.3, 9.7).
 
 mod create;
+mod retention;
 mod update;
 
 use formwork_model::{Job, Machine};
 
 pub use self::{
     create::create,
+    retention::{Retention, Scope, expired},
     update::{Ended, fail_unfinished, failure_report, retry_due, update},
 };
 

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod params;
 pub mod plan;
 pub mod plugins;
+pub mod pools;
 pub mod preferences;
 mod refusal;
 mod tasks;

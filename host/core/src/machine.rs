@@ -110,7 +110,10 @@ pub fn change(
             old.uuid
         )));
     }
-    if new.secret != old.secret {
+    // A change that leaves the secret out is none of it: only a new one revokes the tokens of the machine.
+    if new.secret.is_empty() {
+        new.secret.clone_from(&old.secret);
+    } else if new.secret != old.secret {
         new.secret.clone_from(&rules.fresh_secret);
     }
     if new.workflow != old.workflow {

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub fn sources(objects: &(impl Objects + ?Sized), object: &dyn Object) -> Vec<Values> {
     let mut look = Lookup { objects, seen: Vec::new(), found: Vec::new() };
     look.found.extend(object.params().cloned());
-    if let Some(machine) = object.as_any().downcast_ref::<Machine>() {
+    if let Some(machine) = Machine::of(object) {
         look.profiles(&machine.profiles);
         if let Some(stage) = objects.get::<Stage>(&machine.stage) {
             look.found.push(stage.params.clone());

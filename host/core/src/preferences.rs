@@ -1,10 +1,13 @@
 //! The preferences of the endpoint and what each may be (drp-api.md 12.4).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use formwork_model::{BootEnv, Objects, ObjectsExt, Preference};
+use formwork_model::{BootEnv, Objects, ObjectsExt, Preference, parse_duration};
 
-use crate::Refusal;
+use crate::{Refusal, jobs::Retention};
+
+/// What durations without a unit count.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The names of all preferences and what they are when nobody set them.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -51,6 +54,17 @@ pub fn seconds(objects: &(impl Objects + ?Sized), name: &str) -> u64 {
             .and_then(|(_, value)| value.parse().ok())
             .unwrap_or(0)
     })
+}
+
+/// Returns what the preferences say of how long jobs stay (drp-api.md 9.9).
+#[must_use]
+pub fn retention(objects: &(impl Objects + ?Sized)) -> Retention {
+    let after = |name| parse_duration(&value(objects, name), SECOND);
+    Retention {
+        keep: value(objects, "jobsToKeep").trim().parse().ok(),
+        complete_after: after("completeJobsPurgedAfter"),
+        failed_after: after("failedJobsPurgedAfter"),
+    }
 }
 
 /// Returns all preferences.
@@ -102,6 +116,11 @@ fn problem(objects: &(impl Objects + ?Sized), name: &str, value: &str) -> Option
         "knownTokenTimeout" | "unknownTokenTimeout" => {
             value.parse::<u32>().is_err().then(|| format!("{name}: `{value}` is not a number of seconds"))
         }
+        "jobsToKeep" => (!value.is_empty() && value.trim().parse::<u64>().is_err())
+            .then(|| format!("{name}: `{value}` is not a number of jobs")),
+        "completeJobsPurgedAfter" | "failedJobsPurgedAfter" => (!value.is_empty()
+            && parse_duration(value, SECOND).is_none())
+        .then(|| format!("{name}: `{value}` is not a duration; as 600, 10m, 30d or never")),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Boot environments: what a machine boots over the network (drp-api.md 7.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Header, Kind, NameGrammar, Reference, TemplateInfo, canonical_arch, name_problem,
     names::param_problems,
-    object::{decode, object},
+    object::object,
     template::{entry_problems, entry_references},
 };
 
@@ -64,15 +64,31 @@ impl BootEnv {
             .find(|(name, _)| canonical_arch(name) == Some(arch))
             .map(|(_, info)| info.clone())
             .unwrap_or_default();
+        // The archive at the top is that of one architecture.
+        let top = if arch == "amd64" && named.iso_file.is_empty() {
+            let OsInfo { iso_file, iso_sha256, iso_url, .. } = self.os.clone();
+            (iso_file, iso_sha256, iso_url)
+        } else {
+            (named.iso_file, named.sha256, named.iso_url)
+        };
         ArchInfo {
-            iso_file: or(named.iso_file, &self.os.iso_file),
-            sha256: or(named.sha256, &self.os.iso_sha256),
-            iso_url: or(named.iso_url, &self.os.iso_url),
+            iso_file: top.0,
+            sha256: top.1,
+            iso_url: top.2,
             kernel: or(named.kernel, &self.kernel),
             initrds: if named.initrds.is_empty() { self.initrds.clone() } else { named.initrds },
             boot_params: or(named.boot_params, &self.boot_params),
             loader: named.loader,
         }
+    }
+
+    /// Returns the architectures that it is for, by their usual names. The members at the top stand for amd64 where the
+    /// map lacks it (drp-behaviour.md 5.1).
+    #[must_use]
+    pub fn arches(&self) -> BTreeSet<&'static str> {
+        let named = self.os.supported_architectures.keys().filter_map(|arch| canonical_arch(arch));
+        let top = !self.kernel.is_empty() || !self.os.iso_file.is_empty();
+        named.chain(top.then_some("amd64")).collect()
     }
 
     /// Returns the folder of the install tree for an architecture, below the file root.
@@ -130,16 +146,9 @@ pub struct ArchInfo {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "bootenvs",
-    key: "Name",
-    noun: "boot environment",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<BootEnv>,
-    schema: |generator| generator.subschema_for::<BootEnv>(),
     columns: &["Name", "OnlyUnknown", "Available", "Description", "Bundle"],
+    operation_words: Some(("boot_envs", "boot_env")),
+    ..Kind::of::<BootEnv>("bootenvs", "Name", "boot environment")
 };
 
 object!(BootEnv, KIND, key = |bootenv| bootenv.name.clone(), problems = problems, references = references);
@@ -147,6 +156,11 @@ object!(BootEnv, KIND, key = |bootenv| bootenv.name.clone(), problems = problems
 fn problems(bootenv: &BootEnv) -> Vec<String> {
     let key = bootenv.name.as_str();
     let mut found: Vec<String> = name_problem(NameGrammar::Name, key, key).into_iter().collect();
+    // It is the name of a folder beside those of files and archives.
+    let system = bootenv.os.name.as_str();
+    if system.contains('/') || matches!(system, "." | ".." | "files" | "isos") {
+        found.push(format!("{key}: Invalid OS Name `{system}`: it is the name of a folder of its own"));
+    }
     found.extend(entry_problems(key, &bootenv.templates, true));
     found.extend(param_problems(key, &bootenv.required_params, &bootenv.optional_params));
     for loader in bootenv.loaders.keys().filter(|loader| !LOADERS.contains(&loader.as_str())) {
@@ -160,4 +174,37 @@ fn problems(bootenv: &BootEnv) -> Vec<String> {
 
 fn references(bootenv: &BootEnv) -> Vec<Reference> {
     entry_references(&bootenv.name, &bootenv.templates)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::round_trip;
+
+    #[test]
+    fn boot_environment_keeps_all_members() {
+        let members = json!({
+            "Name": "plum-install", "Description": "fruit", "Documentation": "Sweet.",
+            "OS": {"Name": "plum-9", "Family": "plum", "Codename": "stone", "Version": "9", "IsoFile": "plum.iso",
+                   "IsoSha256": "00", "IsoUrl": "https://plum.example/iso",
+                   "SupportedArchitectures": {"arm64": {"IsoFile": "a.iso", "Sha256": "01", "IsoUrl": "",
+                       "Kernel": "k", "Initrds": ["i"], "BootParams": "quiet", "Loader": "l.efi"}}},
+            "Templates": [{"Name": "one", "Path": "/tmp/one", "ID": "", "Contents": "text", "Link": "", "Meta": {"OS": "linux"}, "StartDelimiter": "<%", "EndDelimiter": "%>"}], "Kernel": "vmlinuz", "Initrds": ["i1", "i2"], "BootParams": "console=ttyS0",
+            "RequiredParams": ["plum/size"], "OptionalParams": ["plum/colour"], "OnlyUnknown": true,
+            "Loaders": {"amd64-uefi": "plum.efi"}, "StartDelimiter": "[[", "EndDelimiter": "]]",
+        });
+        round_trip("bootenvs", members);
+    }
+
+    #[test]
+    fn boot_environment_is_for_known_loaders_and_architectures() {
+        let mut bootenv = BootEnv { name: "b1".into(), ..BootEnv::default() };
+        bootenv.loaders.insert("z80-bios".into(), "z.efi".into());
+        bootenv.os.supported_architectures.insert("z80".into(), ArchInfo::default());
+        let wanted =
+            ["b1: z80-bios is not a supported loader type", "b1: z80 is not a supported architecture"];
+        assert_eq!(problems(&bootenv), wanted);
+    }
 }

@@ -6,10 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    Header, Kind, NameGrammar, name_problem,
-    object::{decode, object},
-};
+use crate::{Header, Kind, Layers, NameGrammar, Surface, name_problem, object::object};
 
 /// What a content bundle says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -166,16 +163,11 @@ impl InstalledContent {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "contents",
-    key: "Name",
-    noun: "content bundle",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<InstalledContent>,
     schema: |generator| generator.subschema_for::<ContentSummary>(),
     columns: &["Name", "Version", "Type", "Description"],
+    surface: Surface::Own,
+    layers: Layers::None,
+    ..Kind::of::<InstalledContent>("contents", "Name", "content bundle")
 };
 
 object!(InstalledContent, KIND, key = |content| content.name.clone(), problems = problems);

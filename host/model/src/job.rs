@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Claim, Header, Kind, Meta, Timestamp,
-    object::{decode, object},
+    Claim, Header, Kind, Layers, Meta, Timestamp, names::other_problem, object::object, stage::entry_problem,
 };
 
 /// The zero UUID: what the predecessor of a machine's first job is called.
@@ -18,8 +17,9 @@ pub const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
-    /// Handed out, not begun.
+    /// Handed out, not begun. A client that says nothing of a state may say so by an empty word.
     #[default]
+    #[serde(alias = "")]
     Created,
     /// Being executed.
     Running,
@@ -204,10 +204,7 @@ impl Default for Job {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "jobs",
-    key: "Uuid",
-    noun: "job",
-    unique: &[],
+    indexed: &["Machine", "State", "Current", "Task", "Workflow", "WorkOrder", "StartTime", "EndTime"],
     hidden: &["Token"],
     read_only: &[
         "Current",
@@ -223,12 +220,23 @@ pub(crate) static KIND: Kind = Kind {
         "ComponentLimits",
     ],
     opaque: &["Action", "ComponentLimits"],
-    decode: decode::<Job>,
-    schema: |generator| generator.subschema_for::<Job>(),
     columns: &["Uuid", "Task", "Stage", "State", "ExitState", "StartTime", "EndTime"],
+    layers: Layers::None,
+    own_create: true,
+    plugin_actions: Some("plugin_actions"),
+    more_actions: &["log"],
+    ..Kind::of::<Job>("jobs", "Uuid", "job")
 };
 
-object!(Job, KIND, key = |job| job.uuid.clone());
+object!(Job, KIND, key = |job| job.uuid.clone(), problems = problems);
+
+fn problems(job: &Job) -> Vec<String> {
+    let key = job.uuid.as_str();
+    let task = Some(job.task.as_str()).filter(|task| !task.is_empty());
+    let mut found: Vec<String> = task.and_then(|task| entry_problem(key, task, false)).into_iter().collect();
+    found.extend(other_problem(key, "Stage", &job.stage));
+    found
+}
 
 /// One thing that an agent does for a job, in order (drp-api.md 9.4).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -242,4 +250,34 @@ pub struct JobAction {
     pub content: String,
     /// The entry's meta map. For a component task `component`, `digest` and `grants` say what to run.
     pub meta: Meta,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::round_trip;
+
+    #[test]
+    fn job_keeps_all_members() {
+        let uuid = "3c5e7a91-2b4d-4f60-8172-93a4b5c6d7e8";
+        let members = json!({
+            "Uuid": uuid, "Machine": uuid, "Previous": uuid, "Task": "stress", "Stage": "burn-in",
+            "Workflow": "commission", "BootEnv": "local", "Context": "shelf", "State": "incomplete",
+            "ExitState": "reboot", "StartTime": "2031-01-01T00:00:00Z", "EndTime": "2031-01-01T00:00:09.5Z",
+            "Archived": true, "Current": true, "CurrentIndex": 3, "NextIndex": 4,
+            "ExtraClaims": [{"scope": "jobs", "action": "get", "specific": "*"}], "Token": "t0", "Independent": true,
+            "TargetPrefix": "profiles", "TargetKey": "careful", "Action": {"Command": "run", "Params": {"a": null}},
+            "WorkOrder": uuid, "Pipeline": "edge", "ResultErrors": ["hot"],
+        });
+        round_trip("jobs", members);
+    }
+
+    #[test]
+    fn job_is_for_an_entry_of_a_task_list() {
+        let job = Job { uuid: "j".into(), task: "sing:song".into(), stage: "1".into(), ..Job::default() };
+        assert_eq!(problems(&job), ["j: Invalid Task: sing:song", "j: Invalid Stage `1`"]);
+        assert!(problems(&Job::default()).is_empty());
+    }
 }

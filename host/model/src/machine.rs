@@ -1,13 +1,16 @@
 //! Machines (drp-api.md 7.8).
 
-use std::collections::BTreeMap;
+use std::{any::Any, collections::BTreeMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, Missing, NameGrammar, Reference, Values, canonical_arch, name_problem,
-    object::{decode, object},
+    Cluster, Header, Kind, Layers, NameGrammar, Object, Record, Reference, ResourceBroker, Values,
+    canonical_arch, name_problem,
+    names::{list_problems, other_problem},
+    object::object,
+    reference::Needs,
     stage::entry_problem,
 };
 
@@ -139,6 +142,58 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Returns the machine that a machine, a cluster or a resource broker is.
+    #[must_use]
+    pub fn of(object: &dyn Object) -> Option<&Self> {
+        let any: &dyn Any = object.as_any();
+        let cluster = || any.downcast_ref::<Cluster>().map(|cluster| &cluster.0);
+        let broker = || any.downcast_ref::<ResourceBroker>().map(|broker| &broker.0);
+        any.downcast_ref::<Self>().or_else(cluster).or_else(broker)
+    }
+
+    /// Makes an object of a type with a machine's members: a cluster, a resource broker, else a machine.
+    #[must_use]
+    pub fn into_kind(self, kind: &Kind) -> Box<dyn Object> {
+        match kind.prefix {
+            "clusters" => Box::new(Cluster(self)),
+            "resource_brokers" => Box::new(ResourceBroker(self)),
+            _ => Box::new(self),
+        }
+    }
+}
+
+/// Writes what makes a newtype of [`Machine`] an object that can be used like one.
+macro_rules! machine_like {
+    ($type:ident, $kind:path) => {
+        impl std::ops::Deref for $type {
+            type Target = crate::Machine;
+
+            fn deref(&self) -> &crate::Machine {
+                &self.0
+            }
+        }
+
+        impl std::ops::DerefMut for $type {
+            fn deref_mut(&mut self) -> &mut crate::Machine {
+                &mut self.0
+            }
+        }
+
+        crate::object::object!(
+            $type,
+            $kind,
+            key = |object| object.uuid.clone(),
+            params = params,
+            normalise = |object| crate::machine::normalise(object),
+            problems = crate::machine::problems,
+            references = crate::machine::references
+        );
+    };
+}
+
+pub(crate) use machine_like;
+
 /// By what hardware is known again (drp-api.md 12.6). Byte strings are base64.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", default)]
@@ -171,30 +226,54 @@ pub struct TaskStack {
     pub current_job: String,
 }
 
-pub(crate) static KIND: Kind = Kind {
-    prefix: "machines",
-    key: "Uuid",
-    noun: "machine",
-    unique: &["Name"],
-    hidden: &["Secret", "Fingerprint"],
-    read_only: &[
-        "WorkflowComplete",
-        "CurrentJob",
-        "RetryTaskAttempt",
-        "TaskErrorStacks",
-        "PoolAllocated",
-        "PoolStatus",
-        "JobState",
-        "JobExitState",
-        "JobResultErrors",
-        "PendingWorkOrders",
-        "RunningWorkOrders",
-    ],
-    opaque: &["Params"],
-    decode: decode::<Machine>,
-    schema: |generator| generator.subschema_for::<Machine>(),
-    columns: &["Name", "Uuid", "Address", "Workflow", "Stage", "CurrentTask", "WorkflowComplete", "JobState"],
-};
+/// Describes machines, or a type of the same members (drp-api.md 7A.5, 7A.6).
+pub(crate) const fn kind<R: Record>(prefix: &'static str, noun: &'static str) -> Kind {
+    Kind {
+        unique: &["Name"],
+        indexed: &[
+            "Address",
+            "HardwareAddrs",
+            "Stage",
+            "BootEnv",
+            "Workflow",
+            "Pool",
+            "Profiles",
+            "Available",
+            "Runnable",
+        ],
+        hidden: &["Secret", "Fingerprint"],
+        read_only: &[
+            "WorkflowComplete",
+            "CurrentJob",
+            "RetryTaskAttempt",
+            "TaskErrorStacks",
+            "PoolAllocated",
+            "PoolStatus",
+            "JobState",
+            "JobExitState",
+            "JobResultErrors",
+            "PendingWorkOrders",
+            "RunningWorkOrders",
+        ],
+        opaque: &["Params"],
+        columns: &[
+            "Name",
+            "Uuid",
+            "Address",
+            "Workflow",
+            "Stage",
+            "CurrentTask",
+            "WorkflowComplete",
+            "JobState",
+        ],
+        layers: Layers::Writable,
+        has_partial: true,
+        more_actions: &["updateTaskList", "token", "whoami"],
+        ..Kind::of::<R>(prefix, "Uuid", noun)
+    }
+}
+
+pub(crate) static KIND: Kind = kind::<Machine>("machines", "machine");
 
 object!(
     Machine,
@@ -206,14 +285,16 @@ object!(
     references = references
 );
 
-fn normalise(machine: &mut Machine) {
+/// Brings the members of a machine or something like it into the canonical form.
+pub(crate) fn normalise(machine: &mut Machine) {
     machine.partial = false;
     for address in &mut machine.hardware_addrs {
         *address = address.trim().to_lowercase().replace('-', ":");
     }
 }
 
-fn problems(machine: &Machine) -> Vec<String> {
+/// Returns what is wrong with a machine or something like it.
+pub(crate) fn problems(machine: &Machine) -> Vec<String> {
     let key = machine.uuid.as_str();
     let mut found: Vec<String> = name_problem(NameGrammar::Machine, key, &machine.name).into_iter().collect();
     match canonical_arch(&machine.arch) {
@@ -223,11 +304,14 @@ fn problems(machine: &Machine) -> Vec<String> {
         }
         Some(_) => {}
     }
-    let words = [("Stage", &machine.stage), ("BootEnv", &machine.boot_env), ("Workflow", &machine.workflow)];
-    for (word, name) in words.iter().filter(|(_, name)| !name.is_empty() && !NameGrammar::Name.accepts(name))
-    {
-        found.push(format!("{key}: Invalid {word} `{name}`"));
-    }
+    let words = [
+        ("Stage", &machine.stage),
+        ("BootEnv", &machine.boot_env),
+        ("Workflow", &machine.workflow),
+        ("Pool", &machine.pool),
+        ("Pipeline", &machine.pipeline),
+    ];
+    found.extend(words.iter().filter_map(|(word, name)| other_problem(key, word, name)));
     for address in machine.hardware_addrs.iter().filter(|address| !is_mac(address)) {
         found.push(format!(
             "{key}: Invalid Hardware Address `{address}`: six pairs of hexadecimal digits needed"
@@ -236,9 +320,7 @@ fn problems(machine: &Machine) -> Vec<String> {
     if !machine.address.is_empty() && machine.address.parse::<std::net::Ipv4Addr>().is_err() {
         found.push(format!("{key}: Invalid Address `{}`", machine.address));
     }
-    for profile in machine.profiles.iter().filter(|profile| !NameGrammar::Name.accepts(profile)) {
-        found.push(format!("{key}: Invalid Profile `{profile}`"));
-    }
+    found.extend(list_problems(key, "Profile", &machine.profiles));
     found.extend(duplicate_profiles(key, &machine.profiles));
     found.extend(machine.tasks.iter().filter_map(|entry| entry_problem(key, entry, false)));
     found
@@ -264,47 +346,123 @@ fn is_mac(text: &str) -> bool {
         && parts.iter().all(|part| part.len() == 2 && part.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
-fn references(machine: &Machine) -> Vec<Reference> {
-    let key = machine.uuid.as_str();
-    let hard = |prefix, name: &str, message, unavailable| Reference {
-        prefix,
-        key: name.to_owned(),
-        missing: Missing::Refused,
-        message,
-        unavailable,
-    };
-    let mut needed = Vec::new();
-    if !machine.stage.is_empty() {
-        let name = &machine.stage;
-        let unavailable = format!("Stage {name} is not available");
-        needed.push(hard("stages", name, format!("Stage {name} does not exist"), Some(unavailable)));
+/// Returns what a machine or something like it needs of others.
+pub(crate) fn references(machine: &Machine) -> Vec<Reference> {
+    let usable = |noun: &str, name: &str| Some(format!("{noun} {name} is not available"));
+    let (stage, bootenv, workflow) = (&machine.stage, &machine.boot_env, &machine.workflow);
+    Needs::hard(&machine.uuid)
+        .with("stages", stage, format!("Stage {stage} does not exist"), usable("Stage", stage))
+        .with("bootenvs", bootenv, format!("Bootenv {bootenv} does not exist"), usable("BootEnv", bootenv))
+        .with(
+            "workflows",
+            workflow,
+            format!("Workflow {workflow} does not exist"),
+            usable("Workflow", workflow),
+        )
+        .list("profiles", "Profile", &machine.profiles)
+        .tasks(&machine.tasks)
+        .one("pipelines", "Pipeline", &machine.pipeline)
+        .done()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Cluster, Object, kind_of, object::round_trip};
+
+    const UUID: &str = "8f3b7a52-0c1d-4e6f-9a2b-5d7c1e0f4a63";
+
+    /// All members of a machine but the common ones.
+    fn members() -> Value {
+        json!({
+            "Uuid": UUID, "Name": "node7", "Description": "left of the door", "Address": "10.9.0.7",
+            "HardwareAddrs": ["52:54:00:0a:0b:0c"], "Arch": "arm64", "OS": "debian-12", "BootEnv": "local",
+            "Stage": "burn-in", "Workflow": "commission", "WorkflowComplete": false,
+            "Tasks": ["stage:burn-in", "bootenv:local", "stress"], "CurrentTask": 2, "CurrentJob": UUID,
+            "RetryTaskAttempt": 1,
+            "TaskErrorStacks": [{"CurrentTask": 1, "TaskList": ["probe"], "CurrentJob": UUID}],
+            "Runnable": true, "Context": "shelf", "Profiles": ["rack-4"], "Params": {"rack/unit": 12},
+            "Secret": "bm90LWEtc2VjcmV0", "Locked": true,
+            "Fingerprint": {"SSNHash": "AAAA", "CSNHash": "BBBB", "CloudInstanceID": "nimbus:i-5",
+                            "SystemUUID": UUID, "MemoryIds": ["CCCC"]},
+            "Pool": "spare", "PoolAllocated": true, "PoolStatus": "InUse", "JobState": "running",
+            "JobExitState": "", "JobResultErrors": ["fan"], "PendingWorkOrders": 3, "RunningWorkOrders": 1,
+            "WorkOrderMode": true, "Pipeline": "edge", "Partial": false,
+        })
     }
-    if !machine.boot_env.is_empty() {
-        let name = &machine.boot_env;
-        let unavailable = format!("BootEnv {name} is not available");
-        needed.push(hard("bootenvs", name, format!("Bootenv {name} does not exist"), Some(unavailable)));
+
+    #[test]
+    fn machines_clusters_and_resource_brokers_have_the_same_members() {
+        for prefix in ["machines", "clusters", "resource_brokers"] {
+            let object = round_trip(prefix, members());
+            assert_eq!(object.key(), UUID);
+            assert_eq!(object.params().unwrap()["rack/unit"], 12);
+            let machine = Machine::of(object.as_ref()).unwrap();
+            assert_eq!(machine.name, "node7");
+            assert_eq!(machine.clone().into_kind(object.kind()).to_json(), object.to_json());
+            assert_eq!(object.references(), Machine::of(object.as_ref()).unwrap().references());
+        }
+        assert!(Machine::of(&crate::Profile::default()).is_none());
+        assert!(Cluster::default().runnable && Cluster::default().current_task == -1);
+        assert_eq!(kind_of("clusters").unwrap().unique, ["Name"]);
     }
-    if !machine.workflow.is_empty() {
-        let name = &machine.workflow;
-        let unavailable = format!("Workflow {name} is not available");
-        needed.push(hard("workflows", name, format!("Workflow {name} does not exist"), Some(unavailable)));
+
+    #[test]
+    fn everything_wrong_with_a_machine_is_told_at_once() {
+        let cluster = Cluster(Machine {
+            uuid: "u1".into(),
+            boot_env: "1".into(),
+            hardware_addrs: vec!["52:54".into()],
+            arch: "x86_64".into(),
+            address: "ten".into(),
+            profiles: vec!["aa".into(), "b/".into(), "aa".into()],
+            tasks: vec!["action:1:run".into(), "action:burn:1".into(), "fly:to".into()],
+            pool: "1".into(),
+            ..Machine::default()
+        });
+        assert_eq!(
+            cluster.problems(),
+            [
+                "u1: Invalid Name ``",
+                "u1: Please use amd64 for Arch instead of x86_64",
+                "u1: Invalid BootEnv `1`",
+                "u1: Invalid Pool `1`",
+                "u1: Invalid Hardware Address `52:54`: six pairs of hexadecimal digits needed",
+                "u1: Invalid Address `ten`",
+                "u1: Invalid Profile `b/`",
+                "u1: Duplicate profile aa: at 0 and 2",
+                "u1: Invalid Plugin `1`",
+                "u1: Invalid Action `1`",
+                "u1: Invalid Task: fly:to",
+            ]
+        );
     }
-    for (index, name) in machine.profiles.iter().enumerate() {
-        needed.push(hard(
-            "profiles",
-            name,
-            format!("{key}: Profile {name} (at {index}) does not exist"),
-            None,
-        ));
-    }
-    for (index, entry) in machine.tasks.iter().enumerate() {
-        let (prefix, noun, name) = match entry.split_once(':') {
-            None => ("tasks", "Task", entry.as_str()),
-            Some(("stage", name)) => ("stages", "Stage", name),
-            Some(("bootenv", name)) => ("bootenvs", "BootEnv", name),
-            Some(_) => continue,
+
+    #[test]
+    fn what_a_machine_names_must_exist_in_the_words_that_clients_compare() {
+        let machine = Machine {
+            uuid: "u1".into(),
+            stage: "s1".into(),
+            boot_env: "b1".into(),
+            profiles: vec!["p1".into()],
+            tasks: vec!["t1".into(), "context:c1".into(), "stage:s2".into()],
+            ..Machine::default()
         };
-        needed.push(hard(prefix, name, format!("{key}: {noun} {name} (at {index}) does not exist"), None));
+        let needed = machine.references();
+        assert!(needed.iter().all(|reference| reference.missing == crate::Missing::Refused));
+        let messages: Vec<_> = needed.iter().map(|reference| reference.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "Stage s1 does not exist",
+                "Bootenv b1 does not exist",
+                "u1: Profile p1 (at 0) does not exist",
+                "u1: Task t1 (at 0) does not exist",
+                "u1: Stage s2 (at 2) does not exist",
+            ]
+        );
+        assert_eq!(needed[1].unavailable.as_deref(), Some("BootEnv b1 is not available"));
     }
-    needed
 }

@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ComponentRecord, Header, Kind, NameGrammar, Timestamp, name_problem,
-    object::{decode, object},
+    ComponentRecord, Header, Kind, Layers, NameGrammar, Surface, Timestamp, name_problem, object::object,
 };
 
 /// How far a pack has come on its way from the upload to use.
@@ -188,11 +187,6 @@ impl InstalledPack {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "packs",
-    key: "Name",
-    noun: "pack",
-    unique: &[],
-    hidden: &[],
     read_only: &[
         "Version",
         "State",
@@ -208,9 +202,10 @@ pub(crate) static KIND: Kind = Kind {
     ],
     // The words in it are grant lines, not members.
     opaque: &["Used"],
-    decode: decode::<InstalledPack>,
-    schema: |generator| generator.subschema_for::<InstalledPack>(),
     columns: &["Name", "Version", "State", "Signer", "Reason"],
+    surface: Surface::Own,
+    layers: Layers::None,
+    ..Kind::of::<InstalledPack>("packs", "Name", "pack")
 };
 
 object!(InstalledPack, KIND, key = |pack| pack.name.clone(), problems = problems);

@@ -4,10 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    Header, Kind, NameGrammar, name_problem,
-    object::{decode, object},
-};
+use crate::{Header, Kind, NameGrammar, name_problem, object::object};
 
 /// The definition of a parameter: what its values look like and what stands for a missing one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,20 +34,34 @@ impl Param {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "params",
-    key: "Name",
-    noun: "param",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
     opaque: &["Schema"],
-    decode: decode::<Param>,
-    schema: |generator| generator.subschema_for::<Param>(),
     columns: &["Name", "Description", "Secure", "Bundle"],
+    slashed_key: true,
+    plugin_actions: None,
+    ..Kind::of::<Param>("params", "Name", "param")
 };
 
 object!(Param, KIND, key = |param| param.name.clone(), problems = problems);
 
 fn problems(param: &Param) -> Vec<String> {
     name_problem(NameGrammar::Param, &param.name, &param.name).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::round_trip;
+
+    #[test]
+    fn param_keeps_all_members_and_the_nulls_of_its_schema() {
+        let members = json!({
+            "Name": "rack/unit", "Description": "height", "Documentation": "From below.", "Secure": true,
+            "Schema": {"type": ["integer", "null"], "default": null},
+        });
+        round_trip("params", members);
+        let param = Param { name: "1".into(), ..Param::default() };
+        assert_eq!(problems(&param), ["1: Invalid Name `1`"]);
+    }
 }

@@ -3,10 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Header, Kind, Missing, NameGrammar, Reference, Values, name_problem,
-    object::{decode, object},
-};
+use crate::{Header, Kind, NameGrammar, Reference, Values, name_problem, object::object, reference::Needs};
 
 /// One configuration of a plugin provider. Its actions are offered and its events delivered while it is available.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,16 +29,11 @@ pub struct Plugin {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "plugins",
-    key: "Name",
-    noun: "plugin",
-    unique: &[],
-    hidden: &[],
     read_only: &["PluginErrors"],
     opaque: &["Params"],
-    decode: decode::<Plugin>,
-    schema: |generator| generator.subschema_for::<Plugin>(),
     columns: &["Name", "Provider", "Available", "PluginErrors", "Description"],
+    has_partial: true,
+    ..Kind::of::<Plugin>("plugins", "Name", "plugin")
 };
 
 object!(
@@ -64,23 +56,30 @@ fn problems(plugin: &Plugin) -> Vec<String> {
 }
 
 fn references(plugin: &Plugin) -> Vec<Reference> {
-    vec![Reference {
-        prefix: "plugin_providers",
-        key: plugin.provider.clone(),
-        missing: Missing::Unavailable,
-        message: format!("{}: Plugin Provider {} does not exist", plugin.name, plugin.provider),
-        unavailable: Some(format!("{}: Plugin Provider {} is not available", plugin.name, plugin.provider)),
-    }]
+    Needs::soft(&plugin.name).usable("plugin_providers", "Plugin Provider", &plugin.provider).done()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::Object as _;
+    use crate::object::round_trip;
 
     #[test]
     fn plugin_without_a_provider_is_no_plugin() {
         let plugin = Plugin { name: "hooks".into(), ..Plugin::default() };
         assert_eq!(plugin.problems(), ["hooks: Invalid Provider ``"]);
+    }
+
+    #[test]
+    fn plugin_keeps_all_members() {
+        let members = json!({
+            "Name": "ipmi", "Description": "power", "Documentation": "By wire.", "Provider": "ipmi-tool",
+            "Params": {"ipmi/user": "ann"}, "PluginErrors": ["no wire"], "Partial": false,
+        });
+        let needed = round_trip("plugins", members).references();
+        assert_eq!(needed[0].message, "ipmi: Plugin Provider ipmi-tool does not exist");
     }
 }

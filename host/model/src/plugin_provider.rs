@@ -3,10 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Header, Kind, NameGrammar, Values, name_problem,
-    object::{decode, object},
-};
+use crate::{Header, Kind, Layers, NameGrammar, Values, name_problem, object::object};
 
 /// The version of the protocol between endpoint and plugin that clients know (drp-api.md 7.20).
 pub const PLUGIN_PROTOCOL: i64 = 4;
@@ -53,6 +50,8 @@ pub struct PluginProvider {
     pub store_objects: Values,
     /// A content bundle as YAML; the content of a component is in its pack instead.
     pub content: String,
+    /// True when events are not for it after all.
+    pub ignore_events: bool,
     /// The component, as `PACK/COMPONENT`. An extension of ours, as are the two below.
     pub component: String,
     /// The BLAKE3 digest of the component's bytes.
@@ -78,6 +77,7 @@ impl Default for PluginProvider {
             optional_params: Vec::new(),
             store_objects: Values::new(),
             content: String::new(),
+            ignore_events: false,
             component: String::new(),
             component_digest: String::new(),
             events: Vec::new(),
@@ -87,16 +87,10 @@ impl Default for PluginProvider {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "plugin_providers",
-    key: "Name",
-    noun: "plugin provider",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
     opaque: &["StoreObjects"],
-    decode: decode::<PluginProvider>,
-    schema: |generator| generator.subschema_for::<PluginProvider>(),
     columns: &["Name", "Version", "AutoStart", "Component", "Bundle"],
+    layers: Layers::None,
+    ..Kind::of::<PluginProvider>("plugin_providers", "Name", "plugin provider")
 };
 
 object!(PluginProvider, KIND, key = |provider| provider.name.clone(), problems = problems);

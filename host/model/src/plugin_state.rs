@@ -5,10 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    Header, Kind, Timestamp,
-    object::{decode, object},
-};
+use crate::{Header, Kind, Layers, Surface, Timestamp, object::object};
 
 /// How far the events of one plugin are delivered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,16 +36,10 @@ pub struct PluginCursor {
 
 /// The description of [`PluginCursor`].
 pub(crate) static CURSOR: Kind = Kind {
-    prefix: "plugin_cursors",
-    key: "Name",
-    noun: "plugin cursor",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<PluginCursor>,
-    schema: |generator| generator.subschema_for::<PluginCursor>(),
     columns: &["Name", "Revision"],
+    surface: Surface::Internal,
+    layers: Layers::None,
+    ..Kind::of::<PluginCursor>("plugin_cursors", "Name", "plugin cursor")
 };
 
 object!(PluginCursor, CURSOR, key = |cursor| cursor.name.clone());
@@ -110,16 +101,11 @@ impl DeadLetter {
 
 /// The description of [`DeadLetter`].
 pub(crate) static LETTER: Kind = Kind {
-    prefix: "dead_letters",
-    key: "Id",
-    noun: "dead letter",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
     opaque: &["Object"],
-    decode: decode::<DeadLetter>,
-    schema: |generator| generator.subschema_for::<DeadLetter>(),
     columns: &["Number", "Type", "Action", "Key", "Reason"],
+    surface: Surface::Internal,
+    layers: Layers::None,
+    ..Kind::of::<DeadLetter>("dead_letters", "Id", "dead letter")
 };
 
 object!(DeadLetter, LETTER, key = |letter| letter.id.clone());
@@ -143,16 +129,11 @@ pub struct PackValue {
 
 /// The description of [`PackValue`].
 pub(crate) static VALUE: Kind = Kind {
-    prefix: "pack_values",
-    key: "Id",
-    noun: "pack value",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
     opaque: &["Value"],
-    decode: decode::<PackValue>,
-    schema: |generator| generator.subschema_for::<PackValue>(),
     columns: &["Id", "Bytes"],
+    surface: Surface::Internal,
+    layers: Layers::None,
+    ..Kind::of::<PackValue>("pack_values", "Id", "pack value")
 };
 
 object!(PackValue, VALUE, key = |value| value.id.clone());

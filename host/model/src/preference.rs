@@ -3,10 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Header, Kind,
-    object::{decode, object},
-};
+use crate::{Header, Kind, Layers, Surface, object::object};
 
 /// One setting. The API shows all of them as one map.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,16 +19,10 @@ pub struct Preference {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "preferences",
-    key: "Name",
-    noun: "preference",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<Preference>,
-    schema: |generator| generator.subschema_for::<Preference>(),
     columns: &["Name", "Val"],
+    surface: Surface::Own,
+    layers: Layers::Writable,
+    ..Kind::of::<Preference>("preferences", "Name", "preference")
 };
 
 object!(Preference, KIND, key = |preference| preference.name.clone());

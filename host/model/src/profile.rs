@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, Missing, NameGrammar, Reference, Values, name_problem,
-    object::{decode, object},
+    Header, Kind, NameGrammar, Objects, Reference, Values, name_problem,
+    names::list_problems,
+    object::object,
+    reference::{Needs, circle_problem},
 };
 
 /// Parameters that machines and stages share.
@@ -30,16 +32,10 @@ pub struct Profile {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "profiles",
-    key: "Name",
-    noun: "profile",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
     opaque: &["Params"],
-    decode: decode::<Profile>,
-    schema: |generator| generator.subschema_for::<Profile>(),
     columns: &["Name", "Profiles", "Description", "Bundle"],
+    has_partial: true,
+    ..Kind::of::<Profile>("profiles", "Name", "profile")
 };
 
 object!(
@@ -49,29 +45,56 @@ object!(
     params = params,
     normalise = |profile: &mut Profile| profile.partial = false,
     problems = problems,
-    references = references
+    references = references,
+    conflicts = conflicts
 );
 
 fn problems(profile: &Profile) -> Vec<String> {
     let key = profile.name.as_str();
     let mut found: Vec<String> = name_problem(NameGrammar::Name, key, key).into_iter().collect();
-    for nested in profile.profiles.iter().filter(|nested| !NameGrammar::Name.accepts(nested)) {
-        found.push(format!("{key}: Invalid Profile `{nested}`"));
-    }
+    found.extend(list_problems(key, "Profile", &profile.profiles));
     found
 }
 
 fn references(profile: &Profile) -> Vec<Reference> {
-    profile
-        .profiles
-        .iter()
-        .enumerate()
-        .map(|(index, nested)| Reference {
-            prefix: "profiles",
-            key: nested.clone(),
-            missing: Missing::Unavailable,
-            message: format!("{}: Profile {nested} (at {index}) does not exist", profile.name),
-            unavailable: None,
-        })
-        .collect()
+    Needs::soft(&profile.name).list("profiles", "Profile", &profile.profiles).done()
+}
+
+/// A profile that comes to itself through nested ones would never be resolved (drp-api.md 7.7).
+fn conflicts(profile: &Profile, others: &dyn Objects) -> Vec<String> {
+    circle_problem(others, profile, "Profile", |profile| profile.profiles.clone()).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::{Few, round_trip};
+
+    #[test]
+    fn profile_keeps_all_members() {
+        let members = json!({
+            "Name": "careful", "Description": "slow", "Documentation": "Twice.", "Params": {"a": {"b": null}},
+            "Profiles": ["base"], "Partial": false,
+        });
+        let needed = round_trip("profiles", members).references();
+        assert_eq!(needed[0].message, "careful: Profile base (at 0) does not exist");
+    }
+
+    #[test]
+    fn profile_does_not_contain_itself() {
+        let profile = |name: &str, nested: &str| Profile {
+            name: name.into(),
+            profiles: vec![nested.to_owned()],
+            ..Profile::default()
+        };
+        let few = Few(vec![
+            std::sync::Arc::new(profile("base", "root")),
+            std::sync::Arc::new(profile("root", "top")),
+        ]);
+        assert_eq!(conflicts(&profile("top", "base"), &few), ["top: Profile top contains itself"]);
+        assert!(conflicts(&profile("leaf", "base"), &few).is_empty());
+        assert_eq!(problems(&profile("p1", "1")), ["p1: Invalid Profile `1`"]);
+    }
 }

@@ -3,10 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Header, Kind, NameGrammar, Timestamp, name_problem,
-    object::{decode, object},
-};
+use crate::{Header, Kind, Layers, NameGrammar, Timestamp, name_problem, object::object};
 
 /// The length of 32 bytes in base64 with padding.
 const KEY_TEXT_BYTES: usize = 44;
@@ -39,16 +36,9 @@ impl Publisher {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "publishers",
-    key: "Id",
-    noun: "publisher",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<Publisher>,
-    schema: |generator| generator.subschema_for::<Publisher>(),
     columns: &["Id", "Name", "PublicKey", "NotAfter", "Description"],
+    layers: Layers::Writable,
+    ..Kind::of::<Publisher>("publishers", "Id", "publisher")
 };
 
 object!(

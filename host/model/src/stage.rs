@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, Missing, NameGrammar, Reference, TemplateInfo, Values, name_problem,
-    names::param_problems,
-    object::{decode, object},
+    Header, Kind, NameGrammar, Reference, TemplateInfo, Values, name_problem,
+    names::{list_problems, other_problem, param_problems},
+    object::object,
+    reference::Needs,
     template::{entry_problems, entry_references},
 };
 
@@ -70,16 +71,10 @@ impl Default for Stage {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "stages",
-    key: "Name",
-    noun: "stage",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
     opaque: &["Params"],
-    decode: decode::<Stage>,
-    schema: |generator| generator.subschema_for::<Stage>(),
     columns: &["Name", "BootEnv", "Tasks", "Description", "Bundle"],
+    has_partial: true,
+    ..Kind::of::<Stage>("stages", "Name", "stage")
 };
 
 object!(
@@ -102,12 +97,8 @@ fn problems(stage: &Stage) -> Vec<String> {
     let mut found: Vec<String> = name_problem(NameGrammar::Name, key, &stage.name).into_iter().collect();
     found.extend(entry_problems(key, &stage.templates, true));
     found.extend(param_problems(key, &stage.required_params, &stage.optional_params));
-    if !stage.boot_env.is_empty() && !NameGrammar::Name.accepts(&stage.boot_env) {
-        found.push(format!("{key}: Invalid BootEnv `{}`", stage.boot_env));
-    }
-    for profile in stage.profiles.iter().filter(|profile| !NameGrammar::Name.accepts(profile)) {
-        found.push(format!("{key}: Invalid Profile `{profile}`"));
-    }
+    found.extend(other_problem(key, "BootEnv", &stage.boot_env));
+    found.extend(list_problems(key, "Profile", &stage.profiles));
     found.extend(stage.tasks.iter().filter_map(|entry| entry_problem(key, entry, true)));
     found
 }
@@ -129,7 +120,10 @@ pub(crate) fn entry_problem(key: &str, entry: &str, in_stage: bool) -> Option<St
             if !right {
                 return Some(format!("{key}: Invalid action specifier {entry}"));
             }
-            parts.iter().find(|part| !named(part)).map(|part| format!("{key}: Invalid Action `{part}`"))
+            let broken = parts.iter().rev().enumerate().find(|(_, part)| !named(part));
+            broken.map(|(place, part)| {
+                format!("{key}: Invalid {} `{part}`", if place == 0 { "Action" } else { "Plugin" })
+            })
         }
         Some(_) => Some(format!("{key}: Invalid Task: {entry}")),
     }
@@ -138,35 +132,65 @@ pub(crate) fn entry_problem(key: &str, entry: &str, in_stage: bool) -> Option<St
 fn references(stage: &Stage) -> Vec<Reference> {
     let key = stage.name.as_str();
     let mut needed = entry_references(key, &stage.templates);
-    let soft = |prefix, name: &str, message| Reference {
-        prefix,
-        key: name.to_owned(),
-        missing: Missing::Unavailable,
-        message,
-        unavailable: None,
-    };
-    if !stage.boot_env.is_empty() {
-        let mut reference =
-            soft("bootenvs", &stage.boot_env, format!("{key}: BootEnv {} does not exist", stage.boot_env));
-        reference.unavailable = Some(format!("{key}: BootEnv {} is not available", stage.boot_env));
-        needed.push(reference);
-    }
-    for (index, name) in stage.profiles.iter().enumerate() {
-        needed.push(soft("profiles", name, format!("{key}: Profile {name} (at {index}) does not exist")));
-    }
-    for (index, entry) in stage.tasks.iter().enumerate() {
-        let (prefix, name) = match entry.split_once(':') {
-            None => ("tasks", entry.as_str()),
-            Some(("bootenv", name)) => ("bootenvs", name),
-            Some(("stage", name)) => ("stages", name),
-            Some(_) => continue,
-        };
-        let noun = match prefix {
-            "tasks" => "Task",
-            "bootenvs" => "BootEnv",
-            _ => "Stage",
-        };
-        needed.push(soft(prefix, name, format!("{key}: {noun} {name} (at {index}) does not exist")));
-    }
+    let others = Needs::soft(key)
+        .usable("bootenvs", "BootEnv", &stage.boot_env)
+        .list("profiles", "Profile", &stage.profiles)
+        .tasks(&stage.tasks);
+    needed.extend(others.done());
     needed
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::round_trip;
+
+    #[test]
+    fn stage_keeps_all_members_and_its_runner_always_waits() {
+        let members = json!({
+            "Name": "burn-in", "Description": "hot", "Documentation": "Loud.", "BootEnv": "local",
+            "Tasks": ["stress", "action:ipmi:powercycle", "chroot:/mnt", "bootenv:local", "stage:none", "context:shelf"],
+            "Profiles": ["careful"], "Params": {"a": null}, "Templates": [{"Name": "one", "Path": "/tmp/one", "ID": "", "Contents": "text", "Link": "", "Meta": {"OS": "linux"}, "StartDelimiter": "<%", "EndDelimiter": "%>"}], "RequiredParams": ["a/b"],
+            "OptionalParams": ["c/d"], "OutputParams": ["e/f"], "Reboot": true, "RunnerWait": true, "Partial": false,
+        });
+        assert_eq!(round_trip("stages", members).references().len(), 5);
+        assert_eq!((KIND.decode)(json!({"RunnerWait": false})).unwrap().to_json()["RunnerWait"], true);
+    }
+
+    #[test]
+    fn action_of_a_stage_needs_plugin_and_command() {
+        assert_eq!(
+            entry_problem("s1", "action:run", true).unwrap(),
+            "s1: Invalid action specifier action:run"
+        );
+        assert_eq!(entry_problem("m1", "action:run", false), None);
+        assert_eq!(entry_problem("s1", "action:1:run", true).unwrap(), "s1: Invalid Plugin `1`");
+        assert_eq!(entry_problem("s1", "action:ipmi:1", true).unwrap(), "s1: Invalid Action `1`");
+        assert_eq!(entry_problem("s1", "sing:song", true).unwrap(), "s1: Invalid Task: sing:song");
+    }
+
+    #[test]
+    fn what_a_stage_names_may_be_missing_but_its_boot_environment_must_be_usable() {
+        let stage = Stage {
+            name: "s1".into(),
+            boot_env: "plum".into(),
+            profiles: vec!["p1".into()],
+            tasks: vec!["t1".into()],
+            ..Stage::default()
+        };
+        let needed = references(&stage);
+        let messages: Vec<_> = needed.iter().map(|reference| reference.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "s1: BootEnv plum does not exist",
+                "s1: Profile p1 (at 0) does not exist",
+                "s1: Task t1 (at 0) does not exist",
+            ]
+        );
+        assert!(needed.iter().all(|reference| reference.missing == crate::Missing::Unavailable));
+        assert_eq!(needed[0].unavailable.as_deref(), Some("s1: BootEnv plum is not available"));
+    }
 }

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Claim, Header, Kind, Missing, NameGrammar, Reference, TemplateInfo, name_problem,
-    names::param_problems,
-    object::{decode, object},
+    Claim, Header, Kind, NameGrammar, Objects, Reference, TemplateInfo, name_problem,
+    names::{list_problems, param_problems},
+    object::object,
+    reference::{Needs, circle_problem},
     template::{entry_problems, entry_references},
 };
 
@@ -49,25 +50,26 @@ pub struct Task {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "tasks",
-    key: "Name",
-    noun: "task",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<Task>,
-    schema: |generator| generator.subschema_for::<Task>(),
     columns: &["Name", "Component", "Description", "Bundle"],
+    ..Kind::of::<Task>("tasks", "Name", "task")
 };
 
-object!(Task, KIND, key = |task| task.name.clone(), problems = problems, references = references);
+object!(
+    Task,
+    KIND,
+    key = |task| task.name.clone(),
+    problems = problems,
+    references = references,
+    conflicts = conflicts
+);
 
 fn problems(task: &Task) -> Vec<String> {
     let key = task.name.as_str();
     let mut found: Vec<String> = name_problem(NameGrammar::Name, key, &task.name).into_iter().collect();
     found.extend(entry_problems(key, &task.templates, false));
     found.extend(param_problems(key, &task.required_params, &task.optional_params));
+    found.extend(list_problems(key, "Prerequisite", &task.prerequisites));
+    found.extend(list_problems(key, "Role", &task.extra_roles));
     found.extend(system_problems(task));
     if !task.component.is_empty() && !task.templates.is_empty() {
         found.push(format!("{key}: a task has either a Component or Templates, not both"));
@@ -93,18 +95,76 @@ fn system_problems(task: &Task) -> Vec<String> {
     let with = task.templates.iter().filter(|entry| entry.meta.contains_key("OS")).count();
     if with != 0 && with != task.templates.len() {
         found.push(format!("{key}: Cannot mix templates with OS metadata and templates without OS metadata"));
+        for (index, entry) in task.templates.iter().enumerate() {
+            let systems = entry.meta.get("OS").map_or("none", String::as_str);
+            found.push(format!("{key}: Template[{index}] {}: OS {systems}", entry.name));
+        }
     }
     found
 }
 
 fn references(task: &Task) -> Vec<Reference> {
     let mut needed = entry_references(&task.name, &task.templates);
-    needed.extend(task.prerequisites.iter().map(|name| Reference {
-        prefix: "tasks",
-        key: name.clone(),
-        missing: Missing::Unavailable,
-        message: format!("{}: Prerequisite task {name} does not exist", task.name),
-        unavailable: None,
-    }));
+    let needs = task.prerequisites.iter().fold(Needs::soft(&task.name), |needs, name| {
+        let message = format!("{}: Prerequisite task {name} does not exist", task.name);
+        needs.with(KIND.prefix, name, message, None)
+    });
+    needed.extend(needs.done());
     needed
+}
+
+/// A task that comes before itself could never be run (drp-api.md 7.4).
+fn conflicts(task: &Task, others: &dyn Objects) -> Vec<String> {
+    circle_problem(others, task, "Task", |task| task.prerequisites.clone()).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::{Few, round_trip};
+
+    #[test]
+    fn task_keeps_all_members() {
+        let members = json!({
+            "Name": "stress", "Description": "hot", "Documentation": "Loud.", "Templates": [{"Name": "one", "Path": "/tmp/one", "ID": "", "Contents": "text", "Link": "", "Meta": {"OS": "linux"}, "StartDelimiter": "<%", "EndDelimiter": "%>"}],
+            "RequiredParams": ["a/b"], "OptionalParams": ["c/d"], "OutputParams": ["e/f"], "Prerequisites": ["probe"],
+            "ExtraRoles": ["reader"], "ExtraClaims": [{"scope": "jobs", "action": "get", "specific": "*"}],
+            "ExtraDuration": -1,
+        });
+        assert_eq!(round_trip("tasks", members).references().len(), 1);
+    }
+
+    #[test]
+    fn either_all_templates_of_a_task_name_systems_or_none_does() {
+        let entry = |name: &str, os: Option<&str>| TemplateInfo {
+            name: name.into(),
+            contents: "true".into(),
+            meta: os.map(|os| ("OS".to_owned(), os.to_owned())).into_iter().collect(),
+            ..TemplateInfo::default()
+        };
+        let task = |templates| Task { name: "t1".into(), templates, ..Task::default() };
+        assert!(problems(&task(vec![entry("a", Some("Linux, esxi"))])).is_empty());
+        let wanted = [
+            "t1: Template[0]: Invalid OS value beos",
+            "t1: Valid values are: darwin, esxi, freebsd, linux, netbsd, openbsd, solaris, windows",
+            "t1: Cannot mix templates with OS metadata and templates without OS metadata",
+            "t1: Template[0] a: OS beos",
+            "t1: Template[1] b: OS none",
+        ];
+        assert_eq!(problems(&task(vec![entry("a", Some("beos")), entry("b", None)])), wanted);
+    }
+
+    #[test]
+    fn task_does_not_come_before_itself() {
+        let task = |name: &str, before: &str| Task {
+            name: name.into(),
+            prerequisites: vec![before.to_owned()],
+            ..Task::default()
+        };
+        let few = Few(vec![std::sync::Arc::new(task("wash", "dry"))]);
+        assert_eq!(conflicts(&task("dry", "wash"), &few), ["dry: Task dry contains itself"]);
+        assert!(conflicts(&task("iron", "wash"), &few).is_empty());
+    }
 }

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Header, Kind, Meta, Missing, NameGrammar, Reference, name_problem,
-    object::{decode, object},
-};
+use crate::{Header, Kind, Meta, Missing, NameGrammar, Reference, name_problem, object::object};
 
 /// A named text that others include or point at.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,18 +27,8 @@ pub struct Template {
     pub header: Header,
 }
 
-pub(crate) static KIND: Kind = Kind {
-    prefix: "templates",
-    key: "ID",
-    noun: "template",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<Template>,
-    schema: |generator| generator.subschema_for::<Template>(),
-    columns: &["ID", "Description", "Bundle"],
-};
+pub(crate) static KIND: Kind =
+    Kind { columns: &["ID", "Description", "Bundle"], ..Kind::of::<Template>("templates", "ID", "template") };
 
 object!(Template, KIND, key = |template| template.id.clone(), problems = problems);
 
@@ -109,4 +96,41 @@ pub(crate) fn entry_references(key: &str, entries: &[TemplateInfo]) -> Vec<Refer
             unavailable: None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::round_trip;
+
+    #[test]
+    fn template_keeps_all_members() {
+        let members = json!({
+            "ID": "7-lines.tmpl", "Description": "seven", "Contents": "{{.Machine.Name}}", "StartDelimiter": "<%",
+            "EndDelimiter": "%>",
+        });
+        round_trip("templates", members);
+    }
+
+    #[test]
+    fn template_entry_has_a_name_a_path_and_one_source_of_its_text() {
+        let entry = |name: &str, path: &str, id: &str, contents: &str| TemplateInfo {
+            name: name.into(),
+            path: path.into(),
+            id: id.into(),
+            contents: contents.into(),
+            ..TemplateInfo::default()
+        };
+        let entries = [entry("", "p", "t", ""), entry("n", "", "", ""), entry("n", "p", "t", "text")];
+        let wanted = [
+            "k: Template[0] is missing a Name",
+            "k: Template[1] is missing a Path",
+            "k: Template[1] must have either an ID, a Link, or Contents set",
+            "k: Template 1 and 2 have the same name n",
+            "k: Template[2] has both an ID and Contents",
+        ];
+        assert_eq!(entry_problems("k", &entries, true), wanted);
+    }
 }

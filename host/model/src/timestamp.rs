@@ -32,6 +32,12 @@ impl Timestamp {
         self.0.div_euclid(1_000_000) as i64
     }
 
+    /// Returns nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn nanos(self) -> i128 {
+        self.0
+    }
+
     /// Returns the time `millis` milliseconds later.
     #[must_use]
     pub const fn plus_millis(self, millis: u64) -> Self {

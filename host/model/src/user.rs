@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, Missing, NameGrammar, Reference, name_problem,
-    object::{decode, object},
+    Header, Kind, NameGrammar, Reference, name_problem, names::list_problems, object::object,
+    reference::Needs,
 };
 
 /// Somebody who may call the API.
@@ -28,33 +28,44 @@ pub struct User {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "users",
-    key: "Name",
-    noun: "user",
-    unique: &[],
     hidden: &["PasswordHash", "Secret"],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<User>,
-    schema: |generator| generator.subschema_for::<User>(),
     columns: &["Name", "Roles", "Description"],
+    private: &["PasswordHash"],
+    more_actions: &["token", "password"],
+    ..Kind::of::<User>("users", "Name", "user")
 };
 
 object!(User, KIND, key = |user| user.name.clone(), problems = problems, references = references);
 
 fn problems(user: &User) -> Vec<String> {
-    name_problem(NameGrammar::User, &user.name, &user.name).into_iter().collect()
+    let key = user.name.as_str();
+    let mut found: Vec<String> = name_problem(NameGrammar::User, key, key).into_iter().collect();
+    found.extend(list_problems(key, "Role", &user.roles));
+    found
 }
 
 fn references(user: &User) -> Vec<Reference> {
-    user.roles
-        .iter()
-        .map(|role| Reference {
-            prefix: "roles",
-            key: role.clone(),
-            missing: Missing::Unavailable,
-            message: format!("{}: Role {role} does not exist", user.name),
-            unavailable: None,
-        })
-        .collect()
+    let needs = Needs::soft(&user.name);
+    user.roles.iter().fold(needs, |needs, role| needs.one("roles", "Role", role)).done()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::round_trip;
+
+    #[test]
+    fn user_keeps_all_members_and_needs_no_role_to_be_stored() {
+        let members = json!({
+            "Name": "ann@hall", "Description": "staff", "PasswordHash": "aGFzaA==", "Secret": "c2VjcmV0",
+            "Roles": ["reader"],
+        });
+        let needed = round_trip("users", members).references();
+        assert_eq!(needed[0].message, "ann@hall: Role reader does not exist");
+        assert_eq!(needed[0].missing, crate::Missing::Unavailable);
+        let user = User { name: "u1".into(), roles: vec!["1".into()], ..User::default() };
+        assert_eq!(problems(&user), ["u1: Invalid Role `1`"]);
+    }
 }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, Missing, NameGrammar, Reference, name_problem,
-    object::{decode, object},
+    Header, Kind, NameGrammar, Reference, name_problem, names::list_problems, object::object,
+    reference::Needs,
 };
 
 /// An ordered list of stages that a machine goes through.
@@ -30,16 +30,8 @@ pub struct Workflow {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    prefix: "workflows",
-    key: "Name",
-    noun: "workflow",
-    unique: &[],
-    hidden: &[],
-    read_only: &[],
-    opaque: &[],
-    decode: decode::<Workflow>,
-    schema: |generator| generator.subschema_for::<Workflow>(),
     columns: &["Name", "Stages", "Description", "Bundle"],
+    ..Kind::of::<Workflow>("workflows", "Name", "workflow")
 };
 
 object!(Workflow, KIND, key = |workflow| workflow.name.clone(), problems = problems, references = references);
@@ -47,23 +39,35 @@ object!(Workflow, KIND, key = |workflow| workflow.name.clone(), problems = probl
 fn problems(workflow: &Workflow) -> Vec<String> {
     let key = workflow.name.as_str();
     let mut found: Vec<String> = name_problem(NameGrammar::Name, key, key).into_iter().collect();
-    for stage in workflow.stages.iter().filter(|stage| !NameGrammar::Name.accepts(stage)) {
-        found.push(format!("{key}: Invalid Stage `{stage}`"));
-    }
+    found.extend(list_problems(key, "Stage", &workflow.stages));
     found
 }
 
 fn references(workflow: &Workflow) -> Vec<Reference> {
-    workflow
-        .stages
-        .iter()
-        .enumerate()
-        .map(|(index, stage)| Reference {
-            prefix: "stages",
-            key: stage.clone(),
-            missing: Missing::Unavailable,
-            message: format!("{}: Stage {stage} (at {index}) does not exist", workflow.name),
-            unavailable: Some(format!("{}: Stage {stage} (at {index}) is not available", workflow.name)),
-        })
-        .collect()
+    let key = workflow.name.as_str();
+    let needs = workflow.stages.iter().enumerate().fold(Needs::soft(key), |needs, (index, stage)| {
+        let message = |what| format!("{key}: Stage {stage} (at {index}) {what}");
+        needs.with("stages", stage, message("does not exist"), Some(message("is not available")))
+    });
+    needs.done()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::round_trip;
+
+    #[test]
+    fn workflow_keeps_all_members_and_needs_its_stages_to_be_usable() {
+        let members = json!({
+            "Name": "commission", "Description": "first", "Documentation": "Once.", "Stages": ["burn-in", "none"],
+        });
+        let needed = round_trip("workflows", members).references();
+        assert_eq!(needed[1].message, "commission: Stage none (at 1) does not exist");
+        assert_eq!(needed[1].unavailable.as_deref(), Some("commission: Stage none (at 1) is not available"));
+        let workflow = Workflow { name: "w1".into(), stages: vec!["1".into()], ..Workflow::default() };
+        assert_eq!(problems(&workflow), ["w1: Invalid Stage `1`"]);
+    }
 }

@@ -58,7 +58,8 @@ pub fn from_content(content: Content) -> Result<Pack, PackError> {
     Ok(Pack { meta, objects, ..Pack::default() })
 }
 
-/// Makes the bundle that `GET /contents/{name}` answers: objects in API form without what only the server writes.
+/// Makes the bundle that `GET /contents/{name}` answers: objects in API form without what only the server writes, and
+/// without what never leaves it.
 #[must_use]
 pub fn to_content<'a>(meta: &ContentMeta, objects: impl IntoIterator<Item = &'a Arc<dyn Object>>) -> Content {
     let mut content = Content { meta: meta.clone(), ..Content::default() };
@@ -66,7 +67,7 @@ pub fn to_content<'a>(meta: &ContentMeta, objects: impl IntoIterator<Item = &'a 
         let kind = object.kind();
         let mut value = object.to_json();
         if let Value::Object(members) = &mut value {
-            members.retain(|name, _| !is_read_only(kind, name));
+            members.retain(|name, _| !is_read_only(kind, name) && !kind.private.contains(&name.as_str()));
         }
         content.sections.entry(kind.prefix.to_owned()).or_default().insert(object.key(), value);
     }
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn all_faults_are_told_at_once_with_their_places() {
         let sections = json!({
-            "gadgets": {"g1": {}}, "subnets": {"s1": {}}, "machines": {"m1": {}}, "plugins": {},
+            "gadgets": {"g1": {}}, "interfaces": {"eth0": {}}, "machines": {"m1": {}}, "plugins": {},
             "tasks": {"t1": {"Name": "t2"}, "t3": 3, "t4": {"Templates": 4}, "t5": {"Templates": [{}]}},
         });
         let error = load(json!({"meta": {"Name": "x/y"}, "sections": sections})).unwrap_err();
@@ -143,8 +144,8 @@ mod tests {
             [
                 "meta",
                 "sections.gadgets",
+                "sections.interfaces",
                 "sections.machines",
-                "sections.subnets",
                 "tasks:t1",
                 "tasks:t3",
                 "tasks:t4",
@@ -154,7 +155,10 @@ mod tests {
         );
         let text = error.to_string();
         assert!(text.contains("`sections.gadgets`: `gadgets` is no type of object\n"), "{text}");
-        assert!(text.contains("`sections.subnets`: objects of type `subnets` are not supported"), "{text}");
+        assert!(
+            text.contains("`sections.interfaces`: objects of type `interfaces` cannot be part of a pack"),
+            "{text}"
+        );
         assert!(text.contains("`tasks:t1`: the task is called `t2`, unlike its place"), "{text}");
     }
 

@@ -25,7 +25,7 @@ use crate::{
     path::path_problem,
 };
 
-/// How the keys of types that this version does not have may be called, the likeliest first.
+/// How the keys of types that are not built in may be called, the likeliest first.
 const KEYS: [&str; 5] = ["Name", "ID", "Id", "Uuid", "Addr"];
 
 /// Reads a folder as the content bundle that it stands for.

@@ -6,14 +6,15 @@
 
 use std::io::{self, BufRead, Write};
 
+use formwork_confine::{Confinement, confine};
 use serde_json::{Value, json};
 
-#[path = "../src/confine.rs"]
-mod confine;
+/// What the compiling child keeps.
+const KEEPS: Confinement = Confinement { memory_bytes: 2 << 30, cpu_seconds: 60, nice: 0 };
 
 fn main() -> io::Result<()> {
     if std::env::args().nth(1).is_some_and(|word| word == "confined") {
-        confine::confine(0).map_err(io::Error::other)?;
+        confine(KEEPS).map_err(io::Error::other)?;
     }
     let mut lines = io::stdin().lock().lines();
     let mut output = io::stdout().lock();

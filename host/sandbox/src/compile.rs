@@ -2,7 +2,7 @@
 //!
 //! The child is the same program under another subcommand. It reads what to do and the component from its standard input
 //! and writes the compiled code to its standard output. What it knows is gone when it ends, and what it may use is bounded
-//! ([`crate::confine`]).
+//! ([`formwork_confine`]).
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -11,15 +11,21 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use formwork_confine::{Confinement, confine, end_of_child};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::confine::{CPU_SECONDS, MEMORY_BYTES, confine};
 use crate::engine::Tier;
 use crate::inspect::{InspectError, inspect};
 use crate::{engine, prescan};
+
+/// Address space of the child. The largest components known need a sixth of it.
+const MEMORY_BYTES: u64 = 2 << 30;
+
+/// Processor time of the child, all threads together.
+const CPU_SECONDS: u64 = 60;
 
 /// Time of the child where nothing else is said; it may have to share the processor.
 const WALL_TIME: Duration = Duration::from_secs(180);
@@ -185,14 +191,7 @@ impl Order {
 /// A program's hidden subcommand calls this and nothing else, and before it starts any thread: the whole process gives up
 /// what a compiler does not need first.
 pub fn compile_worker() -> ExitCode {
-    match work() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(words) => {
-            // Nobody is left to tell when standard error is closed.
-            writeln!(io::stderr(), "{words}").ok();
-            ExitCode::FAILURE
-        }
-    }
+    end_of_child(work())
 }
 
 /// The child's whole work.
@@ -201,7 +200,7 @@ fn work() -> Result<(), String> {
     let mut input = io::stdin().lock();
     input.read_exact(&mut order).map_err(|error| format!("failed to read: {error}"))?;
     let order = Order::of_bytes(order).ok_or("there is no such order")?;
-    confine(order.nice)?;
+    confine(Confinement { memory_bytes: MEMORY_BYTES, cpu_seconds: CPU_SECONDS, nice: order.nice })?;
     let mut wasm = Vec::new();
     let most = prescan::MAX_BYTES as u64 + 1;
     input.take(most).read_to_end(&mut wasm).map_err(|error| format!("failed to read: {error}"))?;

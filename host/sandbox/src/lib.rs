@@ -13,7 +13,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `inspect`, `prescan`, `world` | what a component is and asks for, and whether it is fit to be compiled |
-//! | `prepare`, `compile`, `confine`, `cache` | the child process that compiles, what it may do, and its signed results |
+//! | `prepare`, `compile`, `cache` | the child process that compiles, and its signed results |
 //! | `engine` | the engines that run the code of each tier, and their pools |
 //! | `queue` | whose call is next |
 //! | `record` | calls written down with all that decided them, and replayed |
@@ -27,7 +27,6 @@ mod cache;
 mod call;
 mod capabilities;
 mod compile;
-mod confine;
 mod digest;
 mod engine;
 mod entries;

@@ -1,23 +1,48 @@
 //! Users, machines and tokens: who calls, and what they may do (drp-api.md 2).
 
+mod audit;
+mod caller;
+mod denied;
+mod known;
+mod limit;
+mod login;
 mod password;
+mod rights;
 mod token;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use formwork_api::ApiError;
 use formwork_core::preferences;
-use formwork_model::{Claim, Machine, ObjectsExt, Role, User};
+use formwork_model::{Claim, Machine, ObjectsExt, Preference, Record, User};
 use formwork_store::Snapshot;
 
+use self::{
+    audit::Audited,
+    known::{Known, Proof, RestsOn},
+    login::{Attempt, Verdict},
+};
 pub(crate) use self::{
+    caller::Caller,
+    known::Callers,
+    login::Logins,
     password::hash_password,
+    rights::{Limits, Rights, Wanted},
     token::{Subject, TokenKey},
 };
 use crate::endpoint::Endpoint;
 
 /// Seconds that a token lives that is to outlive everything: three years.
 pub(crate) const FOREVER_SECONDS: u64 = 3 * 365 * 86_400;
+
+/// The preferences that hold secrets of all tokens.
+const SYSTEM_SECRET: &str = "baseTokenSecret";
+const GRANTOR_SECRET: &str = "systemGrantorSecret";
 
 /// What the agent of a known machine may do to its own machine and jobs (drp-api.md 2.3).
 const OWN_MACHINE: &[(&str, &str)] =
@@ -31,7 +56,7 @@ const READABLE: &[(&str, &str)] = &[
     ("bootenvs", "list,get"),
     ("workflows", "list,get"),
     ("profiles", "list,get"),
-    ("contents", "list,get"),
+    ("components", "get"),
     ("events", "create"),
     ("info", "get"),
     ("machines", "whoami"),
@@ -41,86 +66,47 @@ const READABLE: &[(&str, &str)] = &[
 /// What the agent of an unknown machine may do.
 const UNKNOWN: &[(&str, &str)] = &[("machines", "create,get,whoami"), ("info", "get")];
 
-/// Somebody who calls the API, and what they may do.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    /// As events name them: `user:NAME`, `runner:UUID`.
-    pub(crate) principal: String,
-    /// Who it is.
-    pub(crate) subject: Subject,
-    claims: Vec<Claim>,
+/// What the endpoint knows of those who call it.
+#[derive(Default)]
+pub(crate) struct Desk {
+    /// Those who were here before.
+    callers: Callers,
+    /// Their passwords.
+    pub(crate) logins: Logins,
 }
 
-impl Caller {
-    /// An operator who may do everything, where there is nobody else, as in a simulation.
-    pub(crate) fn operator() -> Self {
-        let name = String::from("operator");
-        Self {
-            principal: format!("user:{name}"),
-            subject: Subject::User(name),
-            claims: vec![Claim::new("*", "*", "*")],
-        }
-    }
-
-    /// Refuses a caller who may not do something to an object; an empty `key` means the type as a whole.
-    pub(crate) fn require(&self, scope: &str, action: &str, key: &str) -> Result<(), ApiError> {
-        if self.may(scope, action, key) {
-            return Ok(());
-        }
-        tracing::info!(principal = %self.principal, scope, action, key, "denied");
-        let message = format!(
-            "{} lacks the claim {scope} {action} {}",
-            self.principal,
-            if key.is_empty() { "*" } else { key }
-        );
-        Err(ApiError::new(403, "AUTH", message).about(scope, key))
-    }
-
-    /// Tells whether a caller may do something.
-    pub(crate) fn may(&self, scope: &str, action: &str, key: &str) -> bool {
-        self.is_self_service(scope, action, key)
-            || self.claims.iter().any(|claim| claim.allows(scope, action, key))
-    }
-
-    /// Tells whether the caller is a user, whom a locked machine refuses.
-    pub(crate) fn is_user(&self) -> bool {
-        matches!(self.subject, Subject::User(_))
-    }
-
-    /// Every user may read himself, change his password and fetch a token.
-    fn is_self_service(&self, scope: &str, action: &str, key: &str) -> bool {
-        let own = matches!(&self.subject, Subject::User(name) if name == key);
-        (scope == "users" && own && matches!(action, "get" | "password" | "token"))
-            || (scope == "info" && action == "get")
-    }
+/// What a request says of who sends it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credentials<'a> {
+    /// The headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// The `token` member of the query.
+    pub(crate) token: Option<&'a str>,
+    /// Where the request comes from.
+    pub(crate) address: Option<IpAddr>,
 }
 
-/// Finds out who sends a request, from its headers or from the `token` member of its query.
-pub(crate) async fn authenticate(
-    endpoint: &Endpoint,
-    headers: &HeaderMap,
-    query_token: Option<&str>,
-) -> Result<Caller, ApiError> {
-    let header = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-    let snapshot = endpoint.snapshot();
-    match (header, query_token) {
+/// Finds out who sends a request.
+pub(crate) async fn authenticate(endpoint: &Endpoint, given: Credentials<'_>) -> Result<Caller, ApiError> {
+    let header = given.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    let address = given.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let malformed = || ApiError::new(400, "AUTH", "malformed Authorization header");
+    match (header, given.token) {
         (Some(header), _) => match header.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                by_token(endpoint, &snapshot, token.trim())
+                by_token(endpoint, token.trim())
             }
             Some((scheme, basic)) if scheme.eq_ignore_ascii_case("basic") => {
                 let decoded =
                     STANDARD.decode(basic.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-                let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
-                let (name, password) =
-                    pair.ok_or_else(|| ApiError::new(400, "AUTH", "malformed Authorization header"))?;
-                by_password(endpoint, &snapshot, name, password).await
+                let pair = decoded.as_deref().and_then(|text| text.split_once(':')).ok_or_else(malformed)?;
+                by_password(endpoint, pair, address).await
             }
-            _ => Err(ApiError::new(400, "AUTH", "malformed Authorization header")),
+            _ => Err(malformed()),
         },
         (None, Some(token)) => match token.split_once(':') {
-            Some((name, password)) => by_password(endpoint, &snapshot, name, password).await,
-            None => by_token(endpoint, &snapshot, token),
+            Some(pair) => by_password(endpoint, pair, address).await,
+            None => by_token(endpoint, token),
         },
         (None, None) => Err(ApiError::new(401, "AUTH", "no credentials")),
     }
@@ -128,47 +114,119 @@ pub(crate) async fn authenticate(
 
 async fn by_password(
     endpoint: &Endpoint,
-    snapshot: &Snapshot,
-    name: &str,
-    password: &str,
+    (name, password): (&str, &str),
+    address: IpAddr,
 ) -> Result<Caller, ApiError> {
+    let snapshot = endpoint.snapshot();
     let user = snapshot.get::<User>(name);
-    let hash = user.as_ref().map(|user| user.password_hash.clone()).unwrap_or_default();
-    let right = endpoint.key.password_matches(password.to_owned(), hash).await;
-    match user {
-        Some(user) if right => Ok(user_caller(snapshot, &user, Vec::new())),
-        _ => {
-            tracing::warn!(user = name, "wrong user or password");
+    let record = user.as_ref().map(|user| user.password_hash.clone()).unwrap_or_default();
+    let attempt = Attempt { user: name, address, now: endpoint.now().millis(), record };
+    let verdict = endpoint.desk.logins.check(&endpoint.key, password, attempt).await;
+    // A password that was typed in the wrong place is not written down.
+    let shown = if user.is_some() { name } else { "unknown" };
+    let told = |words: &str| {
+        let principal = format!("user:{shown}");
+        Audited { what: "login", scope: "users", key: shown, principal: &principal, words }
+            .tell(&endpoint.hub);
+    };
+    match (verdict, user) {
+        (Verdict::Right { fresh }, Some(user)) => {
+            if fresh {
+                told(&format!("logged in from {address}"));
+            }
+            Ok(by_name(endpoint, &snapshot, &user))
+        }
+        (Verdict::Limited, _) => {
+            tracing::warn!(user = shown, %address, "too many wrong passwords");
+            let message = "too many wrong passwords\nhint: wait a minute; tokens work meanwhile";
+            Err(ApiError::new(429, "AUTH", message))
+        }
+        (Verdict::Busy, _) => Err(ApiError::new(503, "AUTH", "too many logins at once\nhint: try again")),
+        (Verdict::Right { .. } | Verdict::Wrong, _) => {
+            told(&format!("wrong user or password from {address}"));
             Err(ApiError::new(403, "AUTH", "wrong user or password"))
         }
     }
 }
 
-fn by_token(endpoint: &Endpoint, snapshot: &Snapshot, token: &str) -> Result<Caller, ApiError> {
-    let refused = |why: &str| ApiError::new(403, "AUTH", format!("the token is {why}"));
-    let opened = endpoint.key.open(token).ok_or_else(|| refused("not one of this endpoint"))?;
-    if opened.expires_seconds <= endpoint.now().millis() / 1000 {
+/// Returns a user who proved himself by his password.
+fn by_name(endpoint: &Endpoint, snapshot: &Snapshot, user: &User) -> Caller {
+    let proof = proof("user", &user.name);
+    if let Some(known) = endpoint.desk.callers.find(&proof, snapshot) {
+        return known.caller.clone();
+    }
+    let caller = user_caller(endpoint, snapshot, user, None);
+    let mut rests_on = RestsOn::default();
+    rests_on.user(snapshot, user);
+    endpoint.desk.callers.note(proof, Known::new(caller.clone(), i64::MAX, rests_on, snapshot));
+    caller
+}
+
+/// Returns what stands for a token, or for the name of somebody whose password was right: no secret is kept.
+fn proof(kind: &str, text: &str) -> Proof {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(kind.as_bytes()).update(&[0]).update(text.as_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+fn by_token(endpoint: &Endpoint, token: &str) -> Result<Caller, ApiError> {
+    let snapshot = endpoint.snapshot();
+    let proof = proof("token", token);
+    let known = match endpoint.desk.callers.find(&proof, &snapshot) {
+        Some(known) => known,
+        None => {
+            let known = opened(endpoint, &snapshot, token)?;
+            endpoint.desk.callers.note(proof, Arc::clone(&known));
+            known
+        }
+    };
+    if known.expires_seconds <= endpoint.now().millis() / 1000 {
         return Err(refused("expired"));
     }
-    if opened.stamp != stamp(endpoint, snapshot, &opened.subject).ok_or_else(|| refused("revoked"))? {
+    Ok(known.caller.clone())
+}
+
+fn refused(why: &str) -> ApiError {
+    ApiError::new(403, "AUTH", format!("the token is {why}"))
+}
+
+/// Opens a token that was made here and is tied to nothing that has changed.
+fn opened(endpoint: &Endpoint, snapshot: &Snapshot, text: &str) -> Result<Arc<Known>, ApiError> {
+    let token = endpoint.key.open(text).ok_or_else(|| refused("not one of this endpoint"))?;
+    let expires_seconds = token.expires_seconds;
+    if expires_seconds <= endpoint.now().millis() / 1000 {
+        return Err(refused("expired"));
+    }
+    let stamp = stamp(endpoint, snapshot, &token.subject, token.grantor.as_deref());
+    if stamp.as_ref() != Some(&token.stamp) {
         return Err(refused("revoked"));
     }
-    match &opened.subject {
-        Subject::User(name) => {
-            let user = snapshot.get::<User>(name).ok_or_else(|| refused("revoked"))?;
-            Ok(user_caller(snapshot, &user, opened.claims))
-        }
-        Subject::Machine(uuid) => Ok(Caller {
-            principal: format!("runner:{uuid}"),
-            claims: machine_claims(uuid),
-            subject: opened.subject,
-        }),
-        Subject::Unknown => Ok(Caller {
-            principal: String::from("runner:unknown"),
-            claims: UNKNOWN.iter().map(|(scope, action)| Claim::new(scope, action, "*")).collect(),
-            subject: opened.subject,
-        }),
+    let mut rests_on = RestsOn::default();
+    for secret in [SYSTEM_SECRET, GRANTOR_SECRET] {
+        rests_on.object(snapshot, Preference::KIND.prefix, secret);
     }
+    if let Some(grantor) = &token.grantor {
+        rests_on.object(snapshot, User::KIND.prefix, grantor);
+    }
+    let hub = Some(Arc::clone(&endpoint.hub));
+    let caller = match token.subject {
+        Subject::User(name) => {
+            let user = snapshot.get::<User>(&name).ok_or_else(|| refused("revoked"))?;
+            rests_on.user(snapshot, &user);
+            user_caller(endpoint, snapshot, &user, token.limits.as_ref())
+        }
+        Subject::Machine(uuid) => {
+            rests_on.object(snapshot, Machine::KIND.prefix, &uuid);
+            let rights = Arc::new(Rights::of_claims(machine_claims(&uuid)));
+            Caller { principal: format!("runner:{uuid}"), subject: Subject::Machine(uuid), rights, hub }
+        }
+        Subject::Unknown => {
+            let claims = UNKNOWN.iter().map(|(scope, action)| Claim::new(scope, action, "*")).collect();
+            let rights = Arc::new(Rights::of_claims(claims));
+            Caller { principal: String::from("runner:unknown"), subject: Subject::Unknown, rights, hub }
+        }
+    };
+    Ok(Known::new(caller, expires_seconds, rests_on, snapshot))
 }
 
 fn machine_claims(uuid: &str) -> Vec<Claim> {
@@ -177,55 +235,67 @@ fn machine_claims(uuid: &str) -> Vec<Claim> {
     own.chain(readable).collect()
 }
 
-/// A user has the claims of his roles, or the ones that a token was narrowed to.
-fn user_caller(snapshot: &Snapshot, user: &User, narrowed: Vec<Claim>) -> Caller {
-    let of_roles = || {
-        user.roles
-            .iter()
-            .filter_map(|role| snapshot.get::<Role>(role))
-            .flat_map(|role| role.claims.clone())
-            .collect()
-    };
+fn user_caller(endpoint: &Endpoint, snapshot: &Snapshot, user: &User, limits: Option<&Limits>) -> Caller {
     Caller {
         principal: format!("user:{}", user.name),
         subject: Subject::User(user.name.clone()),
-        claims: if narrowed.is_empty() { of_roles() } else { narrowed },
+        rights: Arc::new(Rights::of_user(snapshot, user, limits)),
+        hub: Some(Arc::clone(&endpoint.hub)),
     }
 }
 
-/// Returns what a token of a subject is tied to: it stops working when any of the secrets changes.
-fn stamp(endpoint: &Endpoint, snapshot: &Snapshot, subject: &Subject) -> Option<String> {
+/// Returns what a token is tied to: it stops working when any of the secrets changes (drp-api.md 2.2).
+fn stamp(
+    endpoint: &Endpoint,
+    snapshot: &Snapshot,
+    subject: &Subject,
+    grantor: Option<&str>,
+) -> Option<String> {
+    let secret = |name: &str| snapshot.get::<User>(name).map(|user| user.secret.clone());
     let own = match subject {
-        Subject::User(name) => snapshot.get::<User>(name)?.secret.clone(),
+        Subject::User(name) => secret(name)?,
         Subject::Machine(uuid) => snapshot.get::<Machine>(uuid)?.secret.clone(),
         Subject::Unknown => String::new(),
     };
-    let system = preferences::value(snapshot, "baseTokenSecret");
-    let grantor = preferences::value(snapshot, "systemGrantorSecret");
-    Some(endpoint.key.digest(&[&own, &system, &grantor]))
+    let granting = match grantor {
+        Some(name) => secret(name)?,
+        None => String::new(),
+    };
+    let system = preferences::value(snapshot, SYSTEM_SECRET);
+    let grantors = preferences::value(snapshot, GRANTOR_SECRET);
+    Some(endpoint.key.digest(&[&own, &granting, &system, &grantors]))
 }
 
-fn issue(
-    endpoint: &Endpoint,
-    snapshot: &Snapshot,
-    subject: Subject,
-    seconds: u64,
-    claims: Vec<Claim>,
-) -> String {
-    let stamp = stamp(endpoint, snapshot, &subject).unwrap_or_default();
-    let seconds = i64::try_from(seconds.min(FOREVER_SECONDS)).unwrap_or(0);
+/// What a token is to be.
+pub(crate) struct NewToken<'a> {
+    /// Whom it speaks for.
+    pub(crate) subject: Subject,
+    /// The user who has it made; his secret ends it too.
+    pub(crate) grantor: Option<&'a str>,
+    /// How long it lives, in seconds; at most [`FOREVER_SECONDS`].
+    pub(crate) seconds: u64,
+    /// What it is narrowed to.
+    pub(crate) limits: Option<Limits>,
+}
+
+/// Makes a token.
+pub(crate) fn issue(endpoint: &Endpoint, snapshot: &Snapshot, grant: NewToken<'_>) -> String {
+    let stamp = stamp(endpoint, snapshot, &grant.subject, grant.grantor).unwrap_or_default();
+    let seconds = i64::try_from(grant.seconds.min(FOREVER_SECONDS)).unwrap_or(0);
     endpoint.key.seal(&token::Token {
-        subject,
+        subject: grant.subject,
+        grantor: grant.grantor.map(str::to_owned),
         stamp,
         expires_seconds: endpoint.now().millis() / 1000 + seconds,
-        claims,
+        limits: grant.limits,
     })
 }
 
 /// Returns a token for the agent of a machine that is not known yet.
 pub(crate) fn unknown_token(endpoint: &Endpoint, snapshot: &Snapshot) -> String {
     let seconds = preferences::seconds(snapshot, "unknownTokenTimeout");
-    issue(endpoint, snapshot, Subject::Unknown, seconds, Vec::new())
+    let grant = NewToken { subject: Subject::Unknown, grantor: None, seconds, limits: None };
+    issue(endpoint, snapshot, grant)
 }
 
 /// Returns a token for the agent of a machine; the preference says for how long unless the caller does.
@@ -236,16 +306,6 @@ pub(crate) fn machine_token(
     seconds: Option<u64>,
 ) -> String {
     let seconds = seconds.unwrap_or_else(|| preferences::seconds(snapshot, "knownTokenTimeout"));
-    issue(endpoint, snapshot, Subject::Machine(machine.uuid.clone()), seconds, Vec::new())
-}
-
-/// Returns a token for a user, narrowed to claims when there are some.
-pub(crate) fn user_token(
-    endpoint: &Endpoint,
-    snapshot: &Snapshot,
-    user: &User,
-    seconds: u64,
-    claims: Vec<Claim>,
-) -> String {
-    issue(endpoint, snapshot, Subject::User(user.name.clone()), seconds, claims)
+    let subject = Subject::Machine(machine.uuid.clone());
+    issue(endpoint, snapshot, NewToken { subject, grantor: None, seconds, limits: None })
 }

@@ -11,9 +11,9 @@ use formwork_core::{
     Refusal, availability,
     plan::{Decision, FailureReport, PlanRequest},
 };
-use formwork_model::{Object, Timestamp};
+use formwork_model::{Object, Objects, Timestamp};
 use formwork_sandbox as sandbox;
-use formwork_store::{Action, Transaction, WriteError};
+use formwork_store::{Action, Committed, Transaction, WriteError};
 
 use crate::{content, endpoint::Endpoint, files::FileRoot, housekeeping, render};
 
@@ -95,7 +95,9 @@ impl Work<'_> {
         if !broken.is_empty() {
             return Err(ApiError::invalid(prefix, &key, broken).into());
         }
-        let faults = housekeeping::faults(self.files, object.as_ref());
+        let is_new = !object.header().read_only && self.tx.find(prefix, &key).is_none();
+        let look = if is_new { housekeeping::faults_at_once } else { housekeeping::faults };
+        let faults = look(self.files, object.as_ref());
         availability::admit(self.tx, object.as_mut(), faults)
             .map_err(|refusal| refused(prefix, &key, refusal))?;
         self.put_unchecked(object)
@@ -131,12 +133,14 @@ impl Work<'_> {
                     || change.before.as_ref().map(|object| object.header().available)
                         != change.after.as_ref().map(|object| object.header().available)
             })
-            .filter(|change| !matches!(change.prefix, "jobs" | "machines" | "leases" | "preferences"))
-            .filter(|change| !formwork_model::is_internal(change.prefix))
             .map(|change| (change.prefix, change.key.to_string()))
             .collect();
         if causes.is_empty() {
             return;
+        }
+        // A plugin's own changes lead to others that must still be known as its own, or it could go round in circles.
+        if is_asked_for(self.tx.principal()) {
+            self.tx.go_on_as(SYSTEM);
         }
         let files = self.files;
         let touched =
@@ -147,6 +151,14 @@ impl Work<'_> {
     }
 }
 
+/// Who the server is when it changes something by itself.
+const SYSTEM: &str = "system";
+
+/// Tells whether a user or an agent asked for what happens.
+pub(crate) fn is_asked_for(principal: &str) -> bool {
+    principal.starts_with("user:") || principal.starts_with("runner:")
+}
+
 /// Decides and commits. `decide` may run several times; it must depend on nothing but the transaction, the
 /// answers and the time.
 pub(crate) async fn commit<T, D>(endpoint: &Arc<Endpoint>, principal: &str, decide: D) -> Result<T, ApiError>
@@ -154,12 +166,50 @@ where
     T: Send + 'static,
     D: Fn(&mut Work<'_>) -> Result<T, Stop> + Clone + Send + 'static,
 {
-    let untried = || ApiError::new(500, "INTERNAL", "a transaction was tried that was to be committed");
-    attempt(endpoint, principal, decide).await?.ok_or_else(untried)
+    commit_at(endpoint, principal, decide).await.map(|committed| committed.value)
 }
 
-/// Decides and commits; nothing comes back of a transaction that was only tried.
-async fn attempt<T, D>(endpoint: &Arc<Endpoint>, principal: &str, decide: D) -> Result<Option<T>, ApiError>
+/// Decides and commits, and tells the revision that the commit made.
+pub(crate) async fn commit_at<T, D>(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    decide: D,
+) -> Result<Committed<T>, ApiError>
+where
+    T: Send + 'static,
+    D: Fn(&mut Work<'_>) -> Result<T, Stop> + Clone + Send + 'static,
+{
+    attempt(endpoint, principal, decide, |_, value| value).await?.ok_or_else(untried)
+}
+
+/// Decides about an object and commits. Returns it as it is at the revision that the commit made, with the availability
+/// that the changes to others gave it.
+pub(crate) async fn commit_object<D>(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    decide: D,
+) -> Result<Committed<Arc<dyn Object>>, ApiError>
+where
+    D: Fn(&mut Work<'_>) -> Result<Arc<dyn Object>, Stop> + Clone + Send + 'static,
+{
+    let settled = |work: &Work<'_>, object: Arc<dyn Object>| {
+        work.tx.find(object.kind().prefix, &object.key()).unwrap_or(object)
+    };
+    attempt(endpoint, principal, decide, settled).await?.ok_or_else(untried)
+}
+
+fn untried() -> ApiError {
+    ApiError::new(500, "INTERNAL", "a transaction was tried that was to be committed")
+}
+
+/// Decides and commits; nothing comes back of a transaction that was only tried. `settled` looks at what was decided once
+/// everything that depends on it has followed.
+async fn attempt<T, D>(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    decide: D,
+    settled: fn(&Work<'_>, T) -> T,
+) -> Result<Option<Committed<T>>, ApiError>
 where
     T: Send + 'static,
     D: Fn(&mut Work<'_>) -> Result<T, Stop> + Clone + Send + 'static,
@@ -172,10 +222,10 @@ where
             let mut work = Work { tx, answers: &given, now, files: &files };
             let value = decide(&mut work)?;
             work.settle();
-            Ok::<T, Stop>(value)
+            Ok::<T, Stop>(settled(&work, value))
         });
         match written.await {
-            Ok(committed) => return Ok(Some(committed.value)),
+            Ok(committed) => return Ok(Some(committed)),
             Err(WriteError::Refused(Stop::Tried)) => return Ok(None),
             Err(WriteError::Refused(Stop::Fail(error))) => return Err(*error),
             Err(WriteError::Refused(Stop::Plan(request))) => {
@@ -201,12 +251,11 @@ pub(crate) async fn rehearse<D>(endpoint: &Arc<Endpoint>, principal: &str, decid
 where
     D: Fn(&mut Work<'_>) -> Result<(), Stop> + Clone + Send + 'static,
 {
-    attempt(endpoint, principal, move |work: &mut Work<'_>| {
+    let tried = move |work: &mut Work<'_>| {
         decide(work)?;
         Err::<(), Stop>(Stop::Tried)
-    })
-    .await
-    .map(drop)
+    };
+    attempt(endpoint, principal, tried, |_, ()| ()).await.map(drop)
 }
 
 /// Logs an error with all that is below it, and answers without the detail.
@@ -300,3 +349,6 @@ async fn component(endpoint: &Arc<Endpoint>, name: &str) -> Result<sandbox::Dige
         .ok_or_else(|| missing(String::from("is not installed")))?;
     content::prepared(endpoint, &record.digest).await.map_err(missing)
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,7 @@ pub(crate) const FEATURES: &[&str] = &[
     "job-exit-states",
     "log-has-head-method",
     "sane-exit-codes",
+    "selective-job-purge",
     "slim-objects",
     "sprig",
     "workflows",

@@ -2,19 +2,23 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
-use formwork_api::Event;
-use formwork_model::Timestamp;
+use formwork_model::{Job, ObjectsExt, Timestamp};
 use formwork_sandbox::{Host, HostCall, Sandbox};
 use formwork_store::{Snapshot, Store};
-use tokio::sync::broadcast;
 
 use crate::{
-    ServeOptions, auth::TokenKey, boot::BootCounts, clock::Clock, content::Library, files::FileRoot,
-    logs::JobLogs, packs::Packs, plugins::Plugins, render::Renderer,
+    ServeOptions,
+    auth::{Desk, TokenKey},
+    boot::BootCounts,
+    clock::Clock,
+    content::Library,
+    files::FileRoot,
+    hub::Hub,
+    logs::JobLogs,
+    packs::Packs,
+    plugins::Plugins,
+    render::Renderer,
 };
-
-/// Injected events that wait for a slow listener before it loses some.
-const INJECTED_EVENTS: usize = 4096;
 
 /// One running endpoint.
 pub(crate) struct Endpoint {
@@ -50,8 +54,10 @@ pub(crate) struct Endpoint {
     pub(crate) outside: Option<Arc<dyn Host>>,
     /// What the boot services have counted.
     pub(crate) boot_counts: BootCounts,
-    /// Events that clients injected.
-    pub(crate) injected: broadcast::Sender<Arc<Event>>,
+    /// Where listeners get events from.
+    pub(crate) hub: Arc<Hub>,
+    /// Who calls.
+    pub(crate) desk: Desk,
 }
 
 impl Endpoint {
@@ -72,9 +78,15 @@ impl Endpoint {
         self.outside.as_ref().filter(|_| leaves)
     }
 
-    /// Makes the channel of injected events.
-    pub(crate) fn event_channel() -> broadcast::Sender<Arc<Event>> {
-        broadcast::channel(INJECTED_EVENTS).0
+    /// Appends to the log of a job, and tells those who watch the jobs of its machine.
+    pub(crate) async fn append_log(&self, job: &str, bytes: &[u8]) -> std::io::Result<()> {
+        self.logs.append(job, bytes).await?;
+        if self.hub.has_listeners()
+            && let Some(job) = self.snapshot().get::<Job>(job)
+        {
+            self.hub.tell_log(&job, bytes);
+        }
+        Ok(())
     }
 
     /// Returns the URL under which machines fetch files.

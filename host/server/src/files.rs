@@ -1,16 +1,41 @@
-//! The file root: what machines load over TFTP and HTTP.
+//! The file root: what machines load over TFTP and HTTP, and what clients upload.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use cap_std::{ambient_authority, fs::Dir};
+use formwork_blobs::{Space, Sums};
+
+use crate::trees::Trees;
 
 /// A folder whose files are served. Nothing outside of it is, whatever a path or a link says.
 #[derive(Clone, Debug)]
-pub(crate) struct FileRoot(PathBuf);
+pub(crate) struct FileRoot(Arc<Root>);
+
+#[derive(Debug)]
+struct Root {
+    folder: PathBuf,
+    handle: Dir,
+    files: Space,
+    isos: Space,
+    trees: Trees,
+}
 
 impl FileRoot {
-    /// Serves a folder; it must exist.
+    /// Serves a folder, and makes what is missing of it.
     pub(crate) fn new(folder: &Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        Ok(Self(folder.canonicalize()?))
+        let folder = folder.canonicalize()?;
+        let sums = Arc::new(Sums::default());
+        Ok(Self(Arc::new(Root {
+            handle: Dir::open_ambient_dir(&folder, ambient_authority())?,
+            files: Space::open(&folder.join("files"), Arc::clone(&sums))?,
+            isos: Space::open(&folder.join("isos"), sums)?,
+            trees: Trees::default(),
+            folder,
+        })))
     }
 
     /// Returns the file for a path of a request; `None` when there is no such regular file within the root.
@@ -20,8 +45,28 @@ impl FileRoot {
         if !plain || path.contains('\0') {
             return None;
         }
-        let found = self.0.join(relative).canonicalize().ok()?;
-        (found.starts_with(&self.0) && found.is_file()).then_some(found)
+        let found = self.0.folder.join(relative).canonicalize().ok()?;
+        (found.starts_with(&self.0.folder) && found.is_file()).then_some(found)
+    }
+
+    /// Returns a handle of the folder.
+    pub(crate) fn handle(&self) -> &Dir {
+        &self.0.handle
+    }
+
+    /// Returns the files that clients upload.
+    pub(crate) fn files(&self) -> &Space {
+        &self.0.files
+    }
+
+    /// Returns the archives that boot environments are made from.
+    pub(crate) fn isos(&self) -> &Space {
+        &self.0.isos
+    }
+
+    /// Returns what is known of the trees that archives were made into.
+    pub(crate) fn trees(&self) -> &Trees {
+        &self.0.trees
     }
 }
 

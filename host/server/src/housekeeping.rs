@@ -3,17 +3,15 @@
 //!
 //! Nothing here is remembered that the store does not hold: after a restart the same is found again.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use formwork_api::ApiError;
-use formwork_core::{availability, jobs};
-use formwork_model::{
-    BootEnv, Job, JobState, KINDS, Lease, Machine, Object, Objects, ObjectsExt, Timestamp, canonical_arch,
+use formwork_core::{
+    availability,
+    jobs::{self, Retention, Scope},
+    preferences,
 };
+use formwork_model::{BootEnv, Job, JobState, KINDS, Lease, Machine, Object, Objects, ObjectsExt, Timestamp};
 use formwork_store::{Entry, FeedError, Snapshot, Transaction};
 use tokio::{
     sync::watch,
@@ -21,10 +19,16 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use crate::{boot::ended, commit::commit, content::BUILT_IN, endpoint::Endpoint, files::FileRoot};
+use crate::{
+    boot::ended, commands::jobs::purge, commit::commit, content::BUILT_IN, endpoint::Endpoint,
+    files::FileRoot, trees,
+};
 
 /// How often boot files and leases are looked at. Files change without telling anybody.
 const ROUND: Duration = Duration::from_secs(5);
+
+/// How often jobs are removed that nothing keeps.
+const PURGE_ROUND: Duration = Duration::from_secs(600);
 
 /// The longest sleep before the next retry; the clock may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -40,15 +44,17 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) ->
 /// Returns what is missing of a boot environment's files (drp-api.md 7.1). One that comes out of an archive is
 /// judged by the archive alone.
 pub(crate) fn faults(files: &FileRoot, object: &dyn Object) -> Vec<String> {
+    let mut found = faults_at_once(files, object);
+    found.extend(object.as_any().downcast_ref().map(|env| trees::faults(files, env)).unwrap_or_default());
+    found
+}
+
+/// Returns what is missing of the files of a boot environment that has no archive. An archive is looked for only after
+/// the answer to the creation (drp-api.md 7.1).
+pub(crate) fn faults_at_once(files: &FileRoot, object: &dyn Object) -> Vec<String> {
     let Some(env) = object.as_any().downcast_ref::<BootEnv>() else { return Vec::new() };
-    let mut arches: BTreeSet<&str> =
-        env.os.supported_architectures.keys().filter_map(|arch| canonical_arch(arch)).collect();
-    if !env.kernel.is_empty() && (arches.is_empty() || !arches.contains("amd64")) {
-        // Members at the top stand for amd64 where the map lacks it (drp-behaviour.md 5.1).
-        arches.insert("amd64");
-    }
     let mut missing = Vec::new();
-    for arch in arches {
+    for arch in env.arches() {
         let boot = env.for_arch(arch);
         if boot.kernel.is_empty() || !boot.iso_file.is_empty() {
             continue;
@@ -73,15 +79,18 @@ async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
     report("built-in objects", uncover_built_in(&endpoint).await);
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut purges = interval(PURGE_ROUND);
+    purges.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let pause = retries.pause(endpoint.now());
         tokio::select! {
             () = &mut over => return,
             () = sleep(pause), if !retries.0.is_empty() => report("retry", retries.perform(&endpoint).await),
             _ = rounds.tick() => {
-                report("availability", check_boot_files(&endpoint).await);
+                note_boot_files(&endpoint).await;
                 report("leases", end_leases(&endpoint).await);
             }
+            _ = purges.tick() => report("jobs", purge_jobs(&endpoint).await),
             entry = feed.next() => match entry {
                 Ok(entry) => retries.note(&entry),
                 Err(FeedError::Lagged { .. }) => {
@@ -185,7 +194,11 @@ pub(crate) async fn retry(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
     retries.perform(endpoint).await
 }
 
-/// Notes which boot environments lost their files or got them back, and all that depends on them.
+/// Notes which boot environments lost their files or got them back, and all that depends on them; a failure is reported.
+pub(crate) async fn note_boot_files(endpoint: &Arc<Endpoint>) {
+    report("availability", check_boot_files(endpoint).await);
+}
+
 async fn check_boot_files(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
     let (snapshot, files) = (endpoint.snapshot(), endpoint.files.clone());
     let looked = tokio::task::spawn_blocking(move || changed_environments(&snapshot, &files));
@@ -269,6 +282,19 @@ async fn uncover_built_in(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
         Ok(())
     })
     .await
+}
+
+/// Removes the jobs that the preferences let go.
+async fn purge_jobs(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
+    let rules = preferences::retention(&endpoint.snapshot());
+    if rules == Retention::default() {
+        return Ok(());
+    }
+    let gone = purge(endpoint, PRINCIPAL, (rules, Scope::All), false, |_| true).await?;
+    if !gone.is_empty() {
+        tracing::info!(count = gone.len(), "jobs purged");
+    }
+    Ok(())
 }
 
 /// Notes the end of leases whose time is over; their records stay, so that a client gets its address again.

@@ -5,26 +5,36 @@
 //! | `options`, `start` | flags, the first start, the order in which things come up and go down |
 //! | `endpoint`, `clock` | what all handlers share: store, sandbox, keys, files, the time |
 //! | `commit` | the one way in which anything is written |
-//! | `commands` | what is particular about writing machines, jobs, users, contents and preferences |
+//! | `commands` | what can be asked: objects of every type, contents, preferences, passwords, jobs for agents |
+//! | `kinds` | what is particular about writing objects of each type |
 //! | `content`, `packs` | what is installed, and how it comes into use |
 //! | `auth` | users, tokens and claims |
+//! | `hub`, `log_ring` | what listeners are told; the last lines of the log |
+//! | `interfaces` | the network of the host |
 //! | `http` | routes: parse, call, map; nothing is decided there |
 //! | `render` | the root object of templates and the files that machines are served |
+//! | `files`, `blobs`, `trees`, `download` | the file root, uploads, trees made from archives, files as answers |
 //! | `boot` | DHCP, TFTP and the file server |
 //! | `plugins` | plugin components: their actions, and the events that they get |
 //! | `simulation` | an endpoint without a network, with invented time and surroundings |
 //! | `housekeeping`, `runner` | what the saved state still owes: retries, availability, jobs of the `host` context |
 
 mod auth;
+mod blobs;
 mod boot;
 mod clock;
 mod commands;
 mod commit;
 mod content;
+mod download;
 mod endpoint;
 mod files;
 mod housekeeping;
 mod http;
+mod hub;
+mod interfaces;
+mod kinds;
+mod log_ring;
 mod logs;
 mod options;
 mod packs;
@@ -36,11 +46,13 @@ mod simulation;
 mod start;
 #[cfg(test)]
 mod testing;
+mod trees;
 
 /// The version that an endpoint says it is: the generation of the API that it speaks, and its own version.
 pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION"));
 
 pub use boot::BootError;
+pub use log_ring::LogRing;
 pub use options::{DhcpSubnet, ServeOptions};
 pub use plugins::Happening;
 pub use simulation::{Ending, Script, Simulation, Step, Surroundings};

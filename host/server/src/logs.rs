@@ -58,6 +58,18 @@ impl JobLogs {
         Ok(bytes)
     }
 
+    /// Opens the log of a job and returns it with its length; `None` for a job without output.
+    pub(crate) async fn open(&self, job: &str) -> std::io::Result<Option<(File, u64)>> {
+        match File::open(self.path(job)).await {
+            Ok(file) => {
+                let length = file.metadata().await?.len();
+                Ok(Some((file, length)))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes the log of a job.
     pub(crate) async fn remove(&self, job: &str) {
         if let Err(error) = tokio::fs::remove_file(self.path(job)).await

@@ -37,7 +37,8 @@ pub struct ServeOptions {
     pub memory: bool,
     /// Name and password of the first user; a random password for `rocketskates` when absent.
     pub first_user: Option<(String, String)>,
-    /// The program that compiles components as `PROGRAM compile-worker`; this program by default.
+    /// The program that compiles components as `PROGRAM compile-worker` and reads archives as `PROGRAM archive-worker`;
+    /// this program by default.
     pub worker: PathBuf,
     /// True when packs may be installed whoever signed them, or nobody.
     pub allow_unsigned: bool,

@@ -138,7 +138,7 @@ impl Simulation {
     /// As the API refuses it.
     pub async fn create(&self, prefix: &str, object: Value) -> Result<Value, ApiError> {
         let request = self.request(prefix)?;
-        Ok(objects::create(&self.endpoint, request, object).await?.to_json())
+        Ok(objects::create(&self.endpoint, request, object).await?.value.to_json())
     }
 
     /// Changes members of an object, as PATCH with a merge would; an operator does it.
@@ -152,7 +152,8 @@ impl Simulation {
         let old = snapshot.find(prefix, key).ok_or_else(|| ApiError::not_found("PUT", prefix, key))?;
         let mut new = old.to_json();
         json_patch::merge(&mut new, members);
-        Ok(objects::update(&self.endpoint, request, key.to_owned(), Change::Put(new)).await?.to_json())
+        let changed = objects::update(&self.endpoint, request, key.to_owned(), Change::Put(new)).await?;
+        Ok(changed.value.to_json())
     }
 
     /// Goes through what a machine has to do, until there is nothing more to do for now.

@@ -3,6 +3,7 @@
 mod first;
 mod holder;
 mod network;
+mod programs;
 mod tls;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -11,14 +12,14 @@ use formwork_sandbox::{Host, Optimise, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{Semaphore, broadcast, watch},
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     ServeOptions,
-    auth::TokenKey,
+    auth::{Desk, TokenKey},
     boot,
     clock::Clock,
     content,
@@ -26,11 +27,12 @@ use crate::{
     endpoint::Endpoint,
     files::FileRoot,
     housekeeping,
-    http::{self, LocalAddress},
+    http::{self, LocalAddress, PeerAddress},
+    log_ring,
     logs::JobLogs,
     packs::{self, Packs},
     plugins::{self, Patience, Plugins},
-    runner,
+    runner, trees,
 };
 
 /// Connections to the API at the same time; further ones wait to be accepted.
@@ -147,9 +149,14 @@ pub async fn serve(
     let listener =
         TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
     let (endpoint, first_user) = open(options, Optimise::AtOnce).await?;
+    let (files, program) = (endpoint.files.clone(), endpoint.options.worker.clone());
+    let provided = tokio::task::spawn_blocking(move || programs::provide(files.files(), &program));
+    let _ = provided.await;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = boot::start(Arc::clone(&endpoint), stopped.clone()).await?;
     tasks.push(housekeeping::start(Arc::clone(&endpoint), stopped.clone()));
+    tasks.push(tokio::spawn(tell_lines(Arc::clone(&endpoint), stopped.clone())));
+    tasks.push(trees::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(runner::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(plugins::start(Arc::clone(&endpoint), Patience::default(), stopped.clone()));
     tasks.push(packs::flush_until(Arc::clone(&endpoint), stopped.clone()));
@@ -213,7 +220,8 @@ pub(crate) async fn open(
         plugins: Plugins::default(),
         outside: None,
         boot_counts: boot::BootCounts::default(),
-        injected: Endpoint::event_channel(),
+        hub: Arc::default(),
+        desk: Desk::default(),
         store,
         sandbox,
         library,
@@ -249,8 +257,27 @@ pub(crate) fn copy(
         plugins: Plugins::default(),
         outside: Some(outside),
         boot_counts: boot::BootCounts::default(),
-        injected: Endpoint::event_channel(),
+        hub: Arc::default(),
+        desk: Desk::default(),
     })
+}
+
+/// Tells listeners the lines of the log until the endpoint goes down.
+async fn tell_lines(endpoint: Arc<Endpoint>, stopped: watch::Receiver<bool>) {
+    let mut lines = log_ring::listen();
+    let over = boot::ended(stopped);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return,
+            line = lines.recv() => match line {
+                Ok(line) if !line.ignore_publish => endpoint.hub.tell(log_ring::event(&line)),
+                // Too many at once: the later ones matter more.
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
 }
 
 /// Accepts connections until the endpoint goes down, then gives those in flight a last chance.
@@ -302,11 +329,15 @@ async fn connection(
     routes: axum::Router,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let local = stream.local_addr();
+    let (local, peer) = (stream.local_addr(), stream.peer_addr());
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
     let routes = match local {
         Ok(local) => routes.layer(axum::Extension(LocalAddress(local))),
+        Err(_) => routes,
+    };
+    let routes = match peer {
+        Ok(peer) => routes.layer(axum::Extension(PeerAddress(peer.ip()))),
         Err(_) => routes,
     };
     let service = hyper_util::service::TowerToHyperService::new(routes);

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{
     ServeOptions,
-    auth::{self, TokenKey},
+    auth::{self, NewToken, Subject, TokenKey},
     boot::BootCounts,
     clock::Clock,
     content::{self, Library},
@@ -58,7 +58,12 @@ impl Site {
         };
         let files = FileRoot::new(folder.path()).unwrap();
         let core = formwork_packs::core().unwrap();
-        let user = User { name: String::from("anna"), secret: String::from("s"), ..User::default() };
+        let user = User {
+            name: String::from("anna"),
+            secret: String::from("s"),
+            roles: vec![String::from("superuser")],
+            ..User::default()
+        };
         let mut objects = content::built_in_objects(core, &files);
         objects.push(Arc::new(user.clone()));
         std::fs::create_dir(at("cache")).unwrap();
@@ -84,7 +89,8 @@ impl Site {
             plugins: Plugins::default(),
             outside: None,
             boot_counts: BootCounts::default(),
-            injected: Endpoint::event_channel(),
+            hub: Arc::default(),
+            desk: auth::Desk::default(),
             options,
         });
         Self { folder, endpoint, user }
@@ -92,6 +98,9 @@ impl Site {
 
     /// Returns a token of the user that lives for some seconds and may do what the claims say.
     pub(crate) fn token(&self, seconds: u64, claims: &[Claim]) -> String {
-        auth::user_token(&self.endpoint, &self.endpoint.snapshot(), &self.user, seconds, claims.to_vec())
+        let limits = Some(auth::Limits { roles: Vec::new(), claims: claims.to_vec() });
+        let subject = Subject::User(self.user.name.clone());
+        let token = NewToken { subject, grantor: None, seconds, limits };
+        auth::issue(&self.endpoint, &self.endpoint.snapshot(), token)
     }
 }

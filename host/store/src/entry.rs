@@ -26,7 +26,7 @@ pub enum Action {
 pub struct Change {
     /// The revision of the transaction.
     pub revision: Revision,
-    /// Who made the transaction.
+    /// Who changed the object: who made the transaction, unless it went on as somebody else.
     pub principal: Arc<str>,
     /// The type of the object.
     pub prefix: &'static str,

@@ -6,6 +6,10 @@
 //! committed comes out of a [`Feed`] in the order of revisions; a feed resumes from any revision still kept, also
 //! after a restart.
 //!
+//! A snapshot also holds indexes, which a transaction sees with its own changes in them: the members that each type
+//! names in [`formwork_model::Kind::indexes`], sorted, and who refers to whom. They are made at the start out of the
+//! objects and are not saved.
+//!
 //! Below the writable rows lies a layer of built-in objects, the base, which is given at every start and never saved.
 //! A row with the prefix and key of a base object hides it; deleting the row uncovers it.
 
@@ -15,18 +19,22 @@ mod committer;
 mod entry;
 mod error;
 mod feed;
+mod index;
 mod limits;
 mod loader;
 mod published;
+mod references;
 mod revision;
 mod snapshot;
 mod state;
 mod store;
 mod transaction;
+mod tree;
 
 pub use entry::{Action, Change, Entry};
 pub use error::{BackendError, OpenError, WriteError};
 pub use feed::{Feed, FeedError, FeedGone};
+pub use index::Index;
 pub use limits::Limits;
 pub use revision::Revision;
 pub use snapshot::Snapshot;

@@ -59,12 +59,11 @@ impl Loader {
 
     /// Ends the loading at the revision of the backend.
     pub(crate) fn finish(mut self, revision: Revision) -> (State, Log) {
-        self.state.revision = revision;
         if self.log.newest().is_some_and(|newest| newest != revision) {
             tracing::warn!(feed.revision = revision.0, "the feed does not end at the store's revision");
             self.log = Log::default();
         }
-        (self.state, self.log)
+        (self.state.share(revision), self.log)
     }
 
     fn push(&mut self, entry: Entry, bytes: usize) {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use formwork_model::{Object, Objects};
+use formwork_model::{Object, Objects, Span};
 
-use crate::{Revision, Stored, state::State};
+use crate::{Index, Revision, Stored, state::State};
 
 /// All objects at one revision. A copy costs one pointer; later writes do not show in it.
 #[derive(Clone)]
@@ -27,6 +27,13 @@ impl Snapshot {
     pub fn visit_stored(&self, prefix: &str, visit: &mut dyn FnMut(&str, &Stored) -> bool) {
         self.0.visit_stored(prefix, visit);
     }
+
+    /// Returns a sorted member of a type ([`formwork_model::Kind::indexes`]); none when the store does not keep it
+    /// sorted, or has never had an object of the type.
+    #[must_use]
+    pub fn index(&self, prefix: &str, member: &str) -> Option<Index<'_>> {
+        self.0.index(prefix, member)
+    }
 }
 
 impl Objects for Snapshot {
@@ -40,6 +47,14 @@ impl Objects for Snapshot {
 
     fn count(&self, prefix: &str) -> usize {
         self.0.count(prefix)
+    }
+
+    fn users_of(&self, prefix: &str, key: &str, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+        self.0.users_of(prefix, key, visit);
+    }
+
+    fn range(&self, span: &Span<'_>, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+        self.0.range(span, visit);
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use formwork_model::{Object, Objects};
-use immutable_chunkmap::map::MapM;
+use formwork_model::{Kind, Object, Objects, Span};
 
-use crate::Revision;
+use crate::{
+    Index, Revision,
+    index::Members,
+    references::References,
+    tree::{self, Sharing, Tree},
+};
 
 /// An object and when it last changed.
 #[derive(Clone, Debug)]
@@ -18,32 +22,56 @@ pub struct Stored {
     pub base: bool,
 }
 
-type Table = MapM<Arc<str>, Stored>;
+type Table = Tree<Arc<str>, Stored>;
 type Base = BTreeMap<&'static str, BTreeMap<Arc<str>, Arc<dyn Object>>>;
 
-/// What readers see: the rows, and the base objects that no row hides.
+/// What readers see: the rows, and the base objects that no row hides. The indexes follow what is seen.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) revision: Revision,
-    tables: BTreeMap<&'static str, Table>,
+    shelves: BTreeMap<&'static str, Arc<Shelf>>,
+    references: References,
     base: Arc<Base>,
+    sharing: Sharing,
+}
+
+/// All objects of one type.
+#[derive(Clone)]
+struct Shelf {
+    kind: &'static Kind,
+    table: Table,
+    members: Members,
 }
 
 impl State {
     /// Makes the state of an empty store over a base; of two base objects with one key the later counts.
     pub(crate) fn new(objects: Vec<Arc<dyn Object>>) -> Self {
         let mut base = Base::new();
-        let mut tables = BTreeMap::<_, Table>::new();
+        let mut state = Self {
+            revision: Revision::default(),
+            shelves: BTreeMap::new(),
+            references: References::default(),
+            base: Arc::default(),
+            sharing: Sharing::Alone,
+        };
         for object in objects {
-            let (prefix, key) = (object.kind().prefix, Arc::<str>::from(object.key()));
-            base.entry(prefix).or_default().insert(Arc::clone(&key), Arc::clone(&object));
-            tables.entry(prefix).or_default().insert_cow(key, uncovered(object));
+            let key = Arc::<str>::from(object.key());
+            base.entry(object.kind().prefix).or_default().insert(Arc::clone(&key), Arc::clone(&object));
+            state.show(key, uncovered(object));
         }
-        Self { revision: Revision::default(), tables, base: Arc::new(base) }
+        state.base = Arc::new(base);
+        state
+    }
+
+    /// Ends the building at a revision: from now on there may be copies.
+    pub(crate) fn share(mut self, revision: Revision) -> Self {
+        self.revision = revision;
+        self.sharing = Sharing::Shared;
+        self
     }
 
     pub(crate) fn stored(&self, prefix: &str, key: &str) -> Option<&Stored> {
-        self.tables.get(prefix)?.get(key)
+        self.shelves.get(prefix)?.table.get(key)
     }
 
     /// Sets a row and returns what readers saw before.
@@ -53,27 +81,56 @@ impl State {
         object: Arc<dyn Object>,
         revision: Revision,
     ) -> Option<Stored> {
-        let table = self.tables.entry(object.kind().prefix).or_default();
-        table.insert_cow(key, Stored { object, revision, base: false })
+        self.show(key, Stored { object, revision, base: false })
     }
 
     /// Removes a row, uncovers what it hid, and returns the row. Leaves a base object alone.
     pub(crate) fn delete(&mut self, prefix: &str, key: &str) -> Option<(&'static str, Arc<str>, Stored)> {
-        let (prefix, table) = self.tables.iter_mut().find(|(name, _)| **name == prefix)?;
-        let (key, stored) = table.get_full(key).map(|(key, stored)| (Arc::clone(key), stored.clone()))?;
-        if stored.base {
+        let shelf = self.shelves.get(prefix)?;
+        let prefix = shelf.kind.prefix;
+        let (key, row) = shelf.table.get_full(key).map(|(key, stored)| (Arc::clone(key), stored.clone()))?;
+        if row.base {
             return None;
         }
         match self.base.get(prefix).and_then(|objects| objects.get(&key)) {
-            Some(object) => table.insert_cow(Arc::clone(&key), uncovered(Arc::clone(object))),
-            None => table.remove_cow(&key),
-        };
-        Some((prefix, key, stored))
+            Some(object) => drop(self.show(Arc::clone(&key), uncovered(Arc::clone(object)))),
+            None => self.remove(prefix, &key, &*row.object),
+        }
+        Some((prefix, key, row))
+    }
+
+    /// Returns the index of a member; none when the type keeps none.
+    pub(crate) fn index(&self, prefix: &str, member: &str) -> Option<Index<'_>> {
+        let shelf = self.shelves.get(prefix)?;
+        shelf.members.index(shelf.kind, member)
+    }
+
+    /// Lets readers see an object, and returns what they saw before.
+    fn show(&mut self, key: Arc<str>, stored: Stored) -> Option<Stored> {
+        let (kind, object) = (stored.object.kind(), Arc::clone(&stored.object));
+        let shelf = self.shelves.entry(kind.prefix).or_insert_with(|| Arc::new(Shelf::new(kind)));
+        let shelf = Arc::make_mut(shelf);
+        // The indexes share the text of the key with the table.
+        let key = shelf.table.get_key(&*key).map(Arc::clone).unwrap_or(key);
+        let before = tree::set(&mut shelf.table, Arc::clone(&key), stored, self.sharing);
+        let step = (before.as_ref().map(|stored| &*stored.object), Some(&*object));
+        shelf.members.follow(&key, step, self.sharing);
+        self.references.follow(kind.prefix, &key, step, self.sharing);
+        before
+    }
+
+    fn remove(&mut self, prefix: &'static str, key: &Arc<str>, object: &dyn Object) {
+        let Some(shelf) = self.shelves.get_mut(prefix) else { return };
+        let shelf = Arc::make_mut(shelf);
+        shelf.table.remove_cow(key);
+        let step = (Some(object), None);
+        shelf.members.follow(key, step, self.sharing);
+        self.references.follow(prefix, key, step, self.sharing);
     }
 
     /// Calls `visit` for all objects of a type in key order, until it returns false.
     pub(crate) fn visit_stored(&self, prefix: &str, visit: &mut dyn FnMut(&str, &Stored) -> bool) {
-        for (key, stored) in self.tables.get(prefix).into_iter().flatten() {
+        for (key, stored) in self.shelves.get(prefix).into_iter().flat_map(|shelf| &shelf.table) {
             if !visit(key, stored) {
                 return;
             }
@@ -91,7 +148,27 @@ impl Objects for State {
     }
 
     fn count(&self, prefix: &str) -> usize {
-        self.tables.get(prefix).map_or(0, Table::len)
+        self.shelves.get(prefix).map_or(0, |shelf| shelf.table.len())
+    }
+
+    fn users_of(&self, prefix: &str, key: &str, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+        let mut users = self.references.users(prefix, key).filter_map(|(from, key)| self.stored(from, key));
+        let _ = users.all(|stored| visit(&stored.object));
+    }
+
+    fn range(&self, span: &Span<'_>, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+        let Some(shelf) = self.shelves.get(span.prefix) else { return };
+        let Some(index) = shelf.members.index(shelf.kind, span.member) else {
+            return formwork_model::scan(self, span, visit);
+        };
+        let show = |key: &Arc<str>| shelf.table.get(key).is_none_or(|stored| visit(&stored.object));
+        let _ = index.keys(span.bounds.clone(), span.backwards).all(show);
+    }
+}
+
+impl Shelf {
+    fn new(kind: &'static Kind) -> Self {
+        Self { kind, table: Table::new(), members: Members::new(kind) }
     }
 }
 

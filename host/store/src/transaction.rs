@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use formwork_model::{Object, Objects};
+use formwork_model::{Object, Objects, Span};
 
 use crate::{Action, Change, Revision, Stored, state::State};
 
@@ -11,6 +11,8 @@ pub struct Transaction {
     state: State,
     revision: Revision,
     principal: Arc<str>,
+    /// On whose behalf objects are changed from now on.
+    acting: Arc<str>,
     touched: Vec<Touched>,
     seen: BTreeSet<(&'static str, Arc<str>)>,
 }
@@ -20,12 +22,14 @@ struct Touched {
     prefix: &'static str,
     key: Arc<str>,
     before: Option<Stored>,
+    principal: Arc<str>,
 }
 
 impl Transaction {
     pub(crate) fn new(state: State, principal: Arc<str>) -> Self {
         let revision = state.revision.next();
-        Self { state, revision, principal, touched: Vec::new(), seen: BTreeSet::new() }
+        let acting = Arc::clone(&principal);
+        Self { state, revision, principal, acting, touched: Vec::new(), seen: BTreeSet::new() }
     }
 
     /// Returns the revision that the transaction gets when it changes something.
@@ -88,6 +92,12 @@ impl Transaction {
         self.state.stored(prefix, key).is_some_and(|stored| stored.base)
     }
 
+    /// Says on whose behalf the objects are changed that were not touched yet: what follows from a change of a user is
+    /// not the user's own doing.
+    pub fn go_on_as(&mut self, principal: &str) {
+        self.acting = principal.into();
+    }
+
     /// Returns what the transaction has changed so far, in the order of the first touch of each object.
     ///
     /// An object that was made and deleted again is not listed.
@@ -108,7 +118,8 @@ impl Transaction {
 
     fn touch(&mut self, prefix: &'static str, key: Arc<str>, before: Option<Stored>) {
         if self.seen.insert((prefix, Arc::clone(&key))) {
-            self.touched.push(Touched { prefix, key, before });
+            let principal = Arc::clone(&self.acting);
+            self.touched.push(Touched { prefix, key, before, principal });
         }
     }
 
@@ -123,7 +134,7 @@ impl Transaction {
         };
         Some(Change {
             revision: self.revision,
-            principal: Arc::clone(&self.principal),
+            principal: Arc::clone(&touched.principal),
             prefix: touched.prefix,
             key: Arc::clone(&touched.key),
             action,
@@ -144,6 +155,14 @@ impl Objects for Transaction {
 
     fn count(&self, prefix: &str) -> usize {
         self.state.count(prefix)
+    }
+
+    fn users_of(&self, prefix: &str, key: &str, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+        self.state.users_of(prefix, key, visit);
+    }
+
+    fn range(&self, span: &Span<'_>, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+        self.state.range(span, visit);
     }
 }
 

@@ -9,6 +9,8 @@ mod feed;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod indexes;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod support;

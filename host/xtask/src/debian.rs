@@ -32,6 +32,14 @@ pub(crate) const TO_BUILD: &[Need] = &[
     Need { package: "libc6-dev", proof: Proof::Program("cc") },
 ];
 
+/// What the tests make their input with: images and compressed archives.
+pub(crate) const TO_TEST: &[Need] = &[
+    Need { package: "bzip2", proof: Proof::Program("bzip2") },
+    Need { package: "xorriso", proof: Proof::Program("xorriso") },
+    Need { package: "xz-utils", proof: Proof::Program("xz") },
+    Need { package: "zstd", proof: Proof::Program("zstd") },
+];
+
 /// What boots an unknown machine: the boot loaders for its firmware, and the shell of the discovery system.
 pub(crate) const TO_DISCOVER: &[Need] = &[
     Need { package: "ipxe", proof: Proof::File("/usr/lib/ipxe/undionly.kpxe") },

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod check_layers;
 mod check_licences;
+mod conformance;
 mod debian;
 mod demo;
 mod discovery;
@@ -44,6 +45,8 @@ enum Command {
     Test(test::TestArgs),
     /// Measure a part of the product beside its peers.
     Bench(bench::BenchArgs),
+    /// Compare every operation of the API's clients with what is expected.
+    Conformance(conformance::ConformanceArgs),
     /// Build the plugins as components.
     Guests(guests::GuestsArgs),
     /// Put what an unknown machine boots into the data folder of an endpoint.
@@ -69,6 +72,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Conformance(args) => conformance::run(args),
         Command::Guests(args) => guests::run(args),
         Command::Discovery(args) => discovery::run(args),
     }

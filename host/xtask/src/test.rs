@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow, bail};
 use crate::demo::{self, DemoArgs, Firmware, Machine};
 use crate::report::{Stopwatch, say, table};
 use crate::workspace::Workspace;
-use crate::{check_layers, check_licences, product, setup, shell};
+use crate::{check_layers, check_licences, conformance, debian, product, setup, shell};
 
 /// Which checks to run.
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,8 @@ enum Step {
     Build,
     /// The tests of all packages.
     Tests,
+    /// Every operation of the API's clients.
+    Conformance,
     /// A simulated firmware, the real endpoint, the real agent.
     DemoSimulated,
     /// A virtual machine with BIOS.
@@ -55,9 +57,14 @@ impl Step {
             }
             Self::Build => drop(product::build(workspace)?),
             Self::Tests => {
+                debian::install(debian::TO_TEST)?;
                 let mut tests = workspace.cargo();
                 tests.args(["test", "--workspace", "--release", "--locked", "--no-fail-fast"]);
                 shell::run(product::make_static(&mut tests, &shell::host_triple()?))?;
+            }
+            Self::Conformance => {
+                let reason = conformance::check(workspace, &product::build(workspace)?, false)?;
+                return Ok(reason.map_or(Ending::Passed, Ending::Skipped));
             }
             Self::DemoSimulated => demo(Machine::Simulated, workspace)?,
             Self::DemoBios => return virtual_machine(Firmware::Bios, workspace),

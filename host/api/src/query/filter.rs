@@ -1,43 +1,44 @@
-//! One condition of a list query (drp-api.md 4.1).
+//! One condition of a list query (drp-api.md 4.1): as it is written, and as it is tested.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, ops::Bound};
 
+use formwork_model::{Native, SortKey};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::QueryError;
+use super::{Index, QueryError, Shape};
 
 /// The memory that a compiled expression may take, in bytes. The engine itself never backtracks.
 const EXPRESSION_LIMIT: usize = 1 << 20;
 
 /// How a member is compared.
 #[derive(Clone, Debug)]
-pub enum Operator {
+pub enum Operator<T = String> {
     /// Equal.
-    Eq(String),
+    Eq(T),
     /// Not equal.
-    Ne(String),
+    Ne(T),
     /// Less.
-    Lt(String),
+    Lt(T),
     /// Less or equal.
-    Lte(String),
+    Lte(T),
     /// Greater.
-    Gt(String),
+    Gt(T),
     /// Greater or equal.
-    Gte(String),
+    Gte(T),
     /// Within, both ends included.
-    Between(String, String),
+    Between(T, T),
     /// Outside.
-    Except(String, String),
+    Except(T, T),
     /// One of a list.
-    In(Vec<String>),
+    In(Vec<T>),
     /// None of a list.
-    Nin(Vec<String>),
+    Nin(Vec<T>),
     /// An expression matches somewhere.
     Re(Regex),
 }
 
-/// A condition on one index.
+/// A condition on one index, as a query writes it.
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// The member, or the name of a param.
@@ -53,13 +54,24 @@ impl Filter {
     ///
     /// The arguments do not fit the operator, or the expression does not parse.
     pub fn parse(index: &str, text: &str) -> Result<Self, QueryError> {
-        let bad = |reason: &str| QueryError::BadFilter {
-            name: index.to_owned(),
-            text: text.to_owned(),
-            reason: reason.to_owned(),
-        };
         let called = text.strip_suffix(')').and_then(|head| head.split_once('('));
         let (word, arguments) = called.unwrap_or(("Eq", text));
+        let known = Self::with(index, word, arguments)?;
+        // A value may well end in a parenthesis without being a call.
+        Ok(known.unwrap_or_else(|| Self { index: index.to_owned(), operator: Operator::Eq(text.to_owned()) }))
+    }
+
+    /// Makes a condition of an operator and its arguments; nothing of an operator that does not exist.
+    ///
+    /// # Errors
+    ///
+    /// The arguments do not fit the operator, or the expression does not parse.
+    pub fn with(index: &str, word: &str, arguments: &str) -> Result<Option<Self>, QueryError> {
+        let bad = |reason: &str| QueryError::BadFilter {
+            name: index.to_owned(),
+            text: format!("{word}({arguments})"),
+            reason: reason.to_owned(),
+        };
         let two = || {
             arguments
                 .split_once(',')
@@ -69,7 +81,7 @@ impl Filter {
         let list = || arguments.split(',').map(|value| value.trim().to_owned()).collect();
         let one = || arguments.to_owned();
         let operator = match word.to_lowercase().as_str() {
-            "eq" => Operator::Eq(one()),
+            "eq" | "=" => Operator::Eq(one()),
             "ne" => Operator::Ne(one()),
             "lt" => Operator::Lt(one()),
             "lte" => Operator::Lte(one()),
@@ -83,73 +95,201 @@ impl Filter {
                 let built = RegexBuilder::new(arguments).size_limit(EXPRESSION_LIMIT).build();
                 Operator::Re(built.map_err(|error| bad(&error.to_string()))?)
             }
-            // A value may well end in a parenthesis without being a call.
-            _ => Operator::Eq(text.to_owned()),
+            _ => return Ok(None),
         };
-        Ok(Self { index: index.to_owned(), operator })
+        Ok(Some(Self { index: index.to_owned(), operator }))
     }
 
-    /// Tells whether an object passes. An index that is no member is looked up among the params.
+    /// Reads the arguments as values of an index.
+    ///
+    /// # Errors
+    ///
+    /// A value is none of the type of the index, or its values cannot be compared like this.
+    pub fn on(&self, index: Index) -> Result<Condition, QueryError> {
+        let bad = |text: &str, reason: &str| QueryError::BadFilter {
+            name: self.index.clone(),
+            text: text.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if self.operator.is_expression() && !index.is_text() {
+            return Err(bad("Re", "only texts are compared with expressions"));
+        }
+        if self.operator.needs_order() && index.shape == Shape::Map {
+            return Err(bad(self.operator.word(), "the index has no order"));
+        }
+        let operator = self.operator.map(|text| {
+            let key = match index.native {
+                Some(native) => Some(
+                    SortKey::parse(native, text)
+                        .ok_or_else(|| bad(text, &format!("it is no {}", words(native))))?,
+                ),
+                None => None,
+            };
+            Ok(Operand { text: text.to_owned(), key })
+        })?;
+        Ok(Condition { index, operator })
+    }
+}
+
+/// What values of a type are called.
+fn words(native: Native) -> &'static str {
+    match native {
+        Native::Boolean => "boolean",
+        Native::Number => "number",
+        Native::Address => "IPv4 address",
+        Native::Time => "RFC 3339 time",
+        Native::Text => "text",
+    }
+}
+
+impl<T> Operator<T> {
+    fn map<U>(&self, mut read: impl FnMut(&T) -> Result<U, QueryError>) -> Result<Operator<U>, QueryError> {
+        Ok(match self {
+            Self::Eq(value) => Operator::Eq(read(value)?),
+            Self::Ne(value) => Operator::Ne(read(value)?),
+            Self::Lt(value) => Operator::Lt(read(value)?),
+            Self::Lte(value) => Operator::Lte(read(value)?),
+            Self::Gt(value) => Operator::Gt(read(value)?),
+            Self::Gte(value) => Operator::Gte(read(value)?),
+            Self::Between(low, high) => Operator::Between(read(low)?, read(high)?),
+            Self::Except(low, high) => Operator::Except(read(low)?, read(high)?),
+            Self::In(values) => Operator::In(values.iter().map(read).collect::<Result<_, _>>()?),
+            Self::Nin(values) => Operator::Nin(values.iter().map(read).collect::<Result<_, _>>()?),
+            Self::Re(expression) => Operator::Re(expression.clone()),
+        })
+    }
+
+    pub(super) fn is_expression(&self) -> bool {
+        matches!(self, Self::Re(_))
+    }
+
+    fn needs_order(&self) -> bool {
+        !matches!(self, Self::Eq(_) | Self::Ne(_) | Self::In(_) | Self::Nin(_) | Self::Re(_))
+    }
+
+    /// Tells whether what is not there passes.
+    fn is_negative(&self) -> bool {
+        matches!(self, Self::Ne(_) | Self::Nin(_))
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Eq(_) => "Eq",
+            Self::Ne(_) => "Ne",
+            Self::Lt(_) => "Lt",
+            Self::Lte(_) => "Lte",
+            Self::Gt(_) => "Gt",
+            Self::Gte(_) => "Gte",
+            Self::Between(..) => "Between",
+            Self::Except(..) => "Except",
+            Self::In(_) => "In",
+            Self::Nin(_) => "Nin",
+            Self::Re(_) => "Re",
+        }
+    }
+}
+
+/// A value that a query compares with.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    text: String,
+    /// Nothing when each value says by itself as what it is compared.
+    key: Option<SortKey>,
+}
+
+impl Operand {
+    /// Tells how a value stands to this one; nothing when the text cannot be read as the value's type.
+    fn order(&self, member: &str, value: &Value) -> Option<Ordering> {
+        let own = SortKey::of(member, value);
+        match &self.key {
+            Some(key) => Some(own.cmp(key)),
+            None => Some(own.cmp(&SortKey::parse(Native::of("", value), &self.text)?)),
+        }
+    }
+}
+
+/// A condition on one index, ready to be tested.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// What is looked at.
+    pub index: Index,
+    operator: Operator<Operand>,
+}
+
+/// Where a part of the order of values begins and where it ends.
+pub type Bounds = (Bound<SortKey>, Bound<SortKey>);
+
+impl Condition {
+    /// Tells whether a value of the index passes. Of a list one item must; for `Ne` and `Nin` none may be it, and what
+    /// is not there passes.
     #[must_use]
-    pub fn matches(&self, object: &Value) -> bool {
-        let name = self.index.strip_prefix("Params.").unwrap_or(&self.index);
-        let member =
-            object.get(&self.index).or_else(|| object.get("Params").and_then(|params| params.get(name)));
-        match (&self.operator, member) {
-            (Operator::Ne(_) | Operator::Nin(_), None) => true,
-            (_, None) => false,
-            (operator, Some(member)) => operator.accepts(member),
+    pub fn accepts(&self, value: Option<&Value>) -> bool {
+        let Some(value) = value else { return self.operator.is_negative() };
+        let passes = match value {
+            Value::Array(items) => items.iter().any(|item| self.holds(item)),
+            one => self.holds(one),
+        };
+        passes != self.operator.is_negative()
+    }
+
+    /// Tells whether one value is what the operator says; of the negative ones, what they deny.
+    fn holds(&self, value: &Value) -> bool {
+        let is = |operand: &Operand, wanted: fn(Ordering) -> bool| {
+            operand.order(self.index.member(), value).is_some_and(wanted)
+        };
+        match &self.operator {
+            Operator::Eq(operand) | Operator::Ne(operand) => is(operand, Ordering::is_eq),
+            Operator::Lt(operand) => is(operand, Ordering::is_lt),
+            Operator::Lte(operand) => is(operand, Ordering::is_le),
+            Operator::Gt(operand) => is(operand, Ordering::is_gt),
+            Operator::Gte(operand) => is(operand, Ordering::is_ge),
+            Operator::Between(low, high) => is(low, Ordering::is_ge) && is(high, Ordering::is_le),
+            Operator::Except(low, high) => is(low, Ordering::is_lt) || is(high, Ordering::is_gt),
+            Operator::In(operands) | Operator::Nin(operands) => {
+                operands.iter().any(|operand| is(operand, Ordering::is_eq))
+            }
+            Operator::Re(expression) => value.as_str().is_some_and(|text| expression.is_match(text)),
         }
     }
-}
 
-impl Operator {
-    fn accepts(&self, member: &Value) -> bool {
-        match (self, member) {
-            (Self::Ne(value), Value::Array(_)) => !Self::Eq(value.clone()).accepts(member),
-            (Self::Nin(values), Value::Array(_)) => !Self::In(values.clone()).accepts(member),
-            (_, Value::Array(items)) => items.iter().any(|item| self.accepts(item)),
-            (Self::Eq(value), _) => order(member, value).is_eq(),
-            (Self::Ne(value), _) => order(member, value).is_ne(),
-            (Self::Lt(value), _) => order(member, value).is_lt(),
-            (Self::Lte(value), _) => order(member, value).is_le(),
-            (Self::Gt(value), _) => order(member, value).is_gt(),
-            (Self::Gte(value), _) => order(member, value).is_ge(),
-            (Self::Between(low, high), _) => order(member, low).is_ge() && order(member, high).is_le(),
-            (Self::Except(low, high), _) => order(member, low).is_lt() || order(member, high).is_gt(),
-            (Self::In(values), _) => values.iter().any(|value| order(member, value).is_eq()),
-            (Self::Nin(values), _) => values.iter().all(|value| order(member, value).is_ne()),
-            (Self::Re(expression), Value::String(text)) => expression.is_match(text),
-            (Self::Re(_), _) => false,
-        }
+    /// Returns the parts of the order in which exactly the values lie that pass, none of them twice; nothing when they
+    /// are not worth a look: nearly everything passes, or only a look at the value can tell.
+    #[must_use]
+    pub fn spans(&self) -> Option<Vec<Bounds>> {
+        let included = |operand: &Operand| operand.key.clone().map(Bound::Included);
+        let excluded = |operand: &Operand| operand.key.clone().map(Bound::Excluded);
+        let all = Bound::Unbounded;
+        Some(match &self.operator {
+            Operator::Eq(value) => vec![(included(value)?, included(value)?)],
+            Operator::Lt(value) => vec![(all, excluded(value)?)],
+            Operator::Lte(value) => vec![(all, included(value)?)],
+            Operator::Gt(value) => vec![(excluded(value)?, all)],
+            Operator::Gte(value) => vec![(included(value)?, all)],
+            Operator::Between(low, high) => vec![(included(low)?, included(high)?)],
+            Operator::Except(low, high) if low.key <= high.key => {
+                vec![(all.clone(), excluded(low)?), (excluded(high)?, all)]
+            }
+            Operator::In(values) => {
+                let mut keys = values.iter().map(|value| value.key.clone()).collect::<Option<Vec<_>>>()?;
+                keys.sort_unstable();
+                keys.dedup();
+                keys.into_iter().map(|key| (Bound::Included(key.clone()), Bound::Included(key))).collect()
+            }
+            Operator::Except(..) | Operator::Ne(_) | Operator::Nin(_) | Operator::Re(_) => return None,
+        })
     }
-}
 
-/// Compares a member with the text of a filter, by the member's own type.
-fn order(member: &Value, text: &str) -> Ordering {
-    match member {
-        Value::Bool(value) => {
-            let asked = matches!(text.to_lowercase().as_str(), "true" | "1" | "t");
-            value.cmp(&asked)
-        }
-        Value::Number(number) => text
-            .parse::<f64>()
-            .ok()
-            .and_then(|asked| number.as_f64().and_then(|number| number.partial_cmp(&asked)))
-            .unwrap_or_else(|| number.to_string().as_str().cmp(text)),
-        Value::String(value) => value.as_str().cmp(text),
-        other => other.to_string().as_str().cmp(text),
-    }
-}
-
-/// Orders two members: numbers as numbers, texts as texts, kinds apart.
-pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => {
-            a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal)
-        }
-        (Value::String(a), Value::String(b)) => a.cmp(b),
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        _ => a.to_string().cmp(&b.to_string()),
+    /// Returns the values of which an object must have one, when the condition names them.
+    #[must_use]
+    pub fn values(&self) -> Option<Vec<SortKey>> {
+        let operands = match &self.operator {
+            Operator::Eq(value) => std::slice::from_ref(value),
+            Operator::In(values) => values,
+            _ => return None,
+        };
+        let mut keys = operands.iter().map(|operand| operand.key.clone()).collect::<Option<Vec<_>>>()?;
+        keys.sort_unstable();
+        keys.dedup();
+        Some(keys)
     }
 }

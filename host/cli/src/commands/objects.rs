@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use formwork_client::{PatchOp, Query, merged};
-use formwork_model::{KINDS, Kind};
-use serde_json::{Value, json};
+use formwork_model::{KINDS, Kind, Surface};
+use serde_json::Value;
 
 use super::{Context, jobs, machines, users};
 use crate::{
@@ -15,18 +15,12 @@ use crate::{
     input,
 };
 
-/// Types whose API is not that of objects; they have commands of their own.
-const OWN_COMMANDS: &[&str] = &["contents", "packs", "preferences"];
-
 /// How long `wait` waits: a day, as the ecosystem's tools do.
 const WAIT_SECONDS: u64 = 86_400;
 
-/// Returns the types that have the common verbs.
+/// Returns the types that have the common verbs; others have commands of their own.
 pub(super) fn kinds() -> impl Iterator<Item = &'static Kind> {
-    KINDS
-        .iter()
-        .copied()
-        .filter(|kind| !OWN_COMMANDS.contains(&kind.prefix) && !formwork_model::is_internal(kind.prefix))
+    KINDS.iter().copied().filter(|kind| kind.surface == Surface::Generic)
 }
 
 /// Returns one command for each type.
@@ -36,7 +30,7 @@ pub(super) fn commands() -> impl Iterator<Item = Command> {
             .about(format!("Lists, shows and changes objects of the type {}", kind.noun))
             .subcommand_required(true)
             .subcommands(verbs(kind));
-        let command = if bears_params(kind) { command.subcommands(param_verbs()) } else { command };
+        let command = if kind.bears_params { command.subcommands(param_verbs()) } else { command };
         match kind.prefix {
             "machines" => machines::extend(command),
             "jobs" => jobs::extend(command),
@@ -44,11 +38,6 @@ pub(super) fn commands() -> impl Iterator<Item = Command> {
             _ => command,
         }
     })
-}
-
-/// Tells whether objects of a type have params, which an empty one of them knows.
-fn bears_params(kind: &Kind) -> bool {
-    (kind.decode)(json!({})).is_ok_and(|object| object.params().is_some())
 }
 
 fn id() -> Arg {
@@ -322,6 +311,8 @@ fn operations(patch: Value) -> Result<Vec<PatchOp>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -344,7 +335,7 @@ mod tests {
 
     #[test]
     fn params_belong_to_machines_and_profiles_and_not_to_users() {
-        let bears = |prefix| bears_params(formwork_model::kind_of(prefix).unwrap());
+        let bears = |prefix| formwork_model::kind_of(prefix).unwrap().bears_params;
         assert!(bears("machines") && bears("profiles"));
         assert!(!bears("users"));
     }

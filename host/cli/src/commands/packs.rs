@@ -4,16 +4,15 @@
 
 mod ask;
 
-use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches as _};
 use formwork_client::{Client, Query};
 use formwork_model::{InstalledPack, PackGrant, PackState, Record as _};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Context;
-use crate::{arguments::text, failure::UsageError};
+use crate::{arguments::text, failure::UsageError, progress};
 
 /// The longest upload that an endpoint takes, in bytes.
 const MAX_UPLOAD_BYTES: u64 = 256 << 20;
@@ -136,7 +135,7 @@ async fn upload(client: &Client, arguments: &InstallArgs) -> Result<InstalledPac
             query.push(name, true);
         }
     }
-    let bar = bar(metadata.len());
+    let bar = progress::bar(Some(metadata.len()));
     let shown = bar.clone();
     let sent = client.pack_upload(file, metadata.len(), &query, move |count| shown.set_position(count)).await;
     bar.finish_and_clear();
@@ -145,7 +144,7 @@ async fn upload(client: &Client, arguments: &InstallArgs) -> Result<InstalledPac
 
 /// Follows a version with a digest until it is ready or refused; says where it is.
 async fn follow(client: &Client, mut pack: InstalledPack, digest: &str) -> Result<InstalledPack> {
-    let spinner = ProgressBar::with_draw_target(None, target()).with_message("received");
+    let spinner = progress::spinner("received");
     while let Some(incoming) =
         pack.incoming.as_ref().filter(|incoming| incoming.digest == digest && incoming.is_under_way())
     {
@@ -178,18 +177,4 @@ fn in_use(pack: InstalledPack, digest: &str) -> Result<InstalledPack> {
         }
         None => bail!("another version took the place of this one; `formwork pack show {}` tells", pack.name),
     }
-}
-
-fn bar(length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
-    let bar = ProgressBar::with_draw_target(Some(length), target());
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
-/// Progress is for people at a terminal only.
-fn target() -> ProgressDrawTarget {
-    if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

@@ -1,23 +1,17 @@
 //! Tokens: a JSON text and its keyed hash. Opaque to clients.
 
 use std::{
-    collections::HashSet,
     io::{ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    sync::Mutex,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use formwork_model::Claim;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::password;
+use super::rights::Limits;
 use crate::random;
-
-/// Passwords that were found right and are remembered; the oldest knowledge is dropped as a whole.
-const REMEMBERED: usize = 4096;
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 << 10;
@@ -38,18 +32,21 @@ pub(crate) enum Subject {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Token {
     pub(super) subject: Subject,
+    /// The user who had it made, by name; none where the endpoint made it by itself.
+    #[serde(default)]
+    pub(super) grantor: Option<String>,
     /// A digest of the secrets that the token depends on.
     pub(super) stamp: String,
     /// Seconds since the Unix epoch.
     pub(super) expires_seconds: i64,
     /// What the token is narrowed to; nothing means all that the subject may do.
-    pub(super) claims: Vec<Claim>,
+    #[serde(default)]
+    pub(super) limits: Option<Limits>,
 }
 
-/// The key that signs tokens, and passwords that were found right.
+/// The key that signs tokens.
 pub(crate) struct TokenKey {
     key: hmac::Key,
-    right: Mutex<HashSet<String>>,
 }
 
 impl TokenKey {
@@ -74,7 +71,7 @@ impl TokenKey {
             }
             Err(error) => return Err(error),
         };
-        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes), right: Mutex::default() })
+        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes) })
     }
 
     /// Returns a keyed digest of texts.
@@ -100,27 +97,6 @@ impl TokenKey {
         hmac::verify(&self.key, &text, &tag).ok()?;
         serde_json::from_slice(&text).ok()
     }
-
-    /// Tells whether a password belongs to a hash. A right one is remembered, so that clients that send it with
-    /// every request do not pay for the slow hash each time.
-    pub(super) async fn password_matches(&self, password: String, hash: String) -> bool {
-        let digest = self.digest(&[&password, &hash]);
-        let known = |right: &Mutex<HashSet<String>>| right.lock().is_ok_and(|right| right.contains(&digest));
-        if known(&self.right) {
-            return true;
-        }
-        let matches = tokio::task::spawn_blocking(move || password::matches(&password, &hash)).await;
-        if !matches.unwrap_or(false) {
-            return false;
-        }
-        if let Ok(mut right) = self.right.lock() {
-            if right.len() >= REMEMBERED {
-                right.clear();
-            }
-            right.insert(digest);
-        }
-        true
-    }
 }
 
 #[cfg(test)]
@@ -135,7 +111,8 @@ mod tests {
             subject: Subject::User("ab".into()),
             stamp: "s".into(),
             expires_seconds: 1,
-            claims: Vec::new(),
+            grantor: Some("cd".into()),
+            limits: Some(Limits { roles: vec!["ef".into()], claims: Vec::new() }),
         };
         let sealed = TokenKey::load(&file).unwrap().seal(&token);
         let key = TokenKey::load(&file).unwrap();

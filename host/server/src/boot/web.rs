@@ -1,10 +1,7 @@
 //! The file server: rendered files and the file root over plain HTTP, for firmware, loaders and installers.
 
-mod range;
-
 use std::{
     fs::Metadata,
-    io::SeekFrom,
     net::SocketAddr,
     path::Path,
     sync::Arc,
@@ -13,32 +10,22 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
     extract::{ConnectInfo, Path as UrlPath, State},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
-            ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE,
-            IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+            ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+            LAST_MODIFIED, LOCATION, RANGE,
         },
     },
     response::{IntoResponse, Response},
     routing::any,
     serve::ListenerExt,
 };
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt, AsyncSeekExt},
-    net::TcpListener,
-};
-use tokio_util::io::ReaderStream;
+use tokio::{fs::File, net::TcpListener};
 
-use self::range::Selected;
 use super::space::{Found, find};
-use crate::endpoint::Endpoint;
-
-/// Bytes that are read from disk at once.
-const CHUNK_BYTES: usize = 256 << 10;
+use crate::{download, endpoint::Endpoint};
 
 /// Serves until the shutdown ends.
 pub(super) async fn run(
@@ -111,17 +98,10 @@ fn broken() -> Response {
 
 /// Answers with a text that was rendered for this request. It is never to be kept: it may hold a token.
 fn rendered(path: &str, text: String, headers: &HeaderMap) -> Response {
-    let bytes = text.into_bytes();
-    let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let mut response = match range::select(headers.get(RANGE), len) {
-        Selected::Part { first, last } => {
-            let part = usize::try_from(first).ok().zip(usize::try_from(last).ok());
-            let part = part.and_then(|(first, last)| bytes.get(first..=last)).unwrap_or_default().to_vec();
-            partial(first, last, len, Body::from(part))
-        }
-        Selected::All => whole(len, Body::from(bytes)),
-        Selected::Impossible => return impossible(len),
-    };
+    let mut response = download::of_bytes(text.into_bytes(), headers.get(RANGE));
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        return response;
+    }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(path, "text/plain; charset=utf-8")));
     headers.insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -134,7 +114,7 @@ async fn from_disk(path: &Path, headers: &HeaderMap) -> Response {
         let metadata = file.metadata().await?;
         std::io::Result::Ok((file, metadata))
     };
-    let (mut file, metadata) = match opened.await {
+    let (file, metadata) = match opened.await {
         Ok(opened) => opened,
         Err(error) => {
             tracing::error!(path = %path.display(), %error, "a file cannot be opened");
@@ -150,46 +130,15 @@ async fn from_disk(path: &Path, headers: &HeaderMap) -> Response {
     }
     // A part of another version than the client has would not fit to what it has.
     let ranges = headers.get(RANGE).filter(|_| version.fits(headers.get(IF_RANGE)));
-    let mut response = match range::select(ranges, len) {
-        Selected::Part { first, last } => {
-            if let Err(error) = file.seek(SeekFrom::Start(first)).await {
-                tracing::error!(path = %path.display(), %error, "a file cannot be read");
-                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-            }
-            let part = file.take(last - first + 1);
-            partial(first, last, len, Body::from_stream(ReaderStream::with_capacity(part, CHUNK_BYTES)))
-        }
-        Selected::All => {
-            let all = file.take(len);
-            whole(len, Body::from_stream(ReaderStream::with_capacity(all, CHUNK_BYTES)))
-        }
-        Selected::Impossible => return impossible(len),
-    };
+    let mut response = download::of_file(file, len, ranges).await;
+    if !response.status().is_success() {
+        return response;
+    }
     version.write(response.headers_mut());
     let name = path.to_str().unwrap_or_default();
     let kind = HeaderValue::from_static(content_type(name, "application/octet-stream"));
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
-}
-
-fn whole(len: u64, body: Body) -> Response {
-    let headers =
-        [(CONTENT_LENGTH, HeaderValue::from(len)), (ACCEPT_RANGES, HeaderValue::from_static("bytes"))];
-    (headers, body).into_response()
-}
-
-fn partial(first: u64, last: u64, len: u64, body: Body) -> Response {
-    let mut response = whole(last - first + 1, body);
-    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    if let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{last}/{len}")) {
-        response.headers_mut().insert(CONTENT_RANGE, range);
-    }
-    response
-}
-
-fn impossible(len: u64) -> Response {
-    let range = format!("bytes */{len}");
-    (StatusCode::RANGE_NOT_SATISFIABLE, [(CONTENT_RANGE, range)]).into_response()
 }
 
 /// By what a client knows whether its copy is still right: the time of the last change, and its length.
@@ -275,7 +224,7 @@ mod tests {
         headers.insert(RANGE, HeaderValue::from_static("bytes=2-4"));
         let response = from_disk(&path, &headers).await;
         assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
-        assert_eq!(response.headers()[CONTENT_RANGE], "bytes 2-4/10");
+        assert_eq!(response.headers()["content-range"], "bytes 2-4/10");
         let tag = response.headers()[ETAG].clone();
         let date = response.headers()[LAST_MODIFIED].clone();
         assert_eq!(axum::body::to_bytes(response.into_body(), 100).await.unwrap(), "234");

@@ -11,24 +11,14 @@ use formwork_model::{
 use formwork_packs::PackError;
 
 use self::layer::{About, Layer};
+use super::preferences;
 use crate::{
     auth::Caller,
     commit::{Stop, commit},
     content::{BUILT_IN, CORE, WRITABLE},
     endpoint::Endpoint,
+    kinds,
 };
-
-/// Types that are never part of a bundle that is shown: they are the endpoint's own.
-const NOT_CONTENT: &[&str] = &[
-    "contents",
-    "dead_letters",
-    "jobs",
-    "leases",
-    "pack_values",
-    "packs",
-    "plugin_cursors",
-    "plugin_providers",
-];
 
 /// Lists all layers in the order in which they are looked through.
 pub(crate) fn list(endpoint: &Endpoint) -> Vec<ContentSummary> {
@@ -61,7 +51,7 @@ fn layer_summary(objects: &impl Objects, name: &str, bundle: &str) -> ContentSum
 
 fn of_bundle(objects: &impl Objects, bundle: &str) -> Vec<Arc<dyn Object>> {
     let mut found = Vec::new();
-    for kind in KINDS.iter().filter(|kind| !NOT_CONTENT.contains(&kind.prefix)) {
+    for kind in KINDS.iter().filter(|kind| kind.layers.in_contents()) {
         objects.visit(kind.prefix, &mut |object| {
             if object.header().bundle == bundle {
                 found.push(Arc::clone(object));
@@ -76,8 +66,8 @@ fn missing(method: &str, name: &str) -> ApiError {
     ApiError::new(404, method, "No such content store").about("contents", name)
 }
 
-/// Returns a whole bundle.
-pub(crate) fn show(endpoint: &Endpoint, name: &str) -> Result<Content, ApiError> {
+/// Returns a whole bundle. Of the writable layer everybody gets what he may get, one by one, and sees.
+pub(crate) fn show(endpoint: &Endpoint, caller: &Caller, name: &str) -> Result<Content, ApiError> {
     let snapshot = endpoint.snapshot();
     let (meta, bundle) = match name {
         WRITABLE => (layer_meta(WRITABLE), ""),
@@ -87,7 +77,17 @@ pub(crate) fn show(endpoint: &Endpoint, name: &str) -> Result<Content, ApiError>
             (content.content_meta.clone(), name)
         }
     };
-    Ok(formwork_packs::to_content(&meta, &of_bundle(&snapshot, bundle)))
+    let mut objects = of_bundle(&snapshot, bundle);
+    if name == WRITABLE {
+        objects.retain(|object| {
+            let (prefix, key) = (object.kind().prefix, object.key());
+            let claimed = kinds::claim_key(object.as_ref());
+            caller.sees(prefix, &key)
+                && caller.may(prefix, "get", &claimed)
+                && !preferences::is_secret(prefix, &key)
+        });
+    }
+    Ok(formwork_packs::to_content(&meta, &objects))
 }
 
 /// How a bundle is to be installed.

@@ -1,22 +1,26 @@
 //! Creating, changing and deleting objects of any type (drp-api.md 5).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::Method;
 use formwork_api::ApiError;
 use formwork_core::availability;
-use formwork_model::{Header, Kind, Object, Objects, Values};
+use formwork_model::{Header, Kind, Object, Objects, Values, canonical_numbers};
+use formwork_store::Committed;
 use json_patch::Patch;
 use serde_json::Value;
 
-use super::{jobs, machines, patch, users};
+use super::{claims, patch, tenants};
 use crate::{
     auth::Caller,
-    commit::{Stop, Work, commit},
+    commit::{Stop, commit, commit_at, commit_object},
     content::BUILT_IN,
     endpoint::Endpoint,
-    plugins,
+    kinds, random,
 };
+
+/// The name of the key of objects that a UUID identifies.
+const UUID: &str = "Uuid";
 
 /// How an object is to be changed.
 #[derive(Clone, Debug)]
@@ -48,74 +52,94 @@ pub(crate) struct Request {
     pub(crate) force: bool,
 }
 
-/// Stores a new object and returns it.
+/// Stores a new object, and returns it as it is after the commit. One whose key is a UUID gets one if it has none.
 pub(crate) async fn create(
     endpoint: &Arc<Endpoint>,
     request: Request,
     body: Value,
-) -> Result<Arc<dyn Object>, ApiError> {
+) -> Result<Committed<Arc<dyn Object>>, ApiError> {
     request.caller.require(request.kind.prefix, "create", "")?;
-    let wanted = decode(request.kind, without_read_only(request.kind, body))?;
+    let mut body = without_read_only(request.kind, body);
+    if request.kind.key == UUID {
+        complete_text(&mut body, UUID, random::uuid);
+    }
+    let wanted = decode(request.kind, "POST", body)?;
     let principal = request.caller.principal.clone();
-    commit(endpoint, &principal, move |work| {
-        let object = complete(work, wanted.boxed())?;
+    commit_object(endpoint, &principal, move |work| {
+        let object = kinds::of(request.kind).complete(work, wanted.boxed())?;
+        if let Some(stored) = kinds::of(request.kind).instead(work, object.as_ref()) {
+            return work.put(stored);
+        }
         let (prefix, key) = (object.kind().prefix, object.key());
         if work.tx.find(prefix, &key).is_some_and(|other| other.header().bundle != BUILT_IN) {
             return Err(ApiError::new(409, "CREATE", "already exists").about(prefix, &key).into());
         }
-        work.put(object)
+        claims::require_given(&request.caller, &*work.tx, None, object.as_ref())?;
+        let stored = work.put(object)?;
+        tenants::adopt(work, &request.caller, stored.as_ref())?;
+        Ok(stored)
     })
     .await
 }
 
-/// Fills in what a new object lacks.
-fn complete(work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
-    match object.kind().prefix {
-        "machines" => machines::complete(work, object),
-        "users" => Ok(users::complete(object)),
-        "jobs" => Err(ApiError::new(405, "POST", "jobs are made by asking for the next one").into()),
-        "plugin_providers" => {
-            let message = "a plugin provider comes with the pack of its component\nhint: install the pack";
-            Err(ApiError::new(405, "POST", message).about("plugin_providers", &object.key()).into())
-        }
-        _ => Ok(object),
+/// Most users of an object that an error names.
+const MAX_USERS_TOLD: usize = 20;
+
+/// Fills in a member of an object that is missing or empty.
+fn complete_text(object: &mut Value, name: &str, text: impl FnOnce() -> String) {
+    let lacks = object.get(name).is_none_or(|own| own.is_null() || own == "");
+    if let (Some(members), true) = (object.as_object_mut(), lacks) {
+        members.insert(name.to_owned(), Value::String(text()));
     }
 }
 
-/// Changes an object and returns it.
+/// Changes an object, and returns it as it is after the commit.
+///
+/// The change is of what clients see of the object (drp-api.md 5.3); what they do not see or cannot write is put back.
 pub(crate) async fn update(
     endpoint: &Arc<Endpoint>,
     request: Request,
     key: String,
     change: Change,
-) -> Result<Arc<dyn Object>, ApiError> {
-    let principal = request.caller.principal.clone();
-    commit(endpoint, &principal, move |work| {
+) -> Result<Committed<Arc<dyn Object>>, ApiError> {
+    let caller = request.caller.clone();
+    let audited = Arc::new(Mutex::new(None));
+    let noted = Arc::clone(&audited);
+    let committed = commit_object(endpoint, &caller.principal, move |work| {
         let (prefix, kind, method) = (request.kind.prefix, request.kind, request.method.as_str());
         let old = work.tx.find(prefix, &key).ok_or_else(|| ApiError::not_found(method, prefix, &key))?;
-        if old.header().read_only {
-            return Err(ApiError::new(409, method, format!("readonly: {key}")).about(prefix, &key).into());
-        }
+        let behaviour = kinds::of(kind);
         let before = old.to_json();
-        let mut after = changed(&before, &change, kind, &key)?;
+        let shown = behaviour.shown(old.as_ref());
+        let mut after = claims::tried(&request, &behaviour.claim_key(old.as_ref()), &change, || {
+            if old.header().read_only {
+                return Err(ApiError::new(409, method, format!("readonly: {key}")).about(prefix, &key));
+            }
+            changed(&shown, &change, kind, &key)
+        })?;
         keep_read_only(kind, &before, &mut after);
-        require_members(&request.caller, kind, &old, &before, &after)?;
-        let new = decode(kind, after)?;
+        keep_private(kind, &before, &mut after);
+        let decoded = decode(kind, method, after.clone()).map_err(|error| error.about(prefix, &key));
+        let result = decoded.as_ref().map_or(after, |new| new.to_json());
+        claims::require_members(&request.caller, kind, &behaviour.claim_key(old.as_ref()), &before, &result)?;
+        let new = decoded?;
         if new.key() != key {
             let message = format!("{key}: {} cannot change", kind.key);
             return Err(ApiError::invalid(prefix, &key, vec![message]).into());
         }
-        match prefix {
-            "machines" => machines::change(work, &request, &old, new.as_ref()),
-            "jobs" => jobs::change(work, &old, new.as_ref()),
-            "users" => {
-                let user = users::change(&old, new.boxed());
-                work.put(user)
-            }
-            _ => work.put(new.boxed()),
-        }
+        claims::require_given(&request.caller, &*work.tx, Some(old.as_ref()), new.as_ref())?;
+        let stored = behaviour.change(work, &request, &old, new.as_ref())?;
+        // The transaction may run again; the last time counts.
+        *noted.lock().unwrap_or_else(PoisonError::into_inner) =
+            behaviour.audited(old.as_ref(), stored.as_ref());
+        Ok(stored)
     })
-    .await
+    .await?;
+    if let Some((what, words)) = *audited.lock().unwrap_or_else(PoisonError::into_inner) {
+        let key = kinds::claim_key(committed.value.as_ref());
+        caller.audit(what, (committed.value.kind().prefix, &key), words);
+    }
+    Ok(committed)
 }
 
 /// Returns the JSON that a change makes of an object.
@@ -124,10 +148,8 @@ fn changed(before: &Value, change: &Change, kind: &'static Kind, key: &str) -> R
     match change {
         Change::Put(body) => {
             let mut body = body.clone();
-            let keyless = body.get(kind.key).and_then(Value::as_str).is_none_or(str::is_empty);
-            if let (Some(members), true) = (body.as_object_mut(), keyless) {
-                members.insert(kind.key.to_owned(), before.get(kind.key).cloned().unwrap_or_default());
-            }
+            let own = || before.get(kind.key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            complete_text(&mut body, kind.key, own);
             return Ok(body);
         }
         Change::Patch(operations) => patch::apply(&mut after, operations, kind.prefix, key)?,
@@ -168,44 +190,41 @@ pub(crate) async fn delete(
     endpoint: &Arc<Endpoint>,
     request: Request,
     key: String,
-) -> Result<Arc<dyn Object>, ApiError> {
-    request.caller.require(request.kind.prefix, "delete", &claim_key(endpoint, request.kind, &key))?;
+) -> Result<Committed<Arc<dyn Object>>, ApiError> {
+    let (prefix, behaviour) = (request.kind.prefix, kinds::of(request.kind));
+    let missing = || ApiError::not_found("DELETE", request.kind.prefix, &key);
+    let known = endpoint.snapshot().find(prefix, &key).ok_or_else(missing)?;
+    request.caller.require(prefix, "delete", &behaviour.claim_key(known.as_ref()))?;
     let principal = request.caller.principal.clone();
-    let removed = commit(endpoint, &principal, move |work| {
-        let prefix = request.kind.prefix;
+    let removed = commit_at(endpoint, &principal, move |work| {
         let old = work.tx.find(prefix, &key).ok_or_else(|| ApiError::not_found("DELETE", prefix, &key))?;
-        let refused = |code, r#type: &str, message: String| {
-            Err(Stop::from(ApiError::new(code, r#type, message).about(prefix, &key)))
+        let refused = |r#type: &str, message: String| {
+            Err(Stop::from(ApiError::new(409, r#type, message).about(prefix, &key)))
         };
         if old.header().read_only {
-            return refused(409, "DELETE", format!("readonly: {key}"));
+            return refused("DELETE", format!("readonly: {key}"));
         }
-        if prefix == "profiles" && key == "global" {
-            return refused(409, "DELETE", String::from("the profile global cannot be deleted"));
-        }
-        let users = availability::users(&*work.tx, prefix, &key);
-        if !users.is_empty() {
-            return refused(409, "StillInUseError", format!("{key} is still in use by {}", users.join(", ")));
-        }
-        if prefix == "machines" {
-            machines::may_delete(&request.caller, old.as_ref())?;
-        }
-        if prefix == "jobs" {
-            jobs::may_delete(work.tx, old.as_ref())?;
-        }
+        behaviour.may_delete(work, &request.caller, old.as_ref())?;
         work.tx.delete(prefix, &key);
-        if prefix == "plugins" {
-            plugins::forget(work.tx, &key);
+        // What it hid takes its place, for those who use it too.
+        if work.tx.find(prefix, &key).is_none() {
+            let users = availability::users(&*work.tx, prefix, &key);
+            if !users.is_empty() && !request.force {
+                let (shown, more) =
+                    (users.iter().take(MAX_USERS_TOLD), users.len().saturating_sub(MAX_USERS_TOLD));
+                let mut told = shown.map(String::as_str).collect::<Vec<_>>().join(", ");
+                if more > 0 {
+                    told.push_str(&format!(" and {more} more"));
+                }
+                return refused("StillInUseError", format!("{key} is still in use by {told}"));
+            }
+            tenants::forget(work, prefix, &key)?;
         }
+        behaviour.delete_with(work, old.as_ref())?;
         Ok(old)
     })
     .await?;
-    if removed.kind().prefix == "jobs" {
-        endpoint.logs.remove(&removed.key()).await;
-    }
-    if removed.kind().prefix == "plugins" {
-        endpoint.plugins.lines.forget(&removed.key());
-    }
+    behaviour.deleted(endpoint, removed.value.as_ref()).await;
     Ok(removed)
 }
 
@@ -216,9 +235,10 @@ pub(crate) async fn set_param(
     prefix: &str,
     key: &str,
     name: &str,
-    value: Value,
+    mut value: Value,
 ) -> Result<(), ApiError> {
     let (prefix, key, name) = (prefix.to_owned(), key.to_owned(), name.to_owned());
+    canonical_numbers(&mut value);
     commit(endpoint, principal, move |work| {
         let object = work.tx.find(&prefix, &key).ok_or_else(|| ApiError::not_found("POST", &prefix, &key))?;
         let mut object = object.boxed();
@@ -231,8 +251,8 @@ pub(crate) async fn set_param(
 }
 
 /// Decodes a body into an object of a type.
-pub(crate) fn decode(kind: &'static Kind, body: Value) -> Result<Arc<dyn Object>, ApiError> {
-    (kind.decode)(body).map_err(|error| ApiError::new(400, "POST", error.message).about(kind.prefix, ""))
+pub(crate) fn decode(kind: &'static Kind, method: &str, body: Value) -> Result<Arc<dyn Object>, ApiError> {
+    (kind.decode)(body).map_err(|error| ApiError::new(400, method, error.message).about(kind.prefix, ""))
 }
 
 fn read_only(kind: &Kind) -> impl Iterator<Item = &'static str> {
@@ -259,41 +279,11 @@ fn keep_read_only(kind: &Kind, before: &Value, after: &mut Value) {
     }
 }
 
-/// Returns the key that claims about an object name: a job is covered by claims for its machine.
-pub(crate) fn claim_key(endpoint: &Endpoint, kind: &Kind, key: &str) -> String {
-    match kind.prefix {
-        "jobs" => endpoint.snapshot().find("jobs", key).map_or_else(String::new, |job| claim_key_of(&job)),
-        _ => key.to_owned(),
+/// Puts back what clients do not see and a change leaves out or empty.
+fn keep_private(kind: &Kind, before: &Value, after: &mut Value) {
+    for name in kind.private {
+        complete_text(after, name, || {
+            before.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        });
     }
-}
-
-fn claim_key_of(object: &Arc<dyn Object>) -> String {
-    match object.as_any().downcast_ref::<formwork_model::Job>() {
-        Some(job) => job.machine.clone(),
-        None => object.key(),
-    }
-}
-
-/// A caller needs the claim for each member that he changes.
-fn require_members(
-    caller: &Caller,
-    kind: &Kind,
-    old: &Arc<dyn Object>,
-    before: &Value,
-    after: &Value,
-) -> Result<(), ApiError> {
-    let key = claim_key_of(old);
-    if caller.may(kind.prefix, "update", &key) {
-        return Ok(());
-    }
-    let names =
-        |value: &Value| value.as_object().map(|m| m.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    let mut members = names(before);
-    members.extend(names(after));
-    let mut touched =
-        members.iter().filter(|name| before.get(name.as_str()) != after.get(name.as_str())).peekable();
-    if touched.peek().is_none() {
-        return caller.require(kind.prefix, "update", &key);
-    }
-    touched.try_for_each(|name| caller.require(kind.prefix, &format!("update:/{name}"), &key))
 }

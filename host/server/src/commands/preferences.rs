@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_api::ApiError;
 use formwork_core::preferences;
+use formwork_model::{Preference, Record};
 
 use crate::{
     auth::Caller,
@@ -13,6 +14,11 @@ use crate::{
 
 /// Members that no answer shows: they sign tokens.
 const SECRET: &[&str] = &["baseTokenSecret", "systemGrantorSecret"];
+
+/// Tells whether an object is a preference that no answer shows.
+pub(super) fn is_secret(prefix: &str, key: &str) -> bool {
+    prefix == Preference::KIND.prefix && SECRET.contains(&key)
+}
 
 /// Returns all preferences that may be shown.
 pub(crate) fn all(endpoint: &Endpoint) -> BTreeMap<String, String> {

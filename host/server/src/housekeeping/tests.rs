@@ -42,7 +42,8 @@ fn archive_and_no_kernel_need_no_files_and_each_architecture_its_own() {
     let mut iso = discovery();
     iso.os.iso_file = "x.iso".into();
     iso.kernel = "gone".into();
-    assert!(faults(&root, &iso).is_empty());
+    assert!(faults_at_once(&root, &iso).is_empty(), "an archive is looked for after the answer");
+    assert!(faults(&root, &iso)[0].contains("archive x.iso for amd64: it is missing"));
     let mut both = discovery();
     both.os.supported_architectures.insert("aarch64".into(), ArchInfo::default());
     let found = faults(&root, &both);

@@ -19,38 +19,18 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    commands::objects::claim_key,
     endpoint::Endpoint,
+    kinds,
     plugins::{self, Asked},
 };
 
-/// Types whose objects have no actions (drp-api.md 6.5).
-const WITHOUT: &[&str] = &["params"];
-
-/// Returns the routes of the actions on objects of a type. Those of a job are not called `actions`: that is what an agent
-/// does for it.
+/// Returns the routes of the actions on objects of a type, if it has any.
 pub(super) fn routes(kind: &'static Kind) -> Router<Arc<Endpoint>> {
-    if WITHOUT.contains(&kind.prefix) {
-        return Router::new();
-    }
-    let word = word(kind);
+    let Some(word) = kind.plugin_actions else { return Router::new() };
     Router::new()
         .route(&format!("/{}/{{key}}/{word}", kind.prefix), get(list))
         .route(&format!("/{}/{{key}}/{word}/{{command}}", kind.prefix), get(show).post(act))
         .layer(Extension(kind))
-}
-
-/// Returns what the actions on objects of a type are called in URLs; nothing when there are none.
-pub(super) fn word(kind: &Kind) -> &'static str {
-    match kind.prefix {
-        "jobs" => "plugin_actions",
-        _ => "actions",
-    }
-}
-
-/// Tells whether objects of a type have actions.
-pub(super) fn bears(kind: &Kind) -> bool {
-    !WITHOUT.contains(&kind.prefix)
 }
 
 /// Returns the routes of the actions on the endpoint.
@@ -66,7 +46,7 @@ type Command = Path<(String, String)>;
 /// Finds the object of a request for a caller who may do something to it.
 fn subject(target: &Target, action: &str) -> Result<Arc<dyn Object>, ApiError> {
     let (object, _) = objects::find(target, &target.endpoint.snapshot())?;
-    target.require(action, &claim_key(&target.endpoint, target.kind, &object.key()))?;
+    target.require(action, &kinds::claim_key(object.as_ref()))?;
     Ok(object)
 }
 

@@ -6,13 +6,15 @@ use axum::{
     response::IntoResponse,
 };
 use formwork_api::ApiError;
-use formwork_model::Object;
 use formwork_store::Revision;
 use serde::Serialize;
 use serde_json::Value;
 
 /// Every answer says that it is JSON, also one without a body: clients refuse anything else.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// How long whoever asked too often waits at most, in seconds: wrong passwords are counted by the minute.
+const MINUTE: HeaderValue = HeaderValue::from_static("60");
 
 /// A request that is refused. Its answer is the error object; handlers leave with `?`.
 #[derive(Debug)]
@@ -32,6 +34,9 @@ impl IntoResponse for Failure {
         if status == StatusCode::UNAUTHORIZED {
             let realm = HeaderValue::from_static("Basic realm=\"formwork\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, MINUTE);
         }
         response
     }
@@ -54,20 +59,18 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 
 /// Answers with what is shown of an object, and with its entity tag.
 pub(crate) fn tagged(status: StatusCode, shown: &Value, revision: Revision) -> Handled {
-    let mut response = json(status, shown)?;
+    let bytes =
+        serde_json::to_vec(shown).map_err(|failed| ApiError::new(500, "INTERNAL", failed.to_string()))?;
+    Ok(written(status, bytes, revision))
+}
+
+/// Answers with JSON that is written already, and with the entity tag of what it shows.
+pub(crate) fn written(status: StatusCode, bytes: Vec<u8>, revision: Revision) -> Response<Body> {
+    let mut response = build(status, bytes);
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", revision.0)) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-    Ok(response)
-}
-
-/// Returns an object as clients see it: without what never leaves the server.
-pub(crate) fn view(object: &dyn Object) -> Value {
-    let mut value = object.to_json();
-    if let (Some(members), "users") = (value.as_object_mut(), object.kind().prefix) {
-        members.insert(String::from("PasswordHash"), Value::String(String::new()));
-    }
-    value
+    response
 }
 
 fn build(status: StatusCode, bytes: Vec<u8>) -> Response<Body> {

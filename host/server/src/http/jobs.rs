@@ -1,26 +1,32 @@
 //! The routes of jobs beyond the standard ones (drp-api.md 9).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
     body::Bytes,
     extract::DefaultBodyLimit,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     routing::{get, post},
 };
 use formwork_api::ApiError;
-use formwork_core::jobs::Answer;
-use formwork_model::{Job, ObjectsExt, Record};
-use serde_json::Value;
+use formwork_core::{
+    jobs::{Answer, Scope},
+    preferences,
+};
+use formwork_model::{Job, Machine, ObjectsExt, Record, parse_duration};
 
 use super::{
     answer::{self, Handled},
     request::{Json, Target},
 };
 use crate::{
-    commands::{jobs::create_job, objects::decode},
+    commands::{
+        jobs::{create_job, purge as purge_jobs},
+        objects::decode,
+    },
     commit::internal,
+    download,
     endpoint::Endpoint,
     render,
 };
@@ -33,16 +39,22 @@ const MAX_USED_BYTES: usize = 256 << 10;
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
     Router::new()
+        .route("/jobs", post(create).delete(purge))
         .route("/jobs/{uuid}/actions", get(actions))
+        .route("/jobs/{uuid}/archive", get(archive))
         .route("/jobs/{uuid}/log", get(log).put(append))
         .route("/jobs/{uuid}/grants", post(used).layer(DefaultBodyLimit::max(MAX_USED_BYTES)))
         .layer(Extension(Job::KIND))
 }
 
 /// Gives an agent its next job: 201 for a new one, 202 for one that goes on, 204 for none.
-pub(super) async fn create(target: &Target, body: Value) -> Handled {
-    let asked = decode(target.kind, body)?;
+async fn create(target: Target, body: Json) -> Handled {
+    let asked = decode(target.kind, target.method.as_str(), body.value)?;
     let request = asked.as_any().downcast_ref::<Job>().cloned().unwrap_or_default();
+    if !target.caller.sees(Machine::KIND.prefix, &request.machine) {
+        let message = format!("Machine {} does not exist", request.machine);
+        return Err(ApiError::invalid(target.kind.prefix, &request.uuid, vec![message]).into());
+    }
     target.require("create", &request.machine)?;
     match create_job(&target.endpoint, &target.caller.principal, request).await? {
         Answer::Nothing => Ok(answer::empty(StatusCode::NO_CONTENT)),
@@ -53,7 +65,9 @@ pub(super) async fn create(target: &Target, body: Value) -> Handled {
 
 /// Finds a job for a caller who may do something to the jobs of its machine.
 fn job(target: &Target, action: &str) -> Result<Arc<Job>, ApiError> {
-    let job = target.endpoint.snapshot().get::<Job>(&target.id).ok_or_else(|| target.not_found())?;
+    let job = target.endpoint.snapshot().get::<Job>(&target.id);
+    let job = job.filter(|job| target.caller.sees(target.kind.prefix, &job.uuid));
+    let job = job.ok_or_else(|| target.not_found())?;
     target.require(action, &job.machine)?;
     Ok(job)
 }
@@ -66,29 +80,74 @@ async fn actions(target: Target) -> Handled {
     answer::json(StatusCode::OK, &actions)
 }
 
+/// Answers with the log, or a part of it; one that was put away cannot be read any more.
 async fn log(target: Target, headers: HeaderMap) -> Handled {
     let job = job(&target, "log")?;
-    let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(byte_range);
-    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let (from, length) = range.unwrap_or((0, MAX_ANSWER_BYTES));
-    let read = target.endpoint.logs.read(&job.uuid, from, length.min(MAX_ANSWER_BYTES)).await;
-    Ok(answer::bytes(status, read.map_err(|error| internal(&error))?))
+    if job.archived {
+        let message = "the log was put away with its job and is not here any more";
+        return Err(ApiError::new(404, target.method.as_str(), message).about("jobs", &job.uuid).into());
+    }
+    let ranges = headers.get(header::RANGE);
+    let opened = target.endpoint.logs.open(&job.uuid).await.map_err(|error| internal(&error))?;
+    let mut response = match opened {
+        Some((file, length)) => download::of_file(file, length, ranges).await,
+        None => download::of_bytes(Vec::new(), ranges),
+    };
+    let octets = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, octets);
+    Ok(response)
 }
 
-/// Reads `bytes=FROM-` and `bytes=FROM-TO` as offset and length.
-fn byte_range(text: &str) -> Option<(u64, u64)> {
-    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
-    let from: u64 = from.parse().ok()?;
-    if to.is_empty() {
-        return Some((from, u64::MAX));
+/// Answers with the log as a JSON string.
+async fn archive(target: Target) -> Handled {
+    let job = job(&target, "log")?;
+    let read = target.endpoint.logs.read(&job.uuid, 0, MAX_ANSWER_BYTES).await;
+    let bytes = read.map_err(|error| internal(&error))?;
+    answer::json(StatusCode::OK, &String::from_utf8_lossy(&bytes))
+}
+
+/// Removes the jobs that neither the preferences nor what the query says in their place keep.
+async fn purge(target: Target) -> Handled {
+    let query = &target.query;
+    let wrong = |name: &str, text: &str, what: &str| {
+        let message = format!("{name}: `{text}` is not {what}");
+        ApiError::new(400, "DELETE", message).about("jobs", "")
+    };
+    let mut rules = preferences::retention(&target.endpoint.snapshot());
+    if let Some(text) = query.value("jobsToKeep") {
+        rules.keep = Some(text.parse().map_err(|_| wrong("jobsToKeep", text, "a number of jobs"))?);
     }
-    let to: u64 = to.parse().ok()?;
-    Some((from, to.checked_sub(from)?.saturating_add(1)))
+    for (name, after) in [
+        ("completeJobsPurgedAfter", &mut rules.complete_after),
+        ("failedJobsPurgedAfter", &mut rules.failed_after),
+    ] {
+        if let Some(text) = query.value(name) {
+            let parsed = parse_duration(text, Duration::from_secs(1));
+            *after = Some(parsed.ok_or_else(|| wrong(name, text, "a duration; as 600, 10m, 30d or never"))?);
+        }
+    }
+    let scope = match query.value("machine") {
+        None | Some("") => Scope::All,
+        Some("missing") => Scope::Missing,
+        Some(machine) => Scope::Machine(machine.to_owned()),
+    };
+    let caller = &target.caller;
+    let may = |job: &Job| {
+        caller.may("jobs", "delete", &job.machine)
+            && caller.sees("jobs", &job.uuid)
+            && caller.sees("machines", &job.machine)
+    };
+    if let Scope::Machine(machine) = &scope {
+        target.require("delete", machine)?;
+    }
+    let (only_tell, principal) = (query.is("dryrun"), target.caller.principal.clone());
+    let gone = purge_jobs(&target.endpoint, &principal, (rules, scope), only_tell, may).await?;
+    answer::json(StatusCode::OK, &gone)
 }
 
 async fn append(target: Target, bytes: Bytes) -> Handled {
     let job = job(&target, "log")?;
-    target.endpoint.logs.append(&job.uuid, &bytes).await.map_err(|error| internal(&error))?;
+    target.endpoint.append_log(&job.uuid, &bytes).await.map_err(|error| internal(&error))?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 

@@ -34,6 +34,7 @@ async fn token(target: Target) -> Handled {
     let seconds = users::lifetime(&target.query)?;
     let machine = object.as_any().downcast_ref::<Machine>().cloned().unwrap_or_default();
     let token = auth::machine_token(&target.endpoint, &snapshot, &machine, seconds);
+    target.caller.audit("token", ("machines", &machine.uuid), "a token was made");
     answer::json(StatusCode::OK, &UserToken { token, info: system::describe(&target.endpoint) })
 }
 

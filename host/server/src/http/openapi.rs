@@ -1,13 +1,16 @@
 //! The OpenAPI document, made from the kinds of objects and the types of the API.
 
-use formwork_api::{ApiError, BASE_PATH, Event, Info, UserPassword, UserToken, Whoami};
+use formwork_api::{
+    ApiError, BASE_PATH, Event, IndexInfo, Info, Interface, Line, UserPassword, UserToken, Whoami,
+};
+use formwork_core::pools::PoolResult;
 use formwork_model::{
-    AvailableAction, Content, ContentSummary, GrantUse, InstalledPack, JobAction, KINDS, Kind,
+    Alert, AvailableAction, Content, ContentSummary, GrantUse, InstalledPack, JobAction, KINDS, Kind,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{actions, params};
+use crate::blobs::BlobInfo;
 
 /// What the sender of a pack may say of it.
 const INSTALL_PARAMETERS: [(&str, &str); 7] = [
@@ -23,6 +26,13 @@ const INSTALL_PARAMETERS: [(&str, &str); 7] = [
     ("replaceWritable", "`true`: objects of the same keys that were made by hand give way."),
 ];
 
+/// What is asked of rights.
+const WHOCAN_PARAMETERS: [(&str, &str); 3] = [
+    ("scope", "The type of objects, or another scope."),
+    ("action", "What is to be done, as `get` or `update:/Params/x`."),
+    ("specific", "The key of the object; `*` for all of them, nothing for the type as a whole."),
+];
+
 /// Returns the document.
 pub(super) fn document(version: &str) -> Value {
     let mut generator = SchemaSettings::openapi3().into_generator();
@@ -30,8 +40,8 @@ pub(super) fn document(version: &str) -> Value {
     for kind in KINDS.iter().filter(|kind| super::is_generic(kind)) {
         let schema = (kind.schema)(&mut generator).to_value();
         of_kind(&mut paths, kind, &schema);
-        if actions::bears(kind) {
-            of_actions(&mut paths, kind, &mut generator);
+        if let Some(word) = kind.plugin_actions {
+            of_actions(&mut paths, kind, word, &mut generator);
         }
     }
     others(&mut paths, &mut generator);
@@ -140,7 +150,7 @@ fn of_kind(paths: &mut Map<String, Value>, kind: &'static Kind, schema: &Value) 
     add(paths, &meta, "get", read);
     let change = operation(&id("patch_meta"), &format!("Changes the Meta of a {noun}."), ("200", strings));
     add(paths, &meta, "patch", with_body(change, &patch_schema()));
-    if params::bears(kind) {
+    if kind.bears_params {
         of_params(paths, kind);
     }
 }
@@ -202,6 +212,10 @@ fn others(paths: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
     let password = of::<UserPassword>(generator);
     let set = operation("set_password", "Sets the password of a user.", ("200", json!({ "type": "object" })));
     add(paths, "/users/{key}/password", "put", with_body(set, &password));
+    let words = "Tells which roles and users may do something.";
+    let whocan = operation("whocan", words, ("200", of::<super::whocan::Whocan>(generator)));
+    add(paths, "/whocan", "get", whocan);
+    also(paths, "/whocan", "get", &WHOCAN_PARAMETERS);
     let actions = json!({ "type": "array", "items": of::<JobAction>(generator) });
     let words = "Renders what an agent does for a job.";
     add(paths, "/jobs/{key}/actions", "get", operation("get_job_actions", words, ("200", actions)));
@@ -212,14 +226,25 @@ fn others(paths: &mut Map<String, Value>, generator: &mut SchemaGenerator) {
     of_logs(paths);
     of_plugins(paths);
     of_contents(paths, &of::<Content>(generator), &of::<ContentSummary>(generator));
+    of_blobs(paths, &of::<BlobInfo>(generator));
+    of_render(paths);
+    of_pools(paths, &of::<PoolResult>(generator));
+    of_alerts(paths, &of::<Alert>(generator));
+    of_host(paths, &of::<Interface>(generator), &of::<Line>(generator));
+    of_indexes(paths, &of::<IndexInfo>(generator));
     of_packs(paths, &of::<InstalledPack>(generator), &of::<GrantUse>(generator));
 }
 
-fn of_actions(paths: &mut Map<String, Value>, kind: &'static Kind, generator: &mut SchemaGenerator) {
+fn of_actions(
+    paths: &mut Map<String, Value>,
+    kind: &'static Kind,
+    word: &str,
+    generator: &mut SchemaGenerator,
+) {
     let (prefix, noun) = (kind.prefix, kind.noun);
     let action = generator.subschema_for::<AvailableAction>().to_value();
     let all = json!({ "type": "array", "items": action });
-    let list = format!("/{prefix}/{{key}}/{}", actions::word(kind));
+    let list = format!("/{prefix}/{{key}}/{word}");
     let item = format!("{list}/{{command}}");
     let id = |verb: &str| format!("{verb}_{prefix}_plugin_action");
     let words = format!("Lists the actions that plugins offer on a {noun}.");
@@ -285,6 +310,27 @@ fn of_logs(paths: &mut Map<String, Value>) {
                        "responses": { "204": { "description": "They are counted, as far as they were granted." } } });
     let lines = json!({ "type": "array", "items": { "type": "string" } });
     add(paths, "/jobs/{key}/grants", "post", with_body(used, &lines));
+    let purge = operation(
+        "purge_jobs",
+        "Removes jobs that nothing keeps.",
+        ("200", json!({ "type": "array", "items": { "type": "object" } })),
+    );
+    add(paths, "/jobs", "delete", purge);
+    let rules = [
+        ("dryrun", "`true`: only tells which would go."),
+        ("machine", "Only jobs of this machine; `missing` stands for those that are gone."),
+        ("jobsToKeep", "So many of the newest jobs of each machine stay."),
+        ("completeJobsPurgedAfter", "A finished job stays so long."),
+        ("failedJobsPurgedAfter", "A failed job stays so long."),
+    ];
+    also(paths, "/jobs", "delete", &rules);
+    let words = "Returns the log of a job as a string.";
+    add(
+        paths,
+        "/jobs/{key}/archive",
+        "get",
+        operation("get_job_log_archive", words, ("200", json!({ "type": "string" }))),
+    );
     let component = json!({ "operationId": "get_component", "summary": "Returns the bytes of a component.",
                             "responses": { "200": { "description": "The component.", "content": octets } } });
     add(paths, "/components/{digest}", "get", component);
@@ -302,6 +348,105 @@ fn of_contents(paths: &mut Map<String, Value>, content: &Value, summary: &Value)
     let delete = json!({ "operationId": "delete_contents", "summary": "Removes a bundle.",
                          "responses": { "204": { "description": "It is gone." } } });
     add(paths, "/contents/{key}", "delete", delete);
+}
+
+fn of_blobs(paths: &mut Map<String, Value>, info: &Value) {
+    let octets =
+        json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
+    let names = json!({ "type": "array", "items": { "type": "string" } });
+    for (word, one) in [("files", "file"), ("isos", "iso")] {
+        let (all, item) = (format!("/{word}"), format!("/{word}/{{path}}"));
+        let listed =
+            operation(&format!("list_{word}"), "Lists the names in a folder.", ("200", names.clone()));
+        add(paths, &all, "get", listed);
+        let place =
+            [("path", "The folder; the top when it is left out."), ("all", "Also what is in its folders.")];
+        also(paths, &all, "get", &place);
+        let words = "Returns a file, or a part of it.";
+        let get = json!({ "operationId": format!("get_{one}"), "summary": words,
+                          "responses": { "200": { "description": words, "content": octets } } });
+        add(paths, &item, "get", get);
+        let upload = operation(&format!("upload_{one}"), "Takes a file.", ("201", info.clone()));
+        add(
+            paths,
+            &item,
+            "post",
+            with(upload, "requestBody", json!({ "required": true, "content": octets })),
+        );
+        also(paths, &item, "post", &[("explode", "Also take the archive apart where it is.")]);
+        let delete = json!({ "operationId": format!("delete_{one}"), "summary": "Removes a file or an empty folder.",
+                             "responses": { "204": { "description": "It is gone." } } });
+        add(paths, &item, "delete", delete);
+    }
+    let words =
+        "Removes the trees of a boot environment, and its archives unless they are to be taken apart again.";
+    let purge = operation("purge_local_boot_env", words, ("200", json!({ "type": "boolean" })));
+    add(paths, "/bootenvs/{key}/purgeLocal", "delete", with_body(purge, &names));
+    also(
+        paths,
+        "/bootenvs/{key}/purgeLocal",
+        "delete",
+        &[("reexplodeIsos", "Take the archives apart again.")],
+    );
+}
+
+fn of_alerts(paths: &mut Map<String, Value>, alert: &Value) {
+    let words = "Notes that the caller has seen an alert.";
+    add(
+        paths,
+        "/alerts/{key}/acknowledge",
+        "post",
+        operation("post_alert_ack", words, ("200", alert.clone())),
+    );
+}
+
+fn of_render(paths: &mut Map<String, Value>) {
+    let text = json!({ "type": "string" });
+    for (prefix, noun) in
+        [("clusters", "cluster"), ("machines", "machine"), ("resource_brokers", "resource_broker")]
+    {
+        let words = "Renders a text for it.";
+        let render = operation(&format!("get_{noun}_render"), words, ("200", text.clone()));
+        add(paths, &format!("/{prefix}/{{key}}/render"), "post", with_body(render, &text));
+    }
+    let words = "Renders a stored template for a machine.";
+    add(
+        paths,
+        "/templates/{key}/render/{uuid}",
+        "get",
+        operation("get_template_render", words, ("200", text)),
+    );
+}
+
+fn of_pools(paths: &mut Map<String, Value>, result: &Value) {
+    let by_status = json!({ "type": "object", "additionalProperties": { "type": "array", "items": result } });
+    let words = "Lists the machines of a pool by their status.";
+    add(paths, "/pools/{key}/status", "get", operation("get_pool_status", words, ("200", by_status)));
+    let names = json!({ "type": "array", "items": { "type": "string" } });
+    let words = "Lists the names of pools that have machines.";
+    add(paths, "/pools-active", "get", operation("list_active_pools", words, ("200", names)));
+}
+
+fn of_host(paths: &mut Map<String, Value>, interface: &Value, line: &Value) {
+    let list = |schema: &Value| json!({ "type": "array", "items": schema });
+    let words = "Lists the network interfaces that are up.";
+    add(paths, "/interfaces", "get", operation("list_interfaces", words, ("200", list(interface))));
+    let words = "Returns a network interface.";
+    add(paths, "/interfaces/{key}", "get", operation("get_interface", words, ("200", interface.clone())));
+    let words = "Returns the last 1000 lines of the log, oldest first.";
+    add(paths, "/logs", "get", operation("get_logs", words, ("200", list(line))));
+}
+
+fn of_indexes(paths: &mut Map<String, Value>, index: &Value) {
+    let of_type = json!({ "type": "object", "additionalProperties": index });
+    let all = json!({ "type": "object", "additionalProperties": of_type });
+    let words = "Tells what lists of all types can be filtered and sorted by.";
+    add(paths, "/indexes", "get", operation("list_indexes", words, ("200", all)));
+    let words = "Tells what lists of a type can be filtered and sorted by.";
+    add(paths, "/indexes/{prefix}", "get", operation("get_index", words, ("200", of_type)));
+    let words = "Tells what a member or parameter is when lists are filtered by it.";
+    let one = operation("get_single_index", words, ("200", index.clone()));
+    add(paths, "/indexes/{prefix}/{name}", "get", one);
 }
 
 fn of_packs(paths: &mut Map<String, Value>, pack: &Value, grant: &Value) {
@@ -345,18 +490,27 @@ mod tests {
     }
 
     /// What these files route, as they are written. A router cannot be asked.
-    const SOURCES: [&str; 11] = [
+    const SOURCES: [&str; 20] = [
         include_str!("actions.rs"),
+        include_str!("alerts.rs"),
+        include_str!("blobs.rs"),
+        include_str!("bootenvs.rs"),
         include_str!("contents.rs"),
+        include_str!("indexes.rs"),
+        include_str!("interfaces.rs"),
         include_str!("jobs.rs"),
+        include_str!("logs.rs"),
         include_str!("machines.rs"),
         include_str!("objects.rs"),
         include_str!("packs.rs"),
         include_str!("params.rs"),
         include_str!("plugins.rs"),
+        include_str!("pools.rs"),
+        include_str!("render.rs"),
         include_str!("system.rs"),
         include_str!("users.rs"),
         include_str!("websocket.rs"),
+        include_str!("whocan.rs"),
     ];
 
     /// Leaves of a path what matters: the names of its parameters do not.
@@ -375,12 +529,15 @@ mod tests {
             for route in source.split(".route(").skip(1) {
                 let path = route.split('"').nth(1).unwrap().replace("{{", "{").replace("}}", "}");
                 // The prefix and the word of a kind: that of machines stands for all.
-                let path = path.replace("{prefix}", "machines").replace("{word}", "actions");
+                let path = path.replace("{prefix}", "machines").replace(
+                    "/{word}",
+                    if path == "/{word}" || path.contains("*path") { "/files" } else { "/actions" },
+                );
                 let path = path.replace("{}", "machines");
                 found += 1;
                 // The document itself, and a protocol that OpenAPI does not know.
-                let is_told =
-                    ["/openapi.json", "/ws"].contains(&path.as_str()) || known.contains(&form(&path));
+                let is_told = ["/openapi.json", "/ws", "/ws/{id}"].contains(&path.as_str())
+                    || known.contains(&form(&path));
                 assert!(is_told, "{path}");
             }
         }

@@ -9,22 +9,23 @@ use axum::{
     routing::{get, post},
 };
 use formwork_api::ApiError;
-use formwork_model::{ComponentKind, IncomingPack, InstalledPack, Object, ObjectsExt, Record};
+use formwork_model::{ComponentKind, IncomingPack, InstalledPack, ObjectsExt, Record};
 
 use super::{
     answer::{self, Handled},
-    objects,
+    list, objects,
     request::{Query, Target},
 };
 use crate::{
     commit::internal,
     endpoint::Endpoint,
+    kinds,
     packs::{self, MAX_UPLOAD_BYTES, Upload, Wanted},
 };
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
     Router::new()
-        .route("/packs", get(objects::list).post(install))
+        .route("/packs", get(list::list).post(install))
         .route("/packs/{name}", get(objects::show).delete(remove))
         .route("/packs/{name}/rollback", post(roll_back))
         .route("/packs/{name}/grants", get(grants))
@@ -81,8 +82,9 @@ fn wanted(query: &Query) -> Result<Wanted, ApiError> {
 }
 
 fn written(target: &Target, status: StatusCode, pack: Arc<InstalledPack>) -> Handled {
-    let pack: Arc<dyn Object> = pack;
-    objects::written(target, status, &pack)
+    let stored = target.endpoint.snapshot().stored(target.kind.prefix, &pack.name);
+    let revision = stored.map(|stored| stored.revision).unwrap_or_default();
+    answer::tagged(status, &kinds::shown(pack.as_ref()), revision)
 }
 
 async fn roll_back(target: Target) -> Handled {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, extract::Path, http::StatusCode, routing::get};
 use formwork_core::params;
-use formwork_model::{Kind, Object};
+use formwork_model::{Kind, Object, canonical_numbers};
 use serde_json::Value;
 
 use super::{
@@ -13,12 +13,6 @@ use super::{
     request::{Json, Target},
 };
 use crate::{commands::objects::Change, endpoint::Endpoint};
-
-/// Tells whether objects of a type have parameters.
-pub(super) fn bears(kind: &'static Kind) -> bool {
-    let blank = (kind.decode)(Value::Object(serde_json::Map::new()));
-    blank.is_ok_and(|blank| blank.params().is_some())
-}
 
 /// Returns the routes of the parameters of one type.
 pub(super) fn routes(kind: &'static Kind) -> Router<Arc<Endpoint>> {
@@ -65,15 +59,16 @@ fn own(object: &dyn Object, name: &str) -> Option<Value> {
 async fn replace(target: Target, body: Json) -> Handled {
     let values = body.read(target.kind.prefix, &target.id)?;
     let object = objects::update(&target, Change::PutParams(values)).await?;
-    answer::json(StatusCode::OK, &object.params())
+    answer::json(StatusCode::OK, &object.value.params())
 }
 
 async fn change(target: Target, body: Json) -> Handled {
     let object = objects::patched(&target, &body, Change::PatchParams).await?;
-    answer::json(StatusCode::OK, &object.params())
+    answer::json(StatusCode::OK, &object.value.params())
 }
 
-async fn set(target: Target, Path((_, name)): Name, body: Json) -> Handled {
+async fn set(target: Target, Path((_, name)): Name, mut body: Json) -> Handled {
+    canonical_numbers(&mut body.value);
     // Storing null is a delete: a stored null never exists (drp-behaviour.md 1.2).
     let wanted = (!body.value.is_null()).then(|| body.value.clone());
     objects::update(&target, Change::Param(name, wanted)).await?;

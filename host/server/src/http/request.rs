@@ -1,6 +1,6 @@
 //! What handlers need of a request: who sends it, what it is about, its query, and its body as JSON.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     body::Bytes,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::answer::Failure;
 use crate::{
-    auth::{Caller, authenticate},
+    auth::{Caller, Credentials, authenticate},
     commands::objects,
     endpoint::Endpoint,
 };
@@ -22,6 +22,10 @@ use crate::{
 /// What a caller can do whose credentials are refused.
 const HINT: &str = "hint: send `Authorization: Basic` with a user and password, or `Authorization: Bearer` with \
                     a token of this endpoint that has not expired";
+
+/// The address that a connection came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerAddress(pub(crate) IpAddr);
 
 /// A caller whose credentials were checked.
 pub(crate) struct Authenticated(pub(crate) Caller);
@@ -38,7 +42,9 @@ impl FromRequestParts<Arc<Endpoint>> for Authenticated {
 async fn caller(parts: &Parts, endpoint: &Endpoint, model: &str, key: &str) -> Result<Caller, ApiError> {
     let query = Query::of(parts);
     let token = query.value("token").or_else(|| query.value("Token"));
-    authenticate(endpoint, &parts.headers, token).await.map_err(|error| {
+    let address = parts.extensions.get::<PeerAddress>().map(|PeerAddress(address)| *address);
+    let given = Credentials { headers: &parts.headers, token, address };
+    authenticate(endpoint, given).await.map_err(|error| {
         let (method, path, why) = (parts.method.as_str(), parts.uri.path(), error.messages.join(", "));
         let message = format!("`{method} {path}` was refused: {why}\n{HINT}");
         ApiError::new(error.code, method, message).about(model, key)
@@ -53,7 +59,8 @@ pub(crate) struct Target {
     pub(crate) endpoint: Arc<Endpoint>,
     /// The type.
     pub(crate) kind: &'static Kind,
-    /// The object as the URL names it; empty when the request is about all of them.
+    /// The object as the URL names it, addresses as eight hexadecimal digits; empty when the request is about all of
+    /// them.
     pub(crate) id: String,
     /// The method.
     pub(crate) method: Method,
@@ -98,7 +105,7 @@ impl FromRequestParts<Arc<Endpoint>> for Target {
             ApiError::new(rejection.status().as_u16(), method.as_str(), rejection.body_text())
                 .about(kind.prefix, "")
         })?;
-        let id = path.iter().next().map(|(_, id)| id.to_owned()).unwrap_or_default();
+        let id = path.iter().next().map(|(_, id)| kind.canonical_key(id).into_owned()).unwrap_or_default();
         let caller = caller(parts, endpoint, kind.prefix, &id).await?;
         Ok(Self { endpoint: Arc::clone(endpoint), kind, id, method, caller, query: Query::of(parts) })
     }
@@ -112,7 +119,8 @@ impl Query {
         Self::parse(parts.uri.query().unwrap_or_default())
     }
 
-    fn parse(text: &str) -> Self {
+    /// Reads the text behind the question mark.
+    pub(super) fn parse(text: &str) -> Self {
         Self(
             text.split('&')
                 .filter(|pair| !pair.is_empty())

@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use formwork_api::{ApiError, Event, Info, Stat};
-use formwork_model::{KINDS, Objects, is_internal};
+use formwork_model::{KINDS, Objects, actions_of};
 use serde_json::Value;
 
 use super::{
@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{clock::now, commands::preferences, content::FEATURES, endpoint::Endpoint};
 
-/// The base actions of every type of object (drp-api.md 2.4).
+/// The types of events that nobody can inject: who reads them must be able to trust them.
+const OWN_EVENTS: &[&str] = &["audit", "log", "websocket"];
+
+/// What may be done to objects of the types that the reference does not know (drp-api.md 2.4).
 const BASE_ACTIONS: &[&str] = &["list", "get", "create", "delete", "actions", "update", "action"];
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
@@ -72,24 +75,11 @@ fn go_arch() -> &'static str {
 }
 
 fn scopes() -> BTreeMap<String, BTreeMap<String, serde_json::Map<String, Value>>> {
-    let more = |prefix: &str| -> &[&str] {
-        match prefix {
-            "users" => &["token", "password"],
-            "jobs" => &["log"],
-            "machines" => &["getSecure", "updateSecure", "updateTaskList", "token", "whoami"],
-            "plugins" | "profiles" | "stages" => &["getSecure", "updateSecure"],
-            _ => &[],
-        }
-    };
     KINDS
         .iter()
-        .filter(|kind| !is_internal(kind.prefix))
+        .filter(|kind| !kind.is_internal())
         .map(|kind| {
-            let actions: Vec<&str> = match kind.prefix {
-                "preferences" => vec!["list", "post"],
-                "contents" => vec!["list", "get", "create", "update", "delete"],
-                prefix => BASE_ACTIONS.iter().chain(more(prefix)).copied().collect(),
-            };
+            let actions = actions_of(kind.prefix).unwrap_or_else(|| BASE_ACTIONS.to_vec());
             let named = actions.into_iter().map(|action| (action.to_owned(), serde_json::Map::new()));
             (kind.prefix.to_owned(), named.collect())
         })
@@ -137,26 +127,27 @@ async fn inject(
 ) -> Handled {
     caller.require("events", "create", "")?;
     let mut event: Event = body.read("events", "")?;
-    if event.r#type == "websocket" {
-        let message = String::from("events of type websocket are the server's own");
+    if OWN_EVENTS.contains(&event.r#type.as_str()) {
+        let message = format!("events of type {} are the server's own", event.r#type);
         return Err(ApiError::invalid("events", &event.key, vec![message]).into());
     }
     if event.time.is_unset() {
         event.time = now();
     }
-    if event.principal.is_empty() {
+    // An agent speaks for itself; what users say is told unchanged (drp-api.md 8.2).
+    if event.principal.is_empty() || !caller.is_user() {
         event.principal.clone_from(&caller.principal);
     }
-    // Without a listener there is nobody to tell, which is no failure.
-    let _ = endpoint.injected.send(Arc::new(event));
+    endpoint.hub.tell(event);
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 async fn objects(Authenticated(_): Authenticated) -> Handled {
     let names: Vec<&str> = KINDS
         .iter()
+        .filter(|kind| !kind.is_internal())
         .map(|kind| kind.prefix)
-        .filter(|prefix| *prefix != "contents" && !is_internal(prefix))
+        .filter(|prefix| *prefix != "contents")
         .collect();
     answer::json(StatusCode::OK, &names)
 }

@@ -1,6 +1,6 @@
 //! The routes of users beyond the standard ones (drp-api.md 7.15).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -8,8 +8,7 @@ use axum::{
     routing::{get, put},
 };
 use formwork_api::{ApiError, UserPassword, UserToken};
-use formwork_model::{Claim, ObjectsExt, Record, Role, User};
-use formwork_store::Snapshot;
+use formwork_model::{Claim, ObjectsExt, Record, User, parse_duration};
 
 use super::{
     answer::{self, Handled},
@@ -17,10 +16,17 @@ use super::{
     request::{Json, Query, Target},
     system,
 };
-use crate::{auth, commands::users, endpoint::Endpoint};
+use crate::{
+    auth::{self, Limits, NewToken, Subject, Wanted},
+    commands::users,
+    endpoint::Endpoint,
+};
 
 /// Seconds that a token lives when nobody says for how long.
 const DEFAULT_LIFETIME: u64 = 3600;
+
+/// The longest claim that a token carries, in bytes: the token still fits into a header.
+const MAX_CLAIM_BYTES: usize = 4096;
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
     Router::new()
@@ -33,68 +39,89 @@ pub(super) fn routes() -> Router<Arc<Endpoint>> {
 pub(super) fn lifetime(query: &Query) -> Result<Option<u64>, ApiError> {
     let Some(text) = query.value("ttl").filter(|text| !text.is_empty()) else { return Ok(None) };
     let bad = || ApiError::new(400, "GET", format!("`{text}` is not a duration; as 600, 10m or 3y"));
-    if text == "never" {
-        return Ok(Some(auth::FOREVER_SECONDS));
-    }
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(split).ok_or_else(bad)?;
-    let number: f64 = number.parse().map_err(|_| bad())?;
-    let seconds = match unit.trim() {
-        "" | "s" => 1.0,
-        "ns" => 1e-9,
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        unit if unit.starts_with("mo") => 30.0 * 86_400.0,
-        unit if unit.starts_with('m') => 60.0,
-        unit if unit.starts_with('h') => 3600.0,
-        unit if unit.starts_with('d') => 86_400.0,
-        unit if unit.starts_with('w') => 7.0 * 86_400.0,
-        unit if unit.starts_with('y') => 365.0 * 86_400.0,
-        unit if unit.starts_with('s') => 1.0,
-        _ => return Err(bad()),
-    };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded, positive number")]
-    Ok(Some((number * seconds).clamp(0.0, auth::FOREVER_SECONDS as f64) as u64))
+    let lifetime = parse_duration(text, Duration::from_secs(1)).ok_or_else(bad)?;
+    Ok(Some(lifetime.as_secs().min(auth::FOREVER_SECONDS)))
 }
 
 async fn token(target: Target) -> Handled {
-    let (endpoint, name) = (&target.endpoint, &target.id);
-    let snapshot = endpoint.snapshot();
+    let endpoint = &target.endpoint;
+    let name = named(&target);
+    let missing = || ApiError::not_found("GET", "users", name);
+    if !target.caller.sees("users", name) {
+        return Err(missing().into());
+    }
     target.require("token", name)?;
-    let user = snapshot.get::<User>(name).ok_or_else(|| ApiError::not_found("GET", "users", name))?;
+    let snapshot = endpoint.snapshot();
+    let user = snapshot.get::<User>(name).ok_or_else(missing)?;
     let seconds = lifetime(&target.query)?.unwrap_or(DEFAULT_LIFETIME);
-    let claims = narrowed(&target, &snapshot, &user);
-    let token = auth::user_token(endpoint, &snapshot, &user, seconds, claims);
+    let limits = limits(&target, &user)?;
+    let words = if limits.is_some() { "a narrowed token was made" } else { "a token was made" };
+    let (subject, grantor) = (Subject::User(user.name.clone()), target.caller.user());
+    let token = auth::issue(endpoint, &snapshot, NewToken { subject, grantor, seconds, limits });
+    target.caller.audit("token", ("users", name), words);
     answer::json(StatusCode::OK, &UserToken { token, info: system::describe(endpoint) })
 }
 
-/// Returns the claims that a query narrows a token to; none leaves it as wide as its user.
-fn narrowed(target: &Target, snapshot: &Snapshot, user: &User) -> Vec<Claim> {
+/// Returns the name of the user whom a request is about. One client cannot write it in the path: it sends the placeholder,
+/// and the name in the query if it is not its own (drp-api.md 17.2).
+fn named(target: &Target) -> &str {
+    match target.id.as_str() {
+        "{name}" => {
+            target.query.value("name").filter(|name| !name.is_empty()).or(target.caller.user()).unwrap_or("")
+        }
+        id => by_index(id),
+    }
+}
+
+/// Returns the name in `Name:NAME` or `Key:NAME` (drp-api.md 3.3).
+fn by_index(id: &str) -> &str {
+    id.strip_prefix("Name:").or(id.strip_prefix("Key:")).unwrap_or(id)
+}
+
+/// Returns what a query narrows a token to; nothing leaves it as wide as its user.
+///
+/// What would widen it is dropped. A caller who has a narrowed token himself, and is let in only because it is about himself,
+/// gets one that is no wider.
+fn limits(target: &Target, user: &User) -> Result<Option<Limits>, ApiError> {
     let part = |name| target.query.value(name).filter(|part| !part.is_empty());
-    let mut claims = Vec::new();
-    if let Some(roles) = part("roles") {
-        // A role that the user does not have would widen his rights: it is dropped.
-        let own = roles.split(',').map(str::trim).filter(|role| user.roles.iter().any(|own| own == role));
-        claims.extend(own.filter_map(|role| snapshot.get::<Role>(role)).flat_map(|role| role.claims.clone()));
-        claims.push(Claim::default());
+    let rights = &target.caller.rights;
+    let token = Wanted { scope: "users", action: Cow::Borrowed("token"), specific: &user.name };
+    let own = rights.limits.as_ref().filter(|_| !rights.allow(&[token]));
+    let claim = part("scope")
+        .map(|scope| Claim::new(scope, part("action").unwrap_or("*"), part("specific").unwrap_or("*")));
+    let roles = part("roles").map(|roles| {
+        let passed = |role: &&str| {
+            let has = |roles: &[String]| roles.iter().any(|own| own == role);
+            has(&user.roles) && own.is_none_or(|own| has(&own.roles))
+        };
+        roles.split(',').map(str::trim).filter(passed).map(str::to_owned).collect()
+    });
+    if claim.is_none() && roles.is_none() {
+        return Ok(own.cloned());
     }
-    if let Some(scope) = part("scope") {
-        let claim = Claim::new(scope, part("action").unwrap_or("*"), part("specific").unwrap_or("*"));
-        let may = |scope: &str, action: &str| target.caller.may(scope.trim(), action.trim(), &claim.specific);
-        let held =
-            claim.scope.split(',').all(|scope| claim.action.split(',').all(|action| may(scope, action)));
-        claims.push(if held { claim } else { Claim::default() });
+    if claim
+        .as_ref()
+        .is_some_and(|claim| claim.action.len() + claim.scope.len() + claim.specific.len() > MAX_CLAIM_BYTES)
+    {
+        let message = format!("the claim has more than {MAX_CLAIM_BYTES} bytes");
+        return Err(ApiError::new(400, "GET", message).about("users", &user.name));
     }
-    claims
+    let held = |claim: &Claim| own.is_none() || rights.contain(std::slice::from_ref(claim));
+    let claims = claim.into_iter().filter(held).collect();
+    Ok(Some(Limits { roles: roles.unwrap_or_default(), claims }))
 }
 
 async fn password(target: Target, body: Json) -> Handled {
-    let new: UserPassword = body.read("users", &target.id)?;
+    // Not the placeholder of a client that cannot write the name: nobody changes a password by mistake.
+    let name = by_index(&target.id).to_owned();
+    if !target.caller.sees("users", &name) {
+        return Err(target.not_found().into());
+    }
+    let new: UserPassword = body.read("users", &name)?;
     if new.password.is_empty() {
         let message = String::from("the password is empty");
-        return Err(ApiError::invalid("users", &target.id, vec![message]).into());
+        return Err(ApiError::invalid("users", &name, vec![message]).into());
     }
-    let name = target.id.clone();
     let user = users::set_password(&target.endpoint, &target.caller, name, new.password).await?;
-    objects::written(&target, StatusCode::OK, &user)
+    objects::written(StatusCode::OK, &user)
 }

@@ -1,33 +1,43 @@
 //! The event stream (drp-api.md 8.3).
+//!
+//! A listener that cannot keep up is told so with status 1013 and where it can go on: `?since=REVISION` sends what was
+//! committed after a revision, each event with the one to go on from (an extension); of the events of one commit all come again
+//! when it breaks off between them. Filters can stand in the URL as `register=FILTER`; a
+//! stream that resumes without one begins with its first filter.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{
-        State,
-        ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+        Path, RawQuery, State,
+        ws::{
+            CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
+            rejection::WebSocketUpgradeRejection,
+        },
     },
     response::IntoResponse,
     routing::any,
 };
 use formwork_api::{ApiError, Event, EventFilter};
-use formwork_model::is_internal;
-use formwork_store::{Action, Change, Entry};
+use formwork_store::{Feed, FeedError, Revision};
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    answer::{self, Handled},
-    request::Authenticated,
+    answer::Handled,
+    request::{Authenticated, Query},
 };
-use crate::{auth::Caller, clock::now, endpoint::Endpoint, plugins::principal_shown};
+use crate::{auth::Caller, clock::now, endpoint::Endpoint, hub::Told};
 
 /// How often a quiet connection is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
 
 /// How long a listener may take for one message before it counts as gone.
 const SEND: Duration = Duration::from_secs(30);
+
+/// How long a listener may take to end the connection after it was told to.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The filters that one connection may have.
 const MAX_FILTERS: usize = 10_000;
@@ -36,173 +46,208 @@ const MAX_FILTERS: usize = 10_000;
 const MAX_COMMAND_BYTES: usize = 64 << 10;
 
 pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/ws", any(upgrade))
+    Router::new().route("/ws", any(upgrade)).route("/ws/{id}", any(upgrade_of))
+}
+
+/// Opens the stream of the endpoint with an id, which must be this one: there is no way to another yet.
+async fn upgrade_of(
+    State(endpoint): State<Arc<Endpoint>>,
+    Path(id): Path<String>,
+    caller: Authenticated,
+    query: RawQuery,
+    socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Handled {
+    if id != endpoint.id {
+        return Err(ApiError::not_found("GET", "endpoints", &id).into());
+    }
+    upgrade(State(endpoint), caller, query, socket).await
 }
 
 async fn upgrade(
     State(endpoint): State<Arc<Endpoint>>,
     Authenticated(caller): Authenticated,
+    RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Handled {
     let upgrade = upgrade.map_err(|rejection| {
         let message = format!("this route is a websocket: {rejection}");
         ApiError::new(rejection.into_response().status().as_u16(), "GET", message)
     })?;
+    let query = Query::parse(&query.unwrap_or_default());
+    let listener = Listener::new(endpoint, caller, &query)?;
     let upgrade = upgrade.max_message_size(MAX_COMMAND_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| listen(endpoint, caller, socket)))
+    Ok(upgrade.on_upgrade(move |socket| listener.run(socket)))
 }
 
-async fn listen(endpoint: Arc<Endpoint>, caller: Caller, mut socket: WebSocket) {
-    let mut feed = endpoint.store.feed();
-    let mut injected = endpoint.injected.subscribe();
-    let mut filters: Vec<(String, Option<EventFilter>)> = Vec::new();
-    let mut ping = tokio::time::interval(PING);
-    ping.tick().await;
-    loop {
-        let outcome = tokio::select! {
-            biased;
-            message = socket.recv() => match message {
-                Some(Ok(Message::Text(text))) => acknowledge(&mut socket, &mut filters, text.as_str()).await,
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => Ok(()),
-            },
-            entry = feed.next() => match entry {
-                Ok(entry) => tell(&mut socket, &caller, &filters, &entry).await,
-                Err(error) => {
-                    tracing::warn!(principal = %caller.principal, %error, "listener dropped");
-                    return;
-                }
-            },
-            event = injected.recv() => match event {
-                Ok(event) if wants(&filters, &event.r#type, &event.action, &event.key) => {
-                    send(&mut socket, &event).await
-                }
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => Ok(()),
-                Err(broadcast::error::RecvError::Closed) => return,
-            },
-            _ = ping.tick() => sent(socket.send(Message::Ping(Vec::new().into()))).await,
+/// Why a connection ends.
+enum End {
+    /// The listener is gone, or does not take what it is sent.
+    Gone,
+    /// It said goodbye.
+    Goodbye,
+    /// It is told to connect again.
+    Told(String),
+}
+
+/// One connection.
+struct Listener {
+    endpoint: Arc<Endpoint>,
+    caller: Caller,
+    feed: Feed,
+    filters: Vec<(String, EventFilter)>,
+    /// True when it can resume: its events carry revisions, and none is sent before its first filter.
+    resumes: bool,
+}
+
+impl Listener {
+    fn new(endpoint: Arc<Endpoint>, caller: Caller, query: &Query) -> Result<Self, ApiError> {
+        let refused = |code, message: String| ApiError::new(code, "GET", message).about("ws", "");
+        let mut filters = Vec::new();
+        for (_, text) in query.pairs().filter(|(name, _)| *name == "register").take(MAX_FILTERS) {
+            let filter = EventFilter::parse(text).map_err(|error| refused(400, error.to_string()))?;
+            filters.push((text.to_owned(), filter));
+        }
+        let since = query.value("since");
+        let feed = match since {
+            None => endpoint.store.feed(),
+            Some(text) => {
+                let revision = text.parse().map_err(|_| {
+                    refused(400, format!("`{text}` is no revision\nhint: take `Revision` of the last event"))
+                })?;
+                endpoint.store.feed_since(Revision(revision)).map_err(|gone| {
+                    refused(
+                        410,
+                        format!("{gone}\nhint: read what may have changed, and connect without `since`"),
+                    )
+                })?
+            }
         };
-        if outcome.is_err() {
-            return;
+        Ok(Self { endpoint, caller, feed, filters, resumes: since.is_some() })
+    }
+
+    async fn run(mut self, mut socket: WebSocket) {
+        let Err(end) = self.serve(&mut socket).await else { return };
+        if let End::Told(reason) = &end {
+            tracing::warn!(principal = %self.caller.principal, reason, "listener dropped");
+            let frame = CloseFrame { code: close_code::AGAIN, reason: reason.clone().into() };
+            let _ = sent(socket.send(Message::Close(Some(frame)))).await;
+        }
+        if !matches!(end, End::Gone) {
+            // Reading to the end sends our answer to a goodbye, and waits for the answer to ours.
+            let _ = tokio::time::timeout(FAREWELL, async { while let Some(Ok(_)) = socket.recv().await {} })
+                .await;
         }
     }
-}
 
-/// The listener is gone.
-struct Gone;
-
-async fn sent(sending: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Gone> {
-    match tokio::time::timeout(SEND, sending).await {
-        Ok(Ok(())) => Ok(()),
-        _ => Err(Gone),
+    async fn serve(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        let mut passing = self.endpoint.hub.listen();
+        let mut ping = tokio::time::interval(PING);
+        ping.tick().await;
+        loop {
+            let ready = !self.resumes || !self.filters.is_empty();
+            tokio::select! {
+                biased;
+                message = socket.recv() => match message {
+                    Some(Ok(Message::Text(text))) => {
+                        let answer = self.obey(text.as_str());
+                        send(socket, serde_json::to_string(&answer).unwrap_or_default().into()).await?;
+                    }
+                    Some(Ok(Message::Close(_))) => return Err(End::Goodbye),
+                    Some(Err(_)) | None => return Err(End::Gone),
+                    Some(Ok(_)) => {}
+                },
+                entry = self.feed.next(), if ready => {
+                    let entry = entry.map_err(|error| self.lost(error))?;
+                    let all = self.endpoint.hub.of(&entry);
+                    let last = all.iter().rposition(|told| self.wants(told));
+                    for (place, told) in all.iter().enumerate() {
+                        if !self.wants(told) {
+                            continue;
+                        }
+                        // Who resumes after one of several events of an entry gets them all again rather than not at all.
+                        let seen =
+                            if Some(place) == last { entry.revision } else { entry.revision.previous() };
+                        let text = if self.resumes { told.text_at(seen) } else { told.text() };
+                        send(socket, text).await?;
+                    }
+                }
+                told = passing.recv() => match told {
+                    Ok(told) if self.wants(&told) => send(socket, told.text()).await?,
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(count)) => {
+                        return Err(End::Told(format!("slow reader: {count} events that are not kept are lost")));
+                    }
+                    Err(RecvError::Closed) => return Err(End::Goodbye),
+                },
+                _ = ping.tick() => sent(socket.send(Message::Ping(Vec::new().into()))).await?,
+            }
+        }
     }
-}
 
-async fn send(socket: &mut WebSocket, event: &Event) -> Result<(), Gone> {
-    let text = serde_json::to_string(event).map_err(|_| Gone)?;
-    sent(socket.send(Message::Text(text.into()))).await
-}
+    /// Says why the feed cannot go on.
+    fn lost(&self, error: FeedError) -> End {
+        match error {
+            FeedError::Lagged { position, oldest } => End::Told(format!(
+                "slow reader: at revision {}, the feed begins after {}",
+                position.0, oldest.0
+            )),
+            FeedError::Closed => End::Told(String::from("the endpoint goes down")),
+        }
+    }
 
-fn wants(filters: &[(String, Option<EventFilter>)], r#type: &str, action: &str, key: &str) -> bool {
-    filters
-        .iter()
-        .any(|(_, filter)| filter.as_ref().is_some_and(|filter| filter.matches(r#type, action, key)))
-}
+    fn wants(&self, told: &Told) -> bool {
+        let named = |filter: &EventFilter| filter.matches(&told.r#type, &told.action, &told.key);
+        self.filters.iter().any(|(_, filter)| named(filter))
+            && told.about.iter().all(|(prefix, key)| self.caller.sees(prefix, key))
+            && told.needs.as_ref().is_none_or(|(scope, key)| self.caller.may(scope, "get", key))
+    }
 
-/// Obeys a command and tells that it is in force. Also what is malformed is acknowledged: clients wait for it.
-async fn acknowledge(
-    socket: &mut WebSocket,
-    filters: &mut Vec<(String, Option<EventFilter>)>,
-    text: &str,
-) -> Result<(), Gone> {
-    let (word, filter) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
-    let filter = filter.trim();
-    let mut event = Event {
-        time: now(),
-        r#type: String::from("websocket"),
-        action: word.to_owned(),
-        key: filter.to_owned(),
-        principal: String::from("system"),
-        ..Event::default()
-    };
-    let refused = match word {
-        "register" if filters.len() >= MAX_FILTERS => Some(format!("more than {MAX_FILTERS} filters")),
-        "register" => match EventFilter::parse(filter) {
-            Ok(parsed) => {
-                filters.push((filter.to_owned(), Some(parsed)));
+    /// Obeys a command and tells that it is in force. Also what is malformed is acknowledged: clients wait for it.
+    fn obey(&mut self, text: &str) -> Event {
+        let (word, filter) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
+        let filter = filter.trim();
+        let mut event = Event {
+            time: now(),
+            r#type: String::from("websocket"),
+            action: word.to_owned(),
+            key: filter.to_owned(),
+            principal: String::from("system"),
+            ..Event::default()
+        };
+        let refused = match word {
+            "register" if self.filters.len() >= MAX_FILTERS => {
+                Some(format!("more than {MAX_FILTERS} filters"))
+            }
+            "register" => match EventFilter::parse(filter) {
+                Ok(parsed) => {
+                    self.filters.push((filter.to_owned(), parsed));
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            },
+            "deregister" => {
+                if let Some(place) = self.filters.iter().position(|(own, _)| own == filter) {
+                    self.filters.remove(place);
+                }
                 None
             }
-            Err(error) => Some(error.to_string()),
-        },
-        "deregister" => {
-            if let Some(place) = filters.iter().position(|(own, _)| own == filter) {
-                filters.remove(place);
-            }
-            None
+            _ => Some(format!("unknown command `{word}`; known are register and deregister")),
+        };
+        if let Some(reason) = refused {
+            event.action = String::from("error");
+            event.object = Value::String(reason);
         }
-        _ => Some(format!("unknown command `{word}`; known are register and deregister")),
-    };
-    if let Some(reason) = refused {
-        event.action = String::from("error");
-        event.object = Value::String(reason);
-    }
-    send(socket, &event).await
-}
-
-async fn tell(
-    socket: &mut WebSocket,
-    caller: &Caller,
-    filters: &[(String, Option<EventFilter>)],
-    entry: &Entry,
-) -> Result<(), Gone> {
-    for change in entry.changes.iter().filter(|change| !is_internal(change.prefix)) {
-        let action = word(change);
-        if wants(filters, change.prefix, action, &change.key) && visible(caller, change) {
-            send(socket, &event(change, action)).await?;
-        }
-    }
-    Ok(())
-}
-
-/// A change that a user or an agent asked for is an `update`; what the server does by itself is a `save`.
-pub(crate) fn word(change: &Change) -> &'static str {
-    match change.action {
-        Action::Created => "create",
-        Action::Deleted => "delete",
-        Action::Updated
-            if change.principal.starts_with("user:") || change.principal.starts_with("runner:") =>
-        {
-            "update"
-        }
-        Action::Updated => "save",
+        event
     }
 }
 
-fn visible(caller: &Caller, change: &Change) -> bool {
-    let object = change.after.as_ref().or(change.before.as_ref());
-    let key = match object.and_then(|object| object.as_any().downcast_ref::<formwork_model::Job>()) {
-        Some(job) => job.machine.clone(),
-        None => change.key.to_string(),
-    };
-    caller.may(change.prefix, "get", &key)
+async fn sent(sending: impl Future<Output = Result<(), axum::Error>>) -> Result<(), End> {
+    match tokio::time::timeout(SEND, sending).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(End::Gone),
+    }
 }
 
-fn event(change: &Change, action: &str) -> Event {
-    let shown = |object: &Option<Arc<dyn formwork_model::Object>>| {
-        object.as_ref().map_or(Value::Null, |object| answer::view(object.as_ref()))
-    };
-    let (object, original) = match change.action {
-        Action::Deleted => (shown(&change.before), Value::Null),
-        Action::Created => (shown(&change.after), Value::Null),
-        Action::Updated => (shown(&change.after), shown(&change.before)),
-    };
-    Event {
-        time: now(),
-        r#type: change.prefix.to_owned(),
-        action: action.to_owned(),
-        key: change.key.to_string(),
-        principal: principal_shown(&change.principal).to_owned(),
-        object,
-        original,
-    }
+async fn send(socket: &mut WebSocket, text: axum::extract::ws::Utf8Bytes) -> Result<(), End> {
+    sent(socket.send(Message::Text(text))).await
 }

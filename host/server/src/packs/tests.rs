@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    auth::{self, Caller},
+    auth::{self, Caller, Credentials},
     clock::Clock,
     commands::contents::{self, Installation},
     commit::commit,
@@ -39,7 +39,8 @@ impl Site {
         let token = base.token(3600 * 24, &[Claim::new("*", "*", "*")]);
         let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
-        let caller = auth::authenticate(&base.endpoint, &headers, None).await.unwrap();
+        let given = Credentials { headers: &headers, token: None, address: None };
+        let caller = auth::authenticate(&base.endpoint, given).await.unwrap();
         Self { folder: base.folder, endpoint: base.endpoint, caller }
     }
 

@@ -119,9 +119,9 @@ fn tell(endpoint: &Endpoint, asked: &Asked, offer: &Offer, (model, key): (&str, 
             "Job": asked.job,
         }),
         original: Value::Null,
+        revision: None,
     };
-    // Without a listener there is nobody to tell, which is no failure.
-    let _ = endpoint.injected.send(Arc::new(event));
+    endpoint.hub.tell(event);
 }
 
 /// Returns who writes what an action changes.

@@ -22,7 +22,7 @@ use super::{
     lines::Line,
     record,
 };
-use crate::{endpoint::Endpoint, http::change_word};
+use crate::{endpoint::Endpoint, hub::word as change_word};
 
 /// How far the saved place may be behind the real one, in revisions: well within what the store's log holds.
 const MAX_UNSAVED: u64 = 2000;
@@ -130,7 +130,7 @@ impl Worker {
     }
 
     async fn deliver(&mut self) -> Result<(), ApiError> {
-        let mut injected = self.endpoint.injected.subscribe();
+        let mut injected = self.endpoint.hub.listen();
         let mut feed = self.begin().await?;
         let mut rounds = interval(SAVE);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -148,7 +148,11 @@ impl Worker {
                     Err(FeedError::Closed) => return Ok(()),
                 },
                 event = injected.recv() => match event {
-                    Ok(event) => self.take_in_injected(&event).await?,
+                    Ok(told) => {
+                        if let Some(event) = told.passing() {
+                            self.take_in_injected(event).await?;
+                        }
+                    }
                     Err(broadcast::error::RecvError::Lagged(count)) => {
                         self.say("warn", format!("{count} injected events are lost: the plugin was too slow"));
                     }
@@ -236,7 +240,7 @@ impl Worker {
     }
 
     /// Delivers an event that a client injected. It is not stored, so it does not outlive the endpoint.
-    async fn take_in_injected(&self, event: &Arc<Event>) -> Result<(), ApiError> {
+    async fn take_in_injected(&self, event: &Event) -> Result<(), ApiError> {
         if !self.wants(&event.r#type, &event.action, &event.key) {
             return Ok(());
         }

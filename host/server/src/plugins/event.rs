@@ -1,14 +1,12 @@
 //! A change of the store, or an injected event, as a plugin sees it.
 
-use std::sync::Arc;
-
 use formwork_api::Event;
 use formwork_core::plugins::is_secure;
 use formwork_model::{Object, Objects, Timestamp, is_internal};
 use formwork_store::{Change, Revision};
 use serde_json::Value;
 
-use crate::http::change_word;
+use crate::hub::word as change_word;
 
 /// How many plugins a change may have come through and still be delivered to one: enough for a chain of plugins that
 /// build on each other, little enough that two which answer each other stop at once.
@@ -60,7 +58,7 @@ impl Incoming {
     }
 
     /// Makes the event of one that a client injected. It has no revision of its own: it gets that of the store.
-    pub(crate) fn of_injected(event: &Arc<Event>, revision: Revision) -> Self {
+    pub(crate) fn of_injected(event: &Event, revision: Revision) -> Self {
         Self {
             kind: event.r#type.clone(),
             action: event.action.clone(),

@@ -86,7 +86,7 @@ impl PluginHost {
 
     async fn log(&self, line: LogLine) {
         if let Some(job) = &self.job
-            && let Err(error) = self.endpoint.logs.append(job, format!("{}\n", line.text()).as_bytes()).await
+            && let Err(error) = self.endpoint.append_log(job, format!("{}\n", line.text()).as_bytes()).await
         {
             tracing::warn!(job, %error, "a line of a job log is lost");
         }

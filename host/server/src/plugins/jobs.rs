@@ -144,7 +144,7 @@ async fn run(endpoint: &Arc<Endpoint>, principal: &str, job: &Job) -> Result<(),
 
 /// Writes a line of the endpoint into the log of a job.
 async fn say(endpoint: &Endpoint, job: &Job, words: &str) {
-    if let Err(error) = endpoint.logs.append(&job.uuid, format!("[endpoint] {words}\n").as_bytes()).await {
+    if let Err(error) = endpoint.append_log(&job.uuid, format!("[endpoint] {words}\n").as_bytes()).await {
         tracing::warn!(job = job.uuid, %error, "a line of a job log is lost");
     }
 }

@@ -45,6 +45,21 @@ pub(crate) fn job_actions(
     render_all(&site, snapshot, &endpoint.files, &compiled, &about)
 }
 
+/// Renders one text for a machine, as if it were a template of its stage.
+pub(crate) fn text_for(
+    endpoint: &Arc<Endpoint>,
+    snapshot: &Snapshot,
+    machine: Arc<Machine>,
+    entry: TemplateInfo,
+) -> Result<String, Vec<String>> {
+    let site: Arc<dyn Site> = Arc::clone(endpoint) as _;
+    let shared = endpoint.renderer.shared.of(snapshot);
+    let compiled = Compiled::new(format!("machines:{}", machine.uuid), &[entry], ("", ""), &shared);
+    let about = About::machine(snapshot, machine);
+    let rendered = render_all(&site, snapshot, &endpoint.files, &compiled, &about)?;
+    Ok(rendered.into_iter().map(|action| action.content).collect())
+}
+
 /// Renders all entries that are for the operating system, and collects what is wrong with any.
 pub(super) fn render_all(
     site: &Arc<dyn Site>,

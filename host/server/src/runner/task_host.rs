@@ -41,7 +41,7 @@ impl HostSide {
 
     async fn line(&self, text: &str) {
         let line = format!("{text}\n");
-        if let Err(error) = self.endpoint.logs.append(&self.job, line.as_bytes()).await {
+        if let Err(error) = self.endpoint.append_log(&self.job, line.as_bytes()).await {
             tracing::warn!(job = self.job, %error, "a line of a job log is lost");
         }
     }

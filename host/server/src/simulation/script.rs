@@ -76,7 +76,7 @@ pub(super) async fn perform(
     let words: String = errors.iter().map(|error| format!("{error}\n")).collect();
     let log = format!("{}{words}", script.log);
     // The log lasts as long as the simulation; its end is looked at by whoever asked for it.
-    endpoint.logs.append(&job.uuid, log.as_bytes()).await.ok();
+    endpoint.append_log(&job.uuid, log.as_bytes()).await.ok();
     if exit == ExitState::Stop {
         update_machine(endpoint, principal, &job.machine, |machine| machine.runnable = false).await?;
     }

@@ -1,7 +1,7 @@
-//! What the child that compiles takes from itself before it looks at a byte of a component.
+//! What a child that reads hostile bytes takes from itself before it looks at the first of them.
 //!
-//! A compiler is a large program, and what it is fed here may have been made to break it. So the child keeps three open
-//! pipes, some memory and some time, and nothing else.
+//! A compiler, or a reader of archives, is a large program, and what it is fed may have been made to break it. So the child
+//! keeps three open descriptors, some memory and some time, and nothing else.
 //!
 //! | means | takes away | where it is not allowed |
 //! |---|---|---|
@@ -14,43 +14,55 @@
 //! It is not tied to its parent's life: the signal that does so comes when the parent's *thread* ends, and threads of a pool
 //! come and go. A child whose parent is gone ends at its limits or at its broken pipe.
 
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{chdir, chroot};
 
-/// Address space of the child. The largest components known need a sixth of it.
-pub(crate) const MEMORY_BYTES: u64 = 2 << 30;
-
-/// Processor time of the child, all threads together.
-pub(crate) const CPU_SECONDS: u64 = 60;
-
 /// Time from the signal that tells the reason to the one that cannot be caught.
 const CPU_GRACE_SECONDS: u64 = 5;
 
-/// Descriptors of the child: its three pipes.
+/// Descriptors of the child: its standard input, output and error.
 const DESCRIPTORS: u32 = 3;
 
 /// An empty folder that every system has and that is gone when the child is.
 const EMPTY_FOLDER: &str = "/proc/self/fdinfo";
 
-/// Takes from this process all that a compiler does not need. Call it before any thread is started.
+/// What a child keeps besides its three descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confinement {
+    /// Address space, in bytes.
+    pub memory_bytes: u64,
+    /// Processor time, all threads together, in seconds.
+    pub cpu_seconds: u64,
+    /// How far it stands back behind other programs, 0 to 19.
+    pub nice: u8,
+}
+
+/// Takes from this process all that a child which only computes does not need. Call it before any thread is started.
+///
+/// A child that needs more memory than it keeps ends with words about memory, one that needs more time by `SIGXCPU`.
 ///
 /// # Errors
 ///
 /// Fails when a limit that is always allowed cannot be set, with words for the operator.
-pub(crate) fn confine(nice: u8) -> Result<(), String> {
+pub fn confine(keeps: Confinement) -> Result<(), String> {
     let failed = |what: &str, error: nix::Error| format!("failed to give up {what}: {error}");
     close_descriptors().map_err(|error| failed("its open files", error))?;
-    lower_priority(nice);
+    lower_priority(keeps.nice.min(19));
     // Only a process of one thread may do this, and only where the system lets users make namespaces.
     if unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).is_ok() {
         chroot(EMPTY_FOLDER).ok();
     }
     chdir("/").ok();
     for (resource, soft, hard) in [
-        (Resource::RLIMIT_AS, MEMORY_BYTES, MEMORY_BYTES),
-        (Resource::RLIMIT_CPU, CPU_SECONDS, CPU_SECONDS + CPU_GRACE_SECONDS),
+        (Resource::RLIMIT_AS, keeps.memory_bytes, keeps.memory_bytes),
+        (Resource::RLIMIT_CPU, keeps.cpu_seconds, keeps.cpu_seconds.saturating_add(CPU_GRACE_SECONDS)),
         (Resource::RLIMIT_CORE, 0, 0),
         (Resource::RLIMIT_FSIZE, 0, 0),
         (Resource::RLIMIT_NOFILE, u64::from(DESCRIPTORS), u64::from(DESCRIPTORS)),
@@ -59,6 +71,19 @@ pub(crate) fn confine(nice: u8) -> Result<(), String> {
     }
     prctl::set_no_new_privs().map_err(|error| failed("new privileges", error))?;
     prctl::set_dumpable(false).map_err(|error| failed("being debugged", error))
+}
+
+/// Makes the exit code of a child out of what came of its work; what is wrong goes to standard error.
+#[must_use]
+pub fn end_of_child(work: Result<(), String>) -> ExitCode {
+    match work {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(words) => {
+            // Nobody is left to tell when standard error is closed.
+            writeln!(io::stderr(), "{words}").ok();
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Closes what a careless parent left open.

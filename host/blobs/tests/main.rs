@@ -1,0 +1,4 @@
+//! Archives through the real child.
+
+#[cfg(test)]
+mod archives;

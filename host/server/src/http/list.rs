@@ -1,0 +1,194 @@
+//! Lists of objects (drp-api.md 4): what a query asks for, straight to bytes.
+
+mod look;
+mod search;
+
+use std::sync::Arc;
+
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use formwork_api::{
+    ApiError, Index, LIST_COUNT, LIST_FILTER_COUNT, LIST_TOTAL_COUNT, ListQuery, Projection, QueryError,
+    group,
+};
+use formwork_model::{Choice, Filter, Kind, Object, Objects, ObjectsExt};
+use formwork_store::Snapshot;
+use serde_json::Value;
+
+pub(super) use self::look::Look;
+use self::search::Search;
+use super::{
+    answer::{self, Handled},
+    request::{Query, Target},
+};
+
+/// Types with more objects than this are looked through away from the threads that serve requests.
+const LARGE: usize = 1_000;
+
+/// How many bytes an object is taken for before it is written.
+const GUESSED_BYTES: usize = 1_024;
+
+/// How deep queries can hold others; each is read once.
+const MAX_RAW: usize = 16;
+
+/// Answers a list.
+pub(super) async fn list(target: Target) -> Handled {
+    target.require("list", "")?;
+    if target.endpoint.snapshot().count(target.kind.prefix) <= LARGE {
+        return answered(&target);
+    }
+    tokio::task::spawn_blocking(move || answered(&target))
+        .await
+        .map_err(|failed| ApiError::new(500, "INTERNAL", failed.to_string()))?
+}
+
+/// Reads the query of a request, with those that it names and those that it holds.
+///
+/// A stored filter is refused that does not exist or is for another type.
+pub(super) fn query(target: &Target, snapshot: &Snapshot) -> Result<ListQuery, ApiError> {
+    read(target, snapshot).map_err(|error| unacceptable(target, &error))
+}
+
+fn read(target: &Target, snapshot: &Snapshot) -> Result<ListQuery, QueryError> {
+    let mut query = ListQuery::parse(target.query.pairs())?;
+    let mut rounds = 0;
+    while let Some(raw) = query.raw.pop() {
+        rounds += 1;
+        if rounds > MAX_RAW {
+            return Err(QueryError::TooMany { what: "raw queries", limit: MAX_RAW });
+        }
+        query.extend(Query::parse(&raw).pairs())?;
+    }
+    for name in std::mem::take(&mut query.stored) {
+        let stored = snapshot
+            .get::<Filter>(&name)
+            .filter(|stored| stored.object.is_empty() || stored.object == target.kind.prefix)
+            .ok_or(QueryError::NoFilter(name))?;
+        query.apply(&stored)?;
+    }
+    Ok(query)
+}
+
+/// Says that a query cannot be answered (drp-api.md 1.5).
+fn unacceptable(target: &Target, error: &QueryError) -> ApiError {
+    ApiError::new(406, target.method.as_str(), error.to_string()).about(target.kind.prefix, &target.id)
+}
+
+fn answered(target: &Target) -> Handled {
+    let (kind, snapshot) = (target.kind, target.endpoint.snapshot());
+    let query = query(target, &snapshot)?;
+    let resolved = query.resolve(kind, &snapshot).map_err(|error| unacceptable(target, &error))?;
+    let look = Look::new(&snapshot);
+    let is_head = target.method == Method::HEAD;
+    let search = Search {
+        look: &look,
+        kind,
+        conditions: &resolved.conditions,
+        sort: &resolved.sort,
+        reverse: query.reverse,
+        offset: query.offset,
+        limit: query.limit.unwrap_or(usize::MAX),
+        among: visible(target, &snapshot),
+        counts_only: is_head,
+        large: search::LARGE,
+    };
+    let found = search.run();
+    let shaper = Shaper::new(&look, kind, &query.projection);
+    let mut out = Vec::with_capacity(found.page.len().saturating_mul(GUESSED_BYTES).min(64 << 20));
+    if !is_head {
+        let page: Vec<&dyn Object> = found.page.iter().map(AsRef::as_ref).collect();
+        shaper.groups(page, &resolved.group_by, query.range_only, &mut out);
+    }
+    let mut response = answer::written(StatusCode::OK, out, snapshot.revision());
+    let counts =
+        [(LIST_COUNT, found.in_page), (LIST_FILTER_COUNT, found.matched), (LIST_TOTAL_COUNT, search.total())];
+    for (name, count) in counts {
+        if let Ok(name) = HeaderName::try_from(name) {
+            response.headers_mut().insert(name, HeaderValue::from(count));
+        }
+    }
+    Ok(response)
+}
+
+/// Returns the keys of the objects that the caller can see, in order; nothing when he sees all (drp-api.md 2.5).
+fn visible(target: &Target, snapshot: &Snapshot) -> Option<Vec<Arc<str>>> {
+    let (caller, prefix) = (&target.caller, target.kind.prefix);
+    let keys = caller.visible(prefix)?.iter().map(String::as_str);
+    let is_there = |key: &&str| caller.sees(prefix, key) && snapshot.stored(prefix, key).is_some();
+    let mut keys: Vec<Arc<str>> = keys.chain(caller.user()).filter(is_there).map(Arc::from).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    Some(keys)
+}
+
+/// Writes objects as a query wants them.
+pub(super) struct Shaper<'a> {
+    look: &'a Look<'a>,
+    kind: &'static Kind,
+    projection: &'a Projection,
+    is_partial: bool,
+}
+
+impl<'a> Shaper<'a> {
+    /// Prepares to write objects of a type.
+    pub(super) fn new(look: &'a Look<'a>, kind: &'static Kind, projection: &'a Projection) -> Self {
+        Self { look, kind, projection, is_partial: kind.has_partial && projection.is_partial(kind) }
+    }
+
+    /// Appends an object as clients see it: without what was not asked for, private members empty.
+    pub(super) fn write(&self, object: &dyn Object, out: &mut Vec<u8>) {
+        object.write(out, &mut |member| match member {
+            member if self.projection.leaves_out(member) => Choice::Skip,
+            member if self.kind.private.contains(&member) => Choice::Instead(String::from("\"\"")),
+            "Partial" if self.is_partial => Choice::Instead(String::from("true")),
+            "Params" => self.params(object),
+            _ => Choice::Keep,
+        });
+    }
+
+    fn params(&self, object: &dyn Object) -> Choice {
+        let Some(own) = object.params() else { return Choice::Keep };
+        if self.projection.params.is_none() && !self.projection.aggregate {
+            return Choice::Keep;
+        }
+        let merged = self.projection.aggregate.then(|| self.look.aggregate(object));
+        let kept: serde_json::Map<String, Value> = merged
+            .as_ref()
+            .unwrap_or(own)
+            .iter()
+            .filter(|(name, _)| self.projection.keeps_param(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        Choice::Instead(Value::Object(kept).to_string())
+    }
+
+    /// Appends a list of objects, or of the groups that the values of the first index make of them.
+    fn groups(&self, objects: Vec<&dyn Object>, by: &[Index], range_only: bool, out: &mut Vec<u8>) {
+        let Some((index, inner)) = by.split_first() else {
+            let shown = if range_only { Vec::new() } else { objects };
+            return series(shown, out, |object, out| self.write(object, out));
+        };
+        let groups = group(objects, index.member(), |object| self.look.value(index, *object));
+        series(groups, out, |group, out| {
+            let field = Value::String(index.name().to_owned());
+            let (value, count) = (group.value, group.count);
+            let head = format!("{{\"Field\":{field},\"Value\":{value},\"Count\":{count},\"Items\":");
+            out.extend_from_slice(head.as_bytes());
+            self.groups(group.items, inner, range_only, out);
+            out.push(b'}');
+        });
+    }
+}
+
+fn series<T>(items: Vec<T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (place, item) in items.into_iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests;

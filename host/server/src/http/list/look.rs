@@ -1,0 +1,79 @@
+//! The values of objects by which lists are filtered, sorted and grouped.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use formwork_api::{Index, Subject};
+use formwork_core::params;
+use formwork_model::{Machine, Object, Values};
+use formwork_store::Snapshot;
+use serde_json::Value;
+
+/// Looks at objects of one snapshot. What machines have of profiles and stages is found once for all that name the same.
+pub(in crate::http) struct Look<'a> {
+    /// All objects.
+    pub(super) snapshot: &'a Snapshot,
+    inherited: RefCell<HashMap<Sources, Inherited>>,
+}
+
+/// Where a machine has the values from that are not its own: its profiles and its stage.
+type Sources = (Vec<String>, String);
+
+#[derive(Default)]
+struct Inherited {
+    single: HashMap<String, Option<Value>>,
+    all: Option<Values>,
+}
+
+impl<'a> Look<'a> {
+    /// Prepares to look at the objects of a snapshot.
+    pub(in crate::http) fn new(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot, inherited: RefCell::default() }
+    }
+
+    /// Returns the value of an index for an object. Members that are left out when they are empty are null.
+    pub(super) fn value(&self, index: &Index, object: &dyn Object) -> Option<Value> {
+        match &index.subject {
+            Subject::Member(name) => Some(object.member(name).unwrap_or_default()),
+            Subject::Param(name) => self.param(name, object),
+            Subject::Meta(key) => object.header().meta.get(key).map(|text| Value::String(text.clone())),
+        }
+    }
+
+    fn param(&self, name: &str, object: &dyn Object) -> Option<Value> {
+        if let Some(own) = object.params()?.get(name) {
+            return Some(own.clone());
+        }
+        let Some(machine) = Machine::of(object) else {
+            return params::resolve(self.snapshot, object, name);
+        };
+        let mut inherited = self.inherited.borrow_mut();
+        let known = &mut inherited.entry(sources(machine)).or_default().single;
+        if let Some(value) = known.get(name) {
+            return value.clone();
+        }
+        let value = params::resolve(self.snapshot, object, name);
+        known.insert(name.to_owned(), value.clone());
+        value
+    }
+
+    /// Returns the values of all sources, without the defaults of schemas (drp-behaviour.md 1.2).
+    pub(in crate::http) fn aggregate(&self, object: &dyn Object) -> Values {
+        let (Some(machine), Some(own)) = (Machine::of(object), object.params()) else {
+            return params::aggregate(self.snapshot, object);
+        };
+        let mut inherited = self.inherited.borrow_mut();
+        let known = &mut inherited.entry(sources(machine)).or_default().all;
+        let all = known.get_or_insert_with(|| {
+            // The first source is the machine itself.
+            let others = params::sources(self.snapshot, object).into_iter().skip(1);
+            others.fold(Values::new(), |merged, values| values.into_iter().chain(merged).collect())
+        });
+        let mut merged = all.clone();
+        merged.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+        merged
+    }
+}
+
+fn sources(machine: &Machine) -> Sources {
+    (machine.profiles.clone(), machine.stage.clone())
+}

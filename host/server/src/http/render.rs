@@ -1,0 +1,88 @@
+//! Templates rendered on request (drp-api.md 14.10).
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    routing::{get, post},
+};
+use formwork_api::ApiError;
+use formwork_model::{Kind, Machine, Object, Objects, ObjectsExt, Template, TemplateInfo, kind_of};
+use tokio::task::spawn_blocking;
+
+use super::{
+    answer::{self, Handled},
+    objects,
+    request::{Authenticated, Raw, Target},
+};
+use crate::{auth::Caller, commit::internal, endpoint::Endpoint, render};
+
+/// The types whose objects texts are rendered for.
+const SUBJECTS: [&str; 3] = ["clusters", "machines", "resource_brokers"];
+
+pub(super) fn routes() -> Router<Arc<Endpoint>> {
+    let subjects = SUBJECTS.iter().filter_map(|prefix| kind_of(prefix)).map(|kind: &'static Kind| {
+        let prefix = kind.prefix;
+        Router::new().route(&format!("/{prefix}/{{key}}/render"), post(of_text)).layer(Extension(kind))
+    });
+    let stored = Router::new().route("/templates/{key}/render/{uuid}", get(of_stored));
+    subjects.fold(stored, Router::merge)
+}
+
+/// Renders the text of the body: a JSON string, or the bytes as they are.
+async fn of_text(target: Target, headers: HeaderMap, Raw(bytes): Raw) -> Handled {
+    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
+    may_render(&target.caller, object.as_ref())?;
+    let refused = |words: String| ApiError::new(400, "POST", words).about(target.kind.prefix, &target.id);
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let contents = if kind.starts_with("application/octet-stream") || kind.starts_with("text/") {
+        String::from_utf8(bytes.to_vec())
+            .map_err(|error| refused(format!("the text is no UTF-8: {error}")))?
+    } else {
+        serde_json::from_slice(&bytes).map_err(|error| {
+            refused(format!("the body is no JSON string: {error}\nhint: or send the text as text/plain"))
+        })?
+    };
+    let entry = TemplateInfo { name: String::from("request"), contents, ..TemplateInfo::default() };
+    rendered(&target.endpoint, object, entry).await
+}
+
+/// Renders a stored template for a machine, or something like it.
+async fn of_stored(
+    State(endpoint): State<Arc<Endpoint>>,
+    Authenticated(caller): Authenticated,
+    Path((id, uuid)): Path<(String, String)>,
+) -> Handled {
+    if !caller.sees("templates", &id) {
+        return Err(ApiError::not_found("GET", "templates", &id).into());
+    }
+    caller.require("templates", "get", &id)?;
+    let snapshot = endpoint.snapshot();
+    let missing = |prefix: &str, key: &str| ApiError::not_found("GET", prefix, key);
+    let template = snapshot.get::<Template>(&id).ok_or_else(|| missing("templates", &id))?;
+    let object = SUBJECTS.iter().find_map(|prefix| snapshot.find(prefix, &uuid));
+    let object = object.filter(|object| caller.sees(object.kind().prefix, &object.key()));
+    let object = object.ok_or_else(|| missing("machines", &uuid))?;
+    may_render(&caller, object.as_ref())?;
+    let entry =
+        TemplateInfo { name: template.id.clone(), id: template.id.clone(), ..TemplateInfo::default() };
+    rendered(&endpoint, object, entry).await
+}
+
+/// A template can make tokens of its machine, so who renders one must be allowed to have them.
+fn may_render(caller: &Caller, object: &dyn Object) -> Result<(), ApiError> {
+    let (prefix, key) = (object.kind().prefix, object.key());
+    caller.require(prefix, "get", &key)?;
+    caller.require(prefix, "token", &key)
+}
+
+async fn rendered(endpoint: &Arc<Endpoint>, object: Arc<dyn Object>, entry: TemplateInfo) -> Handled {
+    let (prefix, key) = (object.kind().prefix, object.key());
+    let machine = Arc::new(Machine::of(object.as_ref()).cloned().unwrap_or_default());
+    let (endpoint, snapshot) = (Arc::clone(endpoint), endpoint.snapshot());
+    let text = spawn_blocking(move || render::text_for(&endpoint, &snapshot, machine, entry)).await;
+    let text = text.map_err(|error| internal(&error))?;
+    answer::json(StatusCode::OK, &text.map_err(|messages| ApiError::invalid(prefix, &key, messages))?)
+}

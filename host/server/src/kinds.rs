@@ -1,0 +1,172 @@
+//! What is particular about writing objects of each type; everything else is in [`crate::commands::objects`].
+//!
+//! A type is described by its [`Kind`]. What a description cannot say is a [`Behaviour`], one file a type; most types
+//! have none.
+
+mod alerts;
+mod jobs;
+mod machines;
+mod plugins;
+mod profiles;
+mod providers;
+mod roles;
+mod users;
+
+use std::sync::Arc;
+
+use formwork_model::{Claim, Kind, Object, Objects};
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use serde_json::Value;
+
+use crate::{
+    auth::Caller,
+    commands::objects::Request,
+    commit::{Stop, Work},
+    endpoint::Endpoint,
+};
+
+pub(crate) use jobs::change as change_job;
+
+/// What the life of an object has that other types do not. Each method stands for the rule of most types.
+pub(crate) trait Behaviour: Sync {
+    /// Fills in what a new object lacks, or says why it cannot be made like this.
+    fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        let _ = work;
+        Ok(object)
+    }
+
+    /// Returns a stored object with the change that a creation makes of it where no new object comes of that.
+    fn instead(&self, work: &Work<'_>, object: &dyn Object) -> Option<Box<dyn Object>> {
+        let _ = (work, object);
+        None
+    }
+
+    /// Decides what a change that a client asked for stores, and stores it. What clients cannot write has been put back
+    /// into `new` already.
+    fn change(
+        &self,
+        work: &mut Work<'_>,
+        request: &Request,
+        old: &Arc<dyn Object>,
+        new: &dyn Object,
+    ) -> Result<Arc<dyn Object>, Stop> {
+        let _ = (request, old);
+        work.put(new.boxed())
+    }
+
+    /// Refuses a deletion for another reason than that the object is in use.
+    fn may_delete(&self, work: &Work<'_>, caller: &Caller, object: &dyn Object) -> Result<(), Stop> {
+        let _ = (work, caller, object);
+        Ok(())
+    }
+
+    /// Deletes what belongs to an object that is being deleted.
+    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object) -> Result<(), Stop> {
+        let _ = (work, object);
+        Ok(())
+    }
+
+    /// Does outside of the store what follows from the deletion of an object.
+    fn deleted<'a>(&'a self, endpoint: &'a Endpoint, object: &'a dyn Object) -> BoxFuture<'a, ()> {
+        let _ = (endpoint, object);
+        ready(()).boxed()
+    }
+
+    /// Returns the rights that writing an object gives to somebody who had them not by the old one.
+    fn given(&self, objects: &dyn Objects, old: Option<&dyn Object>, new: &dyn Object) -> Vec<Claim> {
+        let _ = (objects, old, new);
+        Vec::new()
+    }
+
+    /// Returns what auditors are told of a change, in one word, and in a sentence.
+    fn audited(&self, old: &dyn Object, new: &dyn Object) -> Option<(&'static str, &'static str)> {
+        let _ = (old, new);
+        None
+    }
+
+    /// Returns the key that claims about an object name (drp-api.md 2.4).
+    fn claim_key(&self, object: &dyn Object) -> String {
+        object.key()
+    }
+
+    /// Returns an object as clients see it: private members are there and empty.
+    fn shown(&self, object: &dyn Object) -> Value {
+        let mut value = object.to_json();
+        if let Some(members) = value.as_object_mut() {
+            for name in object.kind().private {
+                members.insert((*name).to_owned(), Value::String(String::new()));
+            }
+        }
+        value
+    }
+}
+
+/// The behaviour of types that have nothing special.
+struct Plain;
+
+impl Behaviour for Plain {}
+
+/// The types that have something special, in the order of their prefixes.
+static SPECIAL: &[(&str, &dyn Behaviour)] = &[
+    ("alerts", &alerts::Alerts),
+    ("clusters", &machines::Machines),
+    ("jobs", &jobs::Jobs),
+    ("machines", &machines::Machines),
+    ("plugin_providers", &providers::Providers),
+    ("plugins", &plugins::Plugins),
+    ("profiles", &profiles::Profiles),
+    ("resource_brokers", &machines::Machines),
+    ("roles", &roles::Roles),
+    ("users", &users::Users),
+];
+
+/// Returns how objects of a type behave.
+pub(crate) fn of(kind: &Kind) -> &'static dyn Behaviour {
+    let place = SPECIAL.binary_search_by(|(prefix, _)| (*prefix).cmp(kind.prefix));
+    match place.ok().and_then(|place| SPECIAL.get(place)) {
+        Some((_, behaviour)) => *behaviour,
+        None => &Plain,
+    }
+}
+
+/// Returns an object as clients see it.
+pub(crate) fn shown(object: &dyn Object) -> Value {
+    of(object.kind()).shown(object)
+}
+
+/// Returns the key that claims about an object name.
+pub(crate) fn claim_key(object: &dyn Object) -> String {
+    of(object.kind()).claim_key(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use formwork_model::kind_of;
+
+    use super::*;
+
+    #[test]
+    fn special_types_are_in_order_and_are_types() {
+        assert!(SPECIAL.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(SPECIAL.iter().all(|(prefix, _)| kind_of(prefix).is_some()));
+    }
+
+    /// A handler that names a type knows what only the type's own file should know.
+    #[test]
+    fn no_prefix_is_named_in_the_generic_handlers() {
+        let sources = [
+            ("commands/objects.rs", include_str!("commands/objects.rs")),
+            ("commands/patch.rs", include_str!("commands/patch.rs")),
+            ("http/objects.rs", include_str!("http/objects.rs")),
+            ("http/answer.rs", include_str!("http/answer.rs")),
+            ("http/actions.rs", include_str!("http/actions.rs")),
+            ("http/request.rs", include_str!("http/request.rs")),
+        ];
+        for (name, text) in sources {
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for kind in formwork_model::KINDS {
+                assert!(!code.contains(&format!("\"{}\"", kind.prefix)), "{name} names `{}`", kind.prefix);
+            }
+        }
+    }
+}

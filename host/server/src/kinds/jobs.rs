@@ -1,0 +1,78 @@
+//! Jobs: who asked for one decides what it is about; an agent only says how it goes (drp-api.md 9.3).
+
+use std::sync::Arc;
+
+use formwork_api::ApiError;
+use formwork_core::jobs;
+use formwork_model::{Job, Machine, Object, ObjectsExt};
+use futures_util::future::{BoxFuture, FutureExt};
+
+use super::Behaviour;
+use crate::{
+    auth::Caller,
+    commands::objects::Request,
+    commit::{Stop, Work, refused},
+    endpoint::Endpoint,
+};
+
+/// How jobs behave.
+pub(super) struct Jobs;
+
+impl Behaviour for Jobs {
+    fn change(
+        &self,
+        work: &mut Work<'_>,
+        _request: &Request,
+        old: &Arc<dyn Object>,
+        new: &dyn Object,
+    ) -> Result<Arc<dyn Object>, Stop> {
+        change(work, old, new)
+    }
+
+    /// A job that runs on a machine that is still there stays.
+    fn may_delete(&self, work: &Work<'_>, _caller: &Caller, object: &dyn Object) -> Result<(), Stop> {
+        let Some(job) = object.as_any().downcast_ref::<Job>() else { return Ok(()) };
+        let machine = work.tx.get::<Machine>(&job.machine);
+        if job.state.is_final() || machine.is_none_or(|machine| machine.current_job != job.uuid) {
+            return Ok(());
+        }
+        let message = format!("job {} is the current job of machine {} and not ended", job.uuid, job.machine);
+        Err(ApiError::new(409, "DELETE", message).about(object.kind().prefix, &job.uuid).into())
+    }
+
+    fn deleted<'a>(&'a self, endpoint: &'a Endpoint, object: &'a dyn Object) -> BoxFuture<'a, ()> {
+        async move { endpoint.logs.remove(&object.key()).await }.boxed()
+    }
+
+    /// A job is covered by claims for its machine.
+    fn claim_key(&self, object: &dyn Object) -> String {
+        object.as_any().downcast_ref::<Job>().map_or_else(|| object.key(), |job| job.machine.clone())
+    }
+}
+
+/// Decides and stores a change of a job: its end moves the machine on.
+pub(crate) fn change(
+    work: &mut Work<'_>,
+    old: &Arc<dyn Object>,
+    new: &dyn Object,
+) -> Result<Arc<dyn Object>, Stop> {
+    let pair = (old.as_any().downcast_ref::<Job>(), new.as_any().downcast_ref::<Job>());
+    let (Some(before), Some(wanted)) = pair else { return work.put(new.boxed()) };
+    let mut wanted = Job {
+        state: wanted.state,
+        exit_state: wanted.exit_state,
+        result_errors: wanted.result_errors.clone(),
+        ..before.clone()
+    };
+    wanted.header.meta.clone_from(&new.header().meta);
+    let decision = match jobs::failure_report(&*work.tx, before, &wanted) {
+        Some(report) => Some(work.answers.decide(report)?),
+        None => None,
+    };
+    let ended = jobs::update(&*work.tx, before, wanted, decision, work.now)
+        .map_err(|refusal| refused(old.kind().prefix, &before.uuid, refusal))?;
+    if let Some(machine) = ended.machine {
+        work.put_unchecked(machine)?;
+    }
+    work.put_unchecked(Box::new(ended.job))
+}

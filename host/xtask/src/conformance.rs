@@ -1,0 +1,162 @@
+//! `cargo xtask conformance`: every operation of the Python client, and the shapes of the Go client, against the program.
+//!
+//! The two drivers and the tables of expected outcomes are in `tests/conformance`. What they need from PyPI goes into a
+//! virtual environment below the target folder; nothing of it becomes part of the product.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::report::say;
+use crate::workspace::Workspace;
+use crate::{product, shell};
+
+/// The drivers, in the order in which they run.
+const DRIVERS: [&str; 2] = ["run.py", "goshape.py"];
+
+/// What the virtual environment is made from; its copy in there says that it is complete.
+const REQUIREMENTS: &str = "requirements.txt";
+
+/// What to compare, and with which program.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConformanceArgs {
+    /// The `formwork` program [default: the release program, built now]
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Rewrite the tables of expected outcomes with what came.
+    #[arg(long)]
+    update: bool,
+}
+
+/// Runs both drivers; where they cannot run this is a failure.
+pub(crate) fn run(args: &ConformanceArgs) -> Result<()> {
+    let workspace = Workspace::read()?;
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => product::build(&workspace)?,
+    };
+    match check(&workspace, &program, args.update)? {
+        Some(reason) => bail!("{reason}"),
+        None => Ok(()),
+    }
+}
+
+/// Compares all outcomes of `program` with the expected ones, or rewrites those. Returns the reason when it cannot: no
+/// Python, or no way to its packages.
+///
+/// # Errors
+/// An outcome that is not the expected one, a better one included.
+pub(crate) fn check(workspace: &Workspace, program: &Path, update: bool) -> Result<Option<String>> {
+    let folder = folder(&workspace.root);
+    let python = match environment(&folder, &workspace.target.join("conformance")) {
+        Ok(python) => python,
+        Err(error) => return Ok(Some(format!("{error:#}"))),
+    };
+    let mut failed = Vec::new();
+    for driver in DRIVERS {
+        say(&format!("-- {driver}"));
+        let mut command = Command::new(&python);
+        // Without `-B` it would leave compiled files beside the sources.
+        command.arg("-B").arg(folder.join(driver)).arg("--program").arg(program);
+        if update {
+            command.arg("--update");
+        }
+        if let Err(error) = shell::run(&mut command) {
+            failed.push(format!("{error:#}"));
+        }
+    }
+    if failed.is_empty() { Ok(None) } else { bail!("{}", failed.join("\n")) }
+}
+
+/// Returns the folder of the drivers.
+fn folder(root: &Path) -> PathBuf {
+    root.join("tests/conformance")
+}
+
+/// Makes the virtual environment when it is not there, or was made from other requirements, and returns its Python.
+fn environment(folder: &Path, place: &Path) -> Result<PathBuf> {
+    let wanted = folder.join(REQUIREMENTS);
+    let wanted_text =
+        fs::read_to_string(&wanted).with_context(|| format!("failed to read `{}`", wanted.display()))?;
+    let (stamp, python) = (place.join(REQUIREMENTS), place.join("bin/python"));
+    if python.exists() && fs::read_to_string(&stamp).is_ok_and(|text| text == wanted_text) {
+        return Ok(python);
+    }
+    let Some(system) = shell::find_program("python3") else { bail!("there is no `python3`") };
+    shell::stdout(Command::new(system).args(["-m", "venv", "--clear"]).arg(place))
+        .context("failed to make a virtual environment\nhint: install `python3-venv`")?;
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    // Without a network the reason is to come soon.
+    install.args(["--retries", "1", "--timeout", "20", "--requirement"]).arg(&wanted);
+    shell::stdout(&mut install).context("failed to install the Python client")?;
+    fs::write(&stamp, wanted_text).with_context(|| format!("failed to write `{}`", stamp.display()))?;
+    Ok(python)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The operations of drppy-client 4.17 (drp-api.md appendix B).
+    const OPERATIONS: usize = 661;
+
+    /// Returns the cells of a table in `tests/conformance`, without its head.
+    fn rows(name: &str) -> Vec<Vec<String>> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let text = fs::read_to_string(folder(&root).join(name)).unwrap();
+        text.lines().skip(1).map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    }
+
+    fn first_cells(rows: &[Vec<String>]) -> BTreeSet<&str> {
+        rows.iter().map(|row| row[0].as_str()).collect()
+    }
+
+    #[test]
+    fn every_operation_of_the_client_has_a_row() {
+        let (routes, expected) = (rows("routes.tsv"), rows("expected.tsv"));
+        let (operations, outcomes) = (first_cells(&routes), first_cells(&expected));
+        assert_eq!((routes.len(), operations.len()), (OPERATIONS, OPERATIONS));
+        let requests: BTreeSet<_> = routes.iter().map(|row| (&row[1], &row[2])).collect();
+        assert_eq!(requests.len(), OPERATIONS, "two operations make one request");
+        let without_row: Vec<_> = operations.difference(&outcomes).collect();
+        assert!(without_row.is_empty(), "{without_row:?}");
+        // What is beside the operations says so by its name.
+        let others: Vec<_> = outcomes.difference(&operations).filter(|name| !name.contains(':')).collect();
+        assert!(others.is_empty(), "{others:?}");
+    }
+
+    #[test]
+    fn rows_that_are_not_ok_have_a_reason() {
+        for table in ["expected.tsv", "expected-go.tsv"] {
+            for row in rows(table) {
+                assert_eq!(row.len(), 3, "{table}: {row:?}");
+                assert!(row[1] == "ok" || !row[2].is_empty(), "{table}: {row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn requirements_name_one_version_each() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let text = fs::read_to_string(folder(&root).join(REQUIREMENTS)).unwrap();
+        assert!(text.lines().filter(|line| !line.starts_with('#')).all(|line| line.contains("==")), "{text}");
+    }
+
+    #[test]
+    fn environment_of_the_same_requirements_is_kept() {
+        let folder = std::env::temp_dir().join(format!("xtask-conformance-{}", std::process::id()));
+        let place = folder.join("venv");
+        fs::create_dir_all(place.join("bin")).unwrap();
+        fs::write(folder.join(REQUIREMENTS), "one==1\n").unwrap();
+        fs::write(place.join(REQUIREMENTS), "one==1\n").unwrap();
+        fs::write(place.join("bin/python"), "").unwrap();
+        let python = environment(&folder, &place);
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(python.unwrap(), place.join("bin/python"));
+    }
+}

@@ -1,0 +1,103 @@
+//! What the endpoint tells of itself and of its host.
+
+use formwork_client::Query;
+use serde_json::{Value, json};
+
+use crate::endpoint::Endpoint;
+
+#[tokio::test]
+async fn interfaces_are_those_of_the_host() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let interfaces = client.collection("interfaces");
+    let all = interfaces.list(&Query::new()).await.unwrap();
+    let loopback = all.iter().find(|interface| interface["Name"] == "lo").unwrap();
+    assert_eq!(loopback["ActiveAddress"], json!("127.0.0.1/8"));
+    assert_eq!(interfaces.show("lo", &Query::new()).await.unwrap()["Index"], loopback["Index"]);
+    let error = interfaces.show("nothing0", &Query::new()).await.unwrap_err();
+    assert!(error.to_string().contains("No interface"), "{error}");
+}
+
+#[tokio::test]
+async fn last_lines_of_the_log_are_told_and_sent_to_who_watches() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let mut stream = client.events().await.unwrap();
+    stream.register("log.*.*").await.unwrap();
+    // A refused password is a line of the log.
+    let stranger = endpoint.client_with(formwork_client::Credentials::from_key("nobody:wrong"));
+    assert!(stranger.info().await.is_err());
+    client.collection("profiles").create(&json!({"Name": "one"})).await.unwrap();
+    let lines = client.collection("logs").list(&Query::new()).await.unwrap();
+    assert!(!lines.is_empty() && lines.len() <= 1000);
+    let sequence: Vec<i64> = lines.iter().map(|line| line["Seq"].as_i64().unwrap()).collect();
+    assert!(sequence.windows(2).all(|pair| pair[0] < pair[1]));
+    for line in &lines {
+        assert!(!line.to_string().contains("test-password"), "{line}");
+        assert!(line["Data"].is_array() && line["Service"].as_str().is_some_and(|word| !word.is_empty()));
+    }
+    // The refused login is told to who watches, with its service.
+    loop {
+        let event = stream.next().await.unwrap();
+        assert_eq!(event.r#type, "log");
+        if event.action == "audit" {
+            assert_eq!(event.key, "frontend");
+            break;
+        }
+    }
+    let level = |line: &Value| line["Level"].as_str().unwrap_or_default().to_owned();
+    assert!(lines.iter().any(|line| level(line) == "info"));
+}
+
+#[tokio::test]
+async fn alert_counts_until_somebody_has_seen_it() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let alerts = client.collection("alerts");
+    let raise = json!({"Name": "disk full", "Level": "Error", "Contents": "of m1"});
+    let first = alerts.create(&raise).await.unwrap();
+    assert_eq!((&first["Count"], &first["Principal"]), (&json!(1), &json!("user:rocketskates")));
+    let second = alerts.create(&raise).await.unwrap();
+    assert_eq!((&second["Uuid"], &second["Count"]), (&first["Uuid"], &json!(2)));
+    let uuid = first["Uuid"].as_str().unwrap();
+    let url = format!("{}/api/v3/alerts/{uuid}/acknowledge", endpoint.url());
+    let acknowledge = || {
+        let output = std::process::Command::new("curl")
+            .args(["-sk", "-u", "rocketskates:test-password", "-X", "POST", "-d", "{}", &url])
+            .output();
+        serde_json::from_slice::<Value>(&output.unwrap().stdout).unwrap()
+    };
+    let seen = acknowledge();
+    assert_eq!((&seen["Acknowledged"], &seen["AcknowledgeUser"]), (&json!(true), &json!("rocketskates")));
+    assert_eq!(acknowledge()["AcknowledgeTime"], seen["AcknowledgeTime"]);
+    let third = alerts.create(&raise).await.unwrap();
+    assert!(third["Uuid"] != first["Uuid"] && third["Count"] == json!(1), "{third}");
+}
+
+#[tokio::test]
+async fn text_is_rendered_for_a_machine_on_request() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let machine = endpoint.machine("m1").await;
+    client
+        .collection("templates")
+        .create(&json!({"ID": "t1", "Contents": "of {{.Machine.Name}}"}))
+        .await
+        .unwrap();
+    let curl = |path: &str, words: &[&str]| {
+        let output = std::process::Command::new("curl")
+            .args(["-sk", "-u", "rocketskates:test-password"])
+            .args(words)
+            .arg(format!("{}/api/v3/{path}", endpoint.url()))
+            .output();
+        serde_json::from_slice::<Value>(&output.unwrap().stdout).unwrap()
+    };
+    let path = format!("machines/{}/render", machine.uuid);
+    let octets = ["-H", "Content-Type: application/octet-stream", "--data-binary", "I am {{.Machine.Name}}"];
+    assert_eq!(curl(&path, &octets), json!("I am m1"));
+    let text = ["-H", "Content-Type: application/json", "-d", "\"{{template \\\"t1\\\" .}}!\""];
+    assert_eq!(curl(&path, &text), json!("of m1!"));
+    assert_eq!(curl(&format!("templates/t1/render/{}", machine.uuid), &[]), json!("of m1"));
+    let bad = ["-H", "Content-Type: text/plain", "-d", "{{.Machine.Nothing}}"];
+    assert_eq!(curl(&path, &bad)["Code"], json!(422));
+}
