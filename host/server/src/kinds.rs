@@ -14,7 +14,7 @@ mod users;
 
 use std::sync::Arc;
 
-use formwork_model::{Claim, Kind, Object, Objects};
+use formwork_model::{Claim, Kind, Object, Objects, Record};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use serde_json::Value;
 
@@ -99,6 +99,11 @@ pub(crate) trait Behaviour: Sync {
         }
         value
     }
+}
+
+/// Returns an object before and after a change as objects of one type.
+fn pair<'a, R: Record>(old: &'a dyn Object, new: &'a dyn Object) -> Option<(&'a R, &'a R)> {
+    old.as_any().downcast_ref().zip(new.as_any().downcast_ref())
 }
 
 /// The behaviour of types that have nothing special.

@@ -168,15 +168,22 @@ async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let is_news = tokio::select! {
             () = &mut over => return,
-            () = endpoint.files.trees().came.notified() => {}
-            _ = rounds.tick() => {}
+            () = endpoint.files.trees().came.notified() => true,
+            _ = rounds.tick() => false,
             go_on = environment_changed(&mut feed) => match go_on {
-                Ok(()) => {}
-                Err(FeedError::Lagged { .. }) => feed = endpoint.store.snapshot_and_feed().1,
+                Ok(()) => true,
+                Err(FeedError::Lagged { .. }) => {
+                    feed = endpoint.store.snapshot_and_feed().1;
+                    true
+                }
                 Err(FeedError::Closed) => return,
             }
+        };
+        // In between, housekeeping looks at the boot files of all environments.
+        if is_news {
+            housekeeping::note_boot_files(&endpoint).await;
         }
         tokio::select! {
             // A tree that is being made is told by the same sign.
@@ -197,7 +204,6 @@ async fn environment_changed(feed: &mut Feed) -> Result<(), FeedError> {
 
 /// Makes all trees that are wanted and can be made, and notes what that changed.
 async fn make(endpoint: &Arc<Endpoint>, shutdown: &watch::Receiver<bool>) {
-    housekeeping::note_boot_files(endpoint).await;
     for need in all_needs(endpoint) {
         let (files, shutdown) = (endpoint.files.clone(), shutdown.clone());
         let worker = ArchiveWorker::of(&endpoint.options.worker);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use formwork_model::{Alert, Object, Objects, Record, SortKey, Span};
 
-use super::Behaviour;
+use super::{Behaviour, pair};
 use crate::{
     commands::objects::Request,
     commit::{Stop, Work},
@@ -47,8 +47,7 @@ impl Behaviour for Alerts {
         old: &Arc<dyn Object>,
         new: &dyn Object,
     ) -> Result<Arc<dyn Object>, Stop> {
-        let pair = (old.as_any().downcast_ref::<Alert>(), new.as_any().downcast_ref::<Alert>());
-        let (Some(before), Some(wanted)) = pair else { return work.put(new.boxed()) };
+        let Some((before, wanted)) = pair::<Alert>(old.as_ref(), new) else { return work.put(new.boxed()) };
         let mut alert = wanted.clone();
         if wanted.acknowledged && !before.acknowledged {
             alert.acknowledge_time = work.now;

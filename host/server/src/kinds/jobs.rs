@@ -7,7 +7,7 @@ use formwork_core::jobs;
 use formwork_model::{Job, Machine, Object, ObjectsExt};
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::Behaviour;
+use super::{Behaviour, pair};
 use crate::{
     auth::Caller,
     commands::objects::Request,
@@ -56,8 +56,7 @@ pub(crate) fn change(
     old: &Arc<dyn Object>,
     new: &dyn Object,
 ) -> Result<Arc<dyn Object>, Stop> {
-    let pair = (old.as_any().downcast_ref::<Job>(), new.as_any().downcast_ref::<Job>());
-    let (Some(before), Some(wanted)) = pair else { return work.put(new.boxed()) };
+    let Some((before, wanted)) = pair::<Job>(old.as_ref(), new) else { return work.put(new.boxed()) };
     let mut wanted = Job {
         state: wanted.state,
         exit_state: wanted.exit_state,

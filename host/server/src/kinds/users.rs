@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use formwork_model::{Claim, Object, Objects, ObjectsExt, Role, User};
 
-use super::Behaviour;
+use super::{Behaviour, pair};
 use crate::{
     commands::objects::Request,
     commit::{Stop, Work},
@@ -30,8 +30,7 @@ impl Behaviour for Users {
         old: &Arc<dyn Object>,
         new: &dyn Object,
     ) -> Result<Arc<dyn Object>, Stop> {
-        let pair = (old.as_any().downcast_ref::<User>(), new.as_any().downcast_ref::<User>());
-        let (Some(before), Some(wanted)) = pair else { return work.put(new.boxed()) };
+        let Some((before, wanted)) = pair::<User>(old.as_ref(), new) else { return work.put(new.boxed()) };
         let mut user = wanted.clone();
         if user.secret.is_empty() {
             user.secret.clone_from(&before.secret);
@@ -54,8 +53,7 @@ impl Behaviour for Users {
 
     /// Whatever somebody proves himself with is told when it changes.
     fn audited(&self, old: &dyn Object, new: &dyn Object) -> Option<(&'static str, &'static str)> {
-        let pair = (old.as_any().downcast_ref::<User>(), new.as_any().downcast_ref::<User>());
-        let (Some(old), Some(new)) = pair else { return None };
+        let (old, new) = pair::<User>(old, new)?;
         if old.password_hash != new.password_hash {
             return Some(("password", "the record of the password was changed"));
         }
