@@ -1,4 +1,4 @@
-//! Builds the components of the pack `core` and lists what the program embeds of it.
+//! Builds the components of the pack `core` and lists what the program embeds of it and of `BasicStore`.
 //!
 //! `cargo build`, `cargo check`, `cargo clippy` and editors all come through here, so nothing is installed: what is
 //! missing is said in one line. Guests are compiled in a target folder of their own, as the one of the cargo around
@@ -17,7 +17,7 @@ use formwork_toolchain::{GuestBuild, Install, Toolchain};
 use serde::Deserialize;
 
 /// Files below the workspace's root whose change means that the components may change.
-const SOURCES: [&str; 5] = ["content/core", "plugins", "wit", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 6] = ["content/basic", "content/core", "plugins", "wit", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
     if let Err(error) = run() {
@@ -32,17 +32,24 @@ fn run() -> Result<(), Box<dyn Error>> {
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
+    let mut basic = BTreeMap::new();
+    list(&root.join("content/basic"), "", &mut basic)?;
+    embed("basic_files.rs", &basic)?;
     let pack = root.join("content/core");
-    let mut files = BTreeMap::new();
-    list(&pack, "", &mut files)?;
-    components(&root, &pack, &mut files)?;
+    let mut core = BTreeMap::new();
+    list(&pack, "", &mut core)?;
+    components(&root, &pack, &mut core)?;
+    embed("core_files.rs", &core)
+}
+
+/// Writes the list of a pack's files that the program is compiled with.
+fn embed(name: &str, files: &BTreeMap<String, PathBuf>) -> Result<(), Box<dyn Error>> {
     let mut list = String::from("&[\n");
-    for (name, path) in &files {
+    for (name, path) in files {
         writeln!(list, "    ({name:?}, include_bytes!({:?})),", path.display().to_string())?;
     }
     list.push_str("]\n");
-    fs::write(out_dir()?.join("core_files.rs"), list)?;
-    Ok(())
+    Ok(fs::write(out_dir()?.join(name), list)?)
 }
 
 /// Builds what `pack.yaml` lists and adds the components to the pack's files.

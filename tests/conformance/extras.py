@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -129,8 +130,11 @@ def _sealed(client: Client) -> list[Row]:
         sealed = isinstance(answer.json, dict) and set(answer.json) == {"Key", "Nonce", "Payload"}
         return None if sealed else f"{answer.json!r} is no sealed value (6.3)"
 
+    everywhere = [_round_trip(client, fixture) for fixture in bodies.FIXTURES if "Params" in fixture.body]
     return [
         made,
+        *everywhere,
+        perform(client, "secure:machine_override", lambda: _override(client), Wish(check=checks.equals("quiet"))),
         perform(client, "secure:post_sealed", seal, Wish()),
         perform(
             client, "secure:get", lambda: profiles.get_profile_param(NAME, bodies.SECRET), Wish(check=stays_sealed)
@@ -151,6 +155,49 @@ def _sealed(client: Client) -> list[Row]:
         perform(client, "secure:delete_value", lambda: profiles.delete_profile_param(NAME, bodies.SECRET), Wish()),
         perform(client, "secure:delete", lambda: params.delete_param(bodies.SECRET), Wish()),
     ]
+
+
+def _round_trip(client: Client, fixture: bodies.Fixture) -> Row:
+    """What the client's helper sealed to the key of an object of one type opens again, and goes."""
+    item = f"/{fixture.prefix}/{fixture.key}"
+    path = f"{item}/params/{bodies.SECRET}"
+
+    def trip() -> Any:
+        sealed = SecureData()
+        sealed.seal(base64.b64decode(_asked(client, "GET", f"{item}/pubkey")), fixture.prefix)
+        posted = _asked(client, "POST", path, vars(sealed))
+        clear = _asked(client, "GET", f"{path}?decode=true")
+        if (posted, clear) != (vars(sealed), fixture.prefix):
+            raise ValueError(f"{posted!r} opens to {clear!r}")
+        return _asked(client, "DELETE", path)
+
+    return perform(client, f"secure:round_trip_{fixture.prefix}", trip, Wish())
+
+
+def _override(client: Client) -> Any:
+    """Sets a param by the method that the client replaces with one which seals, and reads it in the clear."""
+    machines = drppy_client.MachinesApi(client)
+    machines.post_machine_param("quiet", MACHINE, bodies.SECRET)
+    clear = machines.get_machine_param(MACHINE, bodies.SECRET, decode=True)
+    answer = client.last_response
+    machines.delete_machine_param(MACHINE, bodies.SECRET)
+    client.last_response = answer
+    return clear
+
+
+def _asked(client: Client, method: str, path: str, body: Any = None) -> Any:
+    """Makes a request and returns the JSON of its answer; a refusal is raised."""
+    client.call_api(
+        path,
+        method,
+        {},
+        [],
+        {"Content-Type": "application/json"},
+        body=body,
+        auth_settings=["basicAuth"],
+        _return_http_data_only=True,
+    )
+    return json.loads(client.last_response.data)
 
 
 def _declared(client: Client) -> list[Row]:

@@ -21,7 +21,8 @@ async fn fresh_endpoint_has_the_default_objects() {
     let names: Vec<&str> = bootenvs.iter().filter_map(|bootenv| bootenv["Name"].as_str()).collect();
     assert_eq!(names, ["discovery", "ignore", "local"]);
     for bootenv in &bootenvs {
-        assert_eq!((&bootenv["Bundle"], &bootenv["ReadOnly"]), (&json!("BasicStore"), &json!(true)));
+        let layer = if bootenv["Name"] == "discovery" { "core" } else { "BasicStore" };
+        assert_eq!((&bootenv["Bundle"], &bootenv["ReadOnly"]), (&json!(layer), &json!(true)));
         assert_eq!(bootenv["Available"], json!(true), "{bootenv}");
     }
     assert!(client.collection("profiles").exists("global").await.unwrap());

@@ -169,8 +169,96 @@ fn errors_name_the_object_and_a_way_out() {
     let endpoint = Endpoint::start();
     let missing = refused(&endpoint, &["machines", "show", "Name:nobody"]);
     assert!(missing.contains("machines/Name:nobody") && missing.contains("Not Found"), "{missing}");
-    let unreachable = refused(&endpoint, &["-E", "https://127.0.0.1:1", "info", "get"]);
+    let unreachable = refused(&endpoint, &["-E", "https://127.0.0.1:1", "--retries", "0", "info", "get"]);
     assert!(unreachable.contains("hint: is the endpoint running?"), "{unreachable}");
     let preference = refused(&endpoint, &["prefs", "set", "unknownBootEnv", "local"]);
     assert!(preference.contains("OnlyUnknown"), "{preference}");
+}
+
+#[test]
+fn row_004_machine_is_found_by_its_name_and_by_a_hardware_address() {
+    let endpoint = Endpoint::start();
+    let made = json_of(
+        &endpoint,
+        &["machines", "create", r#"{"Name": "m1", "HardwareAddrs": ["52:54:00:00:04:01"]}"#],
+    );
+    let uuid = made["Uuid"].as_str().unwrap();
+    let by_key = json_of(&endpoint, &["machines", "show", uuid]);
+    assert_eq!(json_of(&endpoint, &["machines", "show", "Name:m1"]), by_key);
+    assert_eq!(by_key["Uuid"], made["Uuid"]);
+}
+
+#[test]
+fn row_040_metadata_has_free_keys_and_those_with_a_meaning() {
+    let endpoint = Endpoint::start();
+    json_of(&endpoint, &["machines", "create", "m1"]);
+    for (key, value) in [("color", "red"), ("icon", "server"), ("my key", "x")] {
+        let meta = json_of(&endpoint, &["machines", "meta", "set", "Name:m1", "key", key, "to", value]);
+        assert_eq!(meta[key], value);
+    }
+    assert_eq!(json_of(&endpoint, &["machines", "meta", "get", "Name:m1", "color"]), "red");
+    assert!(
+        refused(&endpoint, &["machines", "meta", "add", "Name:m1", "key", "color", "val", "b"])
+            .contains("already")
+    );
+    let meta = json_of(&endpoint, &["machines", "meta", "remove", "Name:m1", "key", "color"]);
+    assert!(meta.get("color").is_none() && meta["icon"] == "server", "{meta}");
+    assert_eq!(json_of(&endpoint, &["machines", "show", "Name:m1"])["Meta"], meta);
+}
+
+#[tokio::test]
+async fn purge_takes_the_jobs_of_a_machine_that_is_named() {
+    let endpoint = Endpoint::start();
+    for name in ["m1", "m2"] {
+        let object = json!({"Name": name, "Workflow": "discover"}).to_string();
+        json_of(&endpoint, &["machines", "create", &object]);
+    }
+    let of = |name: &str| json_of(&endpoint, &["machines", "jobs", name]).as_array().unwrap().len();
+    for name in ["Name:m1", "Name:m2"] {
+        let job = json_of(&endpoint, &["machines", "jobs", "create", name]);
+        json_of(&endpoint, &["machines", "jobs", "state", name, "to", "failed"]);
+        // The newest job is the current one, which stays; it is made so that the other is not.
+        assert_eq!(job["State"], "created");
+        json_of(&endpoint, &["machines", "run", name]);
+        json_of(&endpoint, &["machines", "jobs", "create", name]);
+    }
+    let (first, second) = (of("Name:m1"), of("Name:m2"));
+    assert!(first > 1 && second > 1, "{first} {second}");
+    let flags = ["--jobs-to-keep", "0", "--complete-after", "0s", "--failed-after", "0s"];
+    let purge = |more: &[&str]| {
+        json_of(&endpoint, &[&["jobs", "purge", "--machine", "Name:m1"], &flags[..], more].concat())
+    };
+    let told = purge(&["--dry-run"]);
+    assert_eq!(of("Name:m1"), first);
+    assert_eq!(purge(&[]).as_array().unwrap().len(), told.as_array().unwrap().len());
+    assert_eq!((of("Name:m1"), of("Name:m2")), (1, second));
+}
+
+#[test]
+fn row_059_lists_are_filtered_sorted_and_limited() {
+    let endpoint = Endpoint::start();
+    for name in ["c", "a", "d", "b"].map(|name| format!("m-{name}")) {
+        json_of(&endpoint, &["machines", "create", &name]);
+    }
+    let listed = json_of(&endpoint, &["machines", "list", "Pool=default", "sort=Name", "limit=3"]);
+    let names: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|machine| machine["Name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["m-a", "m-b", "m-c"]);
+    let listed = json_of(&endpoint, &["machines", "list", "--sort", "Name", "--reverse", "--limit", "1"]);
+    assert_eq!(listed[0]["Name"], "m-d");
+    assert_eq!(json_of(&endpoint, &["machines", "count", "Name=Re(m-[ab])"]), 2);
+}
+
+#[test]
+fn token_is_kept_between_calls_and_dropped_with_the_password() {
+    let endpoint = Endpoint::start();
+    let file = endpoint.folder().join("tokens/.rocketskates.token");
+    assert!(endpoint.cli(&["info", "check"]).status.success());
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(endpoint.cli(&["info", "check"]).status.success());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), kept);
+    // All tokens of the user end; the password in the environment is still the right one.
+    json_of(&endpoint, &["users", "password", "rocketskates", "test-password"]);
+    assert!(endpoint.cli(&["info", "check"]).status.success());
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), kept);
 }

@@ -1,11 +1,18 @@
 //! Content bundles as the ecosystem's tools send them, and the commands for them (drp-behaviour.md 7.1, 7.2).
 
-use std::{fs, path::PathBuf, process::Output};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
 
 use formwork_client::{ClientError, Query};
 use serde_json::{Value, json};
 
-use crate::endpoint::Endpoint;
+use crate::{
+    endpoint::{Endpoint, program},
+    files::{curl, post},
+};
 
 /// A bundle as tools with another reader of YAML accept it: TABs, numbers for texts, a word for a boolean, a member that
 /// nobody knows, and a section that is null.
@@ -123,14 +130,14 @@ impl Operator {
 fn bundle_lives_from_create_to_destroy_by_its_commands() {
     let operator = Operator::new();
     let loose = operator.file("loose.yaml", LOOSE);
-    assert_eq!(operator.names(), ["BackingStore", "BasicStore"]);
-    assert_eq!(out(operator.contents(&["count"])), "2\n");
+    assert_eq!(operator.names(), ["BackingStore", "core", "BasicStore"]);
+    assert_eq!(out(operator.contents(&["count"])), "3\n");
     let error = words(&operator.contents(&["exists", "loose"]));
     assert!(error.contains("No such content store"), "{error}");
     let created: Value = serde_json::from_str(&out(operator.contents(&["create", &loose]))).unwrap();
     assert_eq!((&created["meta"]["Order"], &created["Warnings"]), (&json!("1"), &json!([WARNING])));
-    assert_eq!(operator.names(), ["BackingStore", "loose", "BasicStore"]);
-    assert_eq!(out(operator.contents(&["count"])), "3\n");
+    assert_eq!(operator.names(), ["BackingStore", "loose", "core", "BasicStore"]);
+    assert_eq!(out(operator.contents(&["count"])), "4\n");
     assert_eq!(out(operator.contents(&["exists", "loose"])), "");
     let table = out(operator.contents(&["list", "-F", "table"]));
     assert!(table.lines().any(|line| line.trim_end().ends_with("loose         4.1      dynamic")), "{table}");
@@ -151,7 +158,7 @@ fn bundle_lives_from_create_to_destroy_by_its_commands() {
     let uploaded: Value = serde_json::from_str(&out(operator.contents(&["upload", &other]))).unwrap();
     assert_eq!((&uploaded["Counts"], &uploaded["Warnings"]), (&json!({}), &json!([])));
     assert_eq!(out(operator.contents(&["destroy", "loose"])), "Deleted content loose\n");
-    assert_eq!(operator.names(), ["BackingStore", "other", "BasicStore"]);
+    assert_eq!(operator.names(), ["BackingStore", "other", "core", "BasicStore"]);
     assert!(!operator.endpoint.cli(&["tasks", "exists", "loose"]).status.success());
 }
 
@@ -186,7 +193,7 @@ fn layers_of_the_endpoint_itself_stay() {
             assert!(refused.contains(&format!("the name `{name}` is the endpoint's own")), "{refused}");
         }
     }
-    assert_eq!(operator.names(), ["BackingStore", "BasicStore"]);
+    assert_eq!(operator.names(), ["BackingStore", "core", "BasicStore"]);
 }
 
 #[test]
@@ -203,4 +210,172 @@ fn file_that_is_no_bundle_is_refused_before_it_is_sent() {
         assert_eq!(output.status.code(), Some(2), "{words}");
         assert!(words.contains(why), "{words}");
     }
+}
+
+/// Makes an archive of a folder.
+fn tar(folder: &Path) -> Vec<u8> {
+    let made = Command::new("tar").args(["-C", folder.to_str().unwrap(), "-cz", "."]).output().unwrap();
+    assert!(made.status.success());
+    made.stdout
+}
+
+/// Adds bytes to a new update, and returns its token.
+fn update(endpoint: &Endpoint, bytes: &[u8]) -> String {
+    let started = post(endpoint, "content_archives/update/start", b"{}");
+    assert_eq!(started.code, "201");
+    let token = started.json()["Token"].as_str().unwrap().to_owned();
+    let added = post(endpoint, &format!("content_archives/update/{token}/add"), bytes);
+    assert_eq!(added.code, "201", "{}", added.json());
+    token
+}
+
+fn commit(endpoint: &Endpoint, token: &str, operations: &Value) -> (String, Value) {
+    let path = format!("content_archives/update/{token}/commit");
+    let answer = post(endpoint, &path, operations.to_string().as_bytes());
+    (answer.code.clone(), answer.json())
+}
+
+/// The bundle `boxed` with two artifacts, as an archive.
+fn archive(profile: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("bin")).unwrap();
+    fs::write(at("bin/tool"), "tool 1").unwrap();
+    let inner = tempfile::tempdir().unwrap();
+    fs::create_dir(inner.path().join("page")).unwrap();
+    fs::write(inner.path().join("page/index.html"), "<p>").unwrap();
+    fs::write(at("web.tgz"), tar(inner.path())).unwrap();
+    let bundle = json!({
+        "meta": {"Name": "boxed", "Version": "v1.0.0"},
+        "sections": {"profiles": {profile: {}}},
+        "artifacts": {
+            "bin/tool": {"source": "made here", "install": [{"action": "copy", "target": "tools/tool"}]},
+            "web.tgz": {"install": [{"action": "explode", "target": "site"}]},
+        },
+    });
+    fs::write(at("boxed.json"), bundle.to_string()).unwrap();
+    tar(folder.path())
+}
+
+#[test]
+fn artifact_is_copied_or_exploded_with_the_load_and_undone_when_it_fails() {
+    let endpoint = Endpoint::start();
+    let add = json!([{"Op": "add", "Name": "boxed"}]);
+    assert_eq!(post(&endpoint, "profiles", br#"{"Name": "mine"}"#).code, "201");
+    assert_eq!(post(&endpoint, "files/tools/tool", b"tool 0").code, "201");
+    let token = update(&endpoint, &archive("mine"));
+    let (code, refused) = commit(&endpoint, &token, &add);
+    assert_eq!(code, "422", "{refused}");
+    let text = |path: &str| curl(&endpoint, &format!("files/{path}"), &[], b"");
+    assert_eq!(text("tools/tool").body, b"tool 0", "what was there is there again");
+    assert_eq!(text("site/page/index.html").code, "404");
+    assert_eq!(curl(&endpoint, "content_archives/sources", &[], b"").json(), json!([]));
+    assert_eq!(curl(&endpoint, "content_archives/update", &["-X", "DELETE"], b"").json()["Token"], token);
+
+    let token = update(&endpoint, &archive("fresh"));
+    let (code, done) = commit(&endpoint, &token, &add);
+    assert_eq!((code.as_str(), &done[0]["Name"]), ("200", &json!("boxed")), "{done}");
+    assert_eq!(text("tools/tool").body, b"tool 1");
+    assert_eq!(text("site/page/index.html").body, b"<p>");
+    let sources = curl(&endpoint, "content_archives/sources", &[], b"").json();
+    let view = curl(&endpoint, "content_archives", &[], b"").json();
+    assert_eq!((&view[0]["Name"], &view[0]["Source"]), (&json!("boxed"), &sources[0]));
+    assert_eq!(view[0]["Artifacts"]["bin/tool"]["source"], "made here");
+    let shown = curl(&endpoint, "contents/boxed", &[], b"").json();
+    assert_eq!(shown["artifacts"]["web.tgz"]["install"][0]["target"], "site");
+}
+
+#[test]
+fn update_survives_no_restart_and_what_it_committed_does() {
+    let mut endpoint = Endpoint::start();
+    let token = update(&endpoint, &archive("fresh"));
+    endpoint.kill_and_start_again();
+    let (code, _) = commit(&endpoint, &token, &json!([{"Op": "add", "Name": "boxed"}]));
+    assert_eq!(code, "404");
+    assert_eq!(curl(&endpoint, "content_archives/update/status", &[], b"").code, "404");
+    let staged = endpoint.folder().join("content-archives/staging");
+    assert_eq!(fs::read_dir(staged).unwrap().count(), 0, "nothing is left");
+    let token = update(&endpoint, &archive("fresh"));
+    assert_eq!(commit(&endpoint, &token, &json!([{"Op": "add", "Name": "boxed"}])).0, "200");
+    endpoint.kill_and_start_again();
+    assert_eq!(curl(&endpoint, "content_archives/sources", &[], b"").json().as_array().unwrap().len(), 1);
+    assert_eq!(curl(&endpoint, "profiles/fresh", &[], b"").code, "200");
+    let remove = json!([{"Op": "remove", "Name": "boxed", "Version": "v1.0.0"}]);
+    let started = post(&endpoint, "content_archives/update/start", b"").json();
+    assert_eq!(commit(&endpoint, started["Token"].as_str().unwrap(), &remove).0, "200");
+    assert_eq!(curl(&endpoint, "content_archives/sources", &[], b"").json(), json!([]));
+}
+
+#[test]
+fn content_that_is_given_at_the_start_is_there_and_a_bad_file_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = folder.path().join("local.yaml");
+    fs::write(&local, "meta: {Name: site}\nsections:\n  profiles:\n    here: {Description: local}\n")
+        .unwrap();
+    let mut endpoint = Endpoint::start();
+    endpoint.kill();
+    endpoint.start_again_with(&["--local-content", local.to_str().unwrap()]);
+    let profile = curl(&endpoint, "profiles/here", &[], b"").json();
+    assert_eq!((&profile["Bundle"], &profile["ReadOnly"]), (&json!("site"), &json!(true)));
+    assert_eq!(curl(&endpoint, "contents/site", &[], b"").json()["meta"]["Type"], "local");
+    let refused = curl(&endpoint, "profiles/here", &["-X", "DELETE"], b"");
+    assert_eq!(refused.code, "409");
+    endpoint.kill();
+    endpoint.start_again();
+    assert_eq!(curl(&endpoint, "profiles/here", &[], b"").code, "404");
+    fs::write(&local, "meta: {Name: site}\nsections: {gadgets: {one: {}}}\n").unwrap();
+    let mut command = program();
+    command
+        .args(["serve", "--base-root"])
+        .arg(folder.path().join("data"))
+        .arg("--default-content")
+        .arg(&local);
+    let output =
+        command.args(["--api-port", "0", "--static-port", "0"]).stdin(Stdio::null()).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && words.contains("of --default-content"), "{words}");
+    assert!(words.contains("`gadgets` is no type of object"), "{words}");
+}
+
+#[test]
+fn row_054_machine_is_not_available_while_a_referenced_object_is_missing() {
+    let endpoint = Endpoint::start();
+    let bundle = br#"{"meta": {"Name": "parts"}, "sections": {"profiles": {"part": {}}}}"#;
+    assert_eq!(post(&endpoint, "contents", bundle).code, "201");
+    let machine = post(&endpoint, "machines", br#"{"Name": "m1.local", "Profiles": ["part"]}"#).json();
+    assert_eq!(machine["Available"], true);
+    let put = ["-X", "PUT", "--data-binary", "@-"];
+    // The bundle without the profile: what is in use may go with a new version.
+    let less = br#"{"meta": {"Name": "parts"}, "sections": {"profiles": {"other": {}}}}"#;
+    assert_eq!(curl(&endpoint, "contents/parts", &put, less).code, "200");
+    let path = format!("machines/{}", machine["Uuid"].as_str().unwrap());
+    let machine = || curl(&endpoint, &path, &[], b"").json();
+    assert_eq!(machine()["Available"], false);
+    assert!(machine()["Errors"][0].as_str().unwrap().contains("part"), "{}", machine()["Errors"]);
+    assert_eq!(curl(&endpoint, "contents/parts", &put, bundle).code, "200");
+    assert_eq!((&machine()["Available"], &machine()["Errors"]), (&json!(true), &json!([])));
+}
+
+#[test]
+fn row_196_packs_and_plugins_are_uploaded_collide_and_go() {
+    let endpoint = Endpoint::start();
+    let bundle = |name: &str| {
+        format!(r#"{{"meta": {{"Name": "{name}"}}, "sections": {{"profiles": {{"pp": {{}}}}}}}}"#)
+    };
+    assert_eq!(post(&endpoint, "contents", bundle("one").as_bytes()).code, "201");
+    let refused = post(&endpoint, "contents", bundle("two").as_bytes());
+    assert_eq!(refused.code, "422");
+    let told = json!(["profiles:pp in layer dynamic-two would override layer dynamic-one"]);
+    assert_eq!(refused.json()["Messages"], told);
+    let needs = br#"{"meta": {"Name": "three", "Prerequisites": "one: >=2.0.0"}}"#;
+    assert_eq!(post(&endpoint, "contents", needs).code, "422");
+    let features = br#"{"meta": {"Name": "four", "RequiredFeatures": "sprig, time-travel"}}"#;
+    let refused = post(&endpoint, "contents", features);
+    assert!(refused.code == "422" && refused.json()["Messages"][0].as_str().unwrap().contains("time-travel"));
+    assert_eq!(curl(&endpoint, "contents/one", &["-X", "DELETE"], b"").code, "204");
+    assert_eq!(curl(&endpoint, "profiles/pp", &[], b"").code, "404");
+    let native = post(&endpoint, "plugin_providers/ipmi", b"\x7fELF\x02\x01\x01");
+    assert_eq!(native.code, "422");
+    let words = native.json()["Messages"][0].as_str().unwrap().to_owned();
+    assert!(words.contains("a Linux program") && words.contains("formwork pack new"), "{words}");
 }

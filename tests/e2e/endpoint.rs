@@ -102,6 +102,13 @@ impl Endpoint {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
+    /// Returns how much memory the endpoint has resident, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -123,6 +130,7 @@ impl Endpoint {
     pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
         let mut command = program();
         command.env("RS_ENDPOINT", self.url()).env("RS_KEY", USER).args(arguments);
+        command.env("RS_TOKEN_CACHE", self.folder.path().join("tokens"));
         command.stdin(Stdio::null()).output().unwrap()
     }
 
@@ -172,6 +180,8 @@ fn arguments(folder: &Path, ports: Ports) -> Vec<String> {
 pub(crate) fn serve_command(folder: &Path, ports: Ports) -> Command {
     let mut command = program();
     command.env("FORMWORK_FIRST_USER", USER).args(arguments(folder, ports));
+    // Tests that look for these services give ports of their own.
+    command.env("RS_STATIC_SECURE_PORT", "0").env("RS_METRICS_PORT", "0");
     command
 }
 

@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use crate::endpoint::Endpoint;
 
 /// An answer as it came.
-struct Answer {
-    code: String,
+pub(crate) struct Answer {
+    pub(crate) code: String,
     headers: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.body)))
     }
@@ -31,7 +31,7 @@ impl Answer {
 }
 
 /// Sends a request as curl does, which is what people use for files.
-fn curl(endpoint: &Endpoint, path: &str, arguments: &[&str], input: &[u8]) -> Answer {
+pub(crate) fn curl(endpoint: &Endpoint, path: &str, arguments: &[&str], input: &[u8]) -> Answer {
     let folder = tempfile::tempdir().unwrap();
     let (headers, body) = (folder.path().join("headers"), folder.path().join("body"));
     let mut child = Command::new("curl")
@@ -54,7 +54,7 @@ fn curl(endpoint: &Endpoint, path: &str, arguments: &[&str], input: &[u8]) -> An
     }
 }
 
-fn post(endpoint: &Endpoint, path: &str, bytes: &[u8]) -> Answer {
+pub(crate) fn post(endpoint: &Endpoint, path: &str, bytes: &[u8]) -> Answer {
     let octets = "Content-Type: application/octet-stream";
     curl(endpoint, path, &["-X", "POST", "-H", octets, "--data-binary", "@-"], bytes)
 }

@@ -18,7 +18,10 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::endpoint::{Endpoint, PATIENCE};
+use crate::{
+    endpoint::{Endpoint, PATIENCE},
+    files::{curl, post},
+};
 
 /// Machines that are made while the endpoint is killed.
 const MACHINES: usize = 30;
@@ -142,4 +145,33 @@ async fn every_event_reaches_its_webhook_in_order_over_kills() {
     assert_eq!(first, made);
     let plugin = endpoint.client().collection("plugins").show("hooks", &Query::new()).await.unwrap();
     assert_eq!(plugin["PluginErrors"], json!([]));
+}
+
+#[test]
+fn pack_that_is_sent_as_a_provider_is_one_until_it_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = std::fs::read(webhook_pack(folder.path(), "http://127.0.0.1:9")).unwrap();
+    let endpoint = Endpoint::start_with(&["--allow-unsigned"]);
+    let unasked = post(&endpoint, "plugin_providers/webhook", &pack);
+    assert_eq!((unasked.code.as_str(), &unasked.json()["Type"]), ("409", &json!("NeedsConsent")));
+    let misnamed = post(&endpoint, "plugin_providers/other?grant=all", &pack);
+    assert_eq!(misnamed.code, "422");
+    assert!(misnamed.json()["Messages"][0].as_str().unwrap().contains("no plugin component called `other`"));
+    let sent = post(&endpoint, "plugin_providers/webhook?grant=all", &pack);
+    assert_eq!((sent.code.as_str(), sent.json()), ("201", json!({"path": "webhook", "size": pack.len()})));
+    let provider = curl(&endpoint, "plugin_providers/webhook", &[], b"").json();
+    assert_eq!((&provider["Available"], &provider["Meta"]["Type"]), (&json!(true), &json!("plugin")));
+    let binary = curl(&endpoint, "plugin_providers/webhook/binary", &[], b"");
+    assert!(binary.body.starts_with(b"\0asm"));
+    // Again, as an upgrade would.
+    assert_eq!(post(&endpoint, "plugin_providers/webhook?grant=all", &pack).code, "201");
+    let gone = curl(&endpoint, "plugin_providers/webhook", &["-X", "DELETE"], b"");
+    assert_eq!((gone.code.as_str(), &gone.json()["Name"]), ("200", &json!("webhook")));
+    assert_eq!(curl(&endpoint, "plugin_providers/webhook", &[], b"").code, "404");
+    assert_eq!(curl(&endpoint, "packs/webhook", &[], b"").code, "404");
+    assert_eq!(
+        post(&endpoint, "plugin_providers/webhook?grant=all", &binary.body).code,
+        "422",
+        "it asks for grants"
+    );
 }

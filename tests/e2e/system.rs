@@ -101,3 +101,63 @@ async fn text_is_rendered_for_a_machine_on_request() {
     let bad = ["-H", "Content-Type: text/plain", "-d", "{{.Machine.Nothing}}"];
     assert_eq!(curl(&path, &bad)["Code"], json!(422));
 }
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn files_are_served_over_tls_and_numbers_to_monitoring() {
+    let mut endpoint = Endpoint::start();
+    let (secure, metrics) = (free_port(), free_port());
+    endpoint.kill();
+    let ports = [secure.to_string(), metrics.to_string()];
+    endpoint.start_again_with(&["--static-secure-port", &ports[0], "--metrics-port", &ports[1]]);
+    let info = endpoint.client().info().await.unwrap();
+    assert!(info.secure_prov_enabled && info.secure_file_port == secure);
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let http = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap();
+    let get = async |url: String| http.get(url).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(get(format!("https://127.0.0.1:{secure}/lpxelinux.0")).await.len(), 70_000);
+    let text = String::from_utf8(get(format!("http://127.0.0.1:{metrics}/metrics")).await.to_vec()).unwrap();
+    assert!(text.contains("drp_objects{type=\"users\"} 1\n"), "{text}");
+}
+
+#[tokio::test]
+async fn host_becomes_a_machine_that_runs_its_jobs() {
+    let mut endpoint = Endpoint::start();
+    endpoint.kill();
+    endpoint.start_again_with(&["--start-runner"]);
+    let client = endpoint.client();
+    let mut stream = client.events_since(0, &["machines.*.*"]).await.unwrap();
+    let machine = loop {
+        let event = stream.next().await.unwrap();
+        if event.object["Meta"]["machine-role"] == "self" {
+            break event.object;
+        }
+    };
+    let uuid = machine["Uuid"].as_str().unwrap().to_owned();
+    client.collection("tasks").create(&json!({"Name": "one"})).await.unwrap();
+    let tasks = [formwork_client::PatchOp::replace("/Tasks", json!(["one"]))];
+    client.collection("machines").patch(&uuid, &tasks).await.unwrap();
+    loop {
+        let event = stream.next().await.unwrap();
+        if event.key == uuid && event.object["JobState"] == "finished" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn token_that_expires_ends_the_stream() {
+    let mut endpoint = Endpoint::start();
+    let token = endpoint.cli(&["users", "token", "rocketskates", "ttl", "2"]);
+    let token: Value = serde_json::from_slice(&token.stdout).unwrap();
+    let token = token["Token"].as_str().unwrap().to_owned();
+    let client = endpoint.client_with(formwork_client::Credentials::Token(token));
+    let mut stream = client.events().await.unwrap();
+    stream.register("profiles.*.*").await.unwrap();
+    stream.next().await.unwrap_err();
+    assert!(endpoint.stop().contains("the token is expired"));
+}

@@ -54,6 +54,13 @@ struct Found {
     token: Option<String>,
 }
 
+/// Returns what this computer knows of itself, as it would ask an endpoint which machine it is. `state_dir` is the folder of
+/// its agent, which remembers a UUID.
+#[must_use]
+pub fn this_machine(state_dir: &Path) -> Whoami {
+    describe(&Identity::default(), state_dir)
+}
+
 fn describe(identity: &Identity, state_dir: &Path) -> Whoami {
     if let Some(simulation) = &identity.simulation {
         return simulated(simulation);

@@ -36,4 +36,5 @@ mod wakeups;
 pub use agent::run;
 pub use error::AgentError;
 pub use exit::AgentExit;
+pub use identify::this_machine;
 pub use options::{AgentOptions, Identity, PowerMode, Simulation};

@@ -275,4 +275,6 @@ fn number(name: &str, value: &str) -> Result<Option<usize>, QueryError> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -196,6 +196,12 @@ impl Space {
         removed.map_err(|error| refused(error.to_string()))
     }
 
+    /// Tells whether another handle is one of the same folder.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.folder, &other.folder)
+    }
+
     /// Returns the folder that a file is in, for what is unpacked beside it.
     ///
     /// # Errors
@@ -276,6 +282,21 @@ fn sweep(folder: &Dir, depth: usize) {
     }
 }
 
+/// Bytes of a disk that uploads leave free, for all else that must be written there.
+const RESERVE: u64 = 64 << 20;
+
+/// After so many bytes of an upload the room on the disk is looked at again.
+const LOOK_EVERY: u64 = 8 << 20;
+
+/// Fails when the disk of a file has no more room than what uploads leave free.
+fn has_room(file: &File) -> io::Result<()> {
+    let disk = rustix::fs::fstatvfs(file)?;
+    if disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE {
+        return Err(io::Error::new(io::ErrorKind::StorageFull, "the disk is nearly full"));
+    }
+    Ok(())
+}
+
 /// A file that is being written. Dropped before its end, it was never there.
 #[derive(Debug)]
 pub struct Upload {
@@ -303,11 +324,15 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// Fails when the disk takes no more.
+    /// Fails when the disk takes no more, or would be left with less than 64 MiB.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        let added = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if self.size / LOOK_EVERY != self.size.saturating_add(added) / LOOK_EVERY || self.size == 0 {
+            has_room(&self.file).map_err(|source| self.failed(source))?;
+        }
         self.file.write_all(bytes).map_err(|source| self.failed(source))?;
         self.hasher.update(bytes);
-        self.size = self.size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.size = self.size.saturating_add(added);
         Ok(())
     }
 

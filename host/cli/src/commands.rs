@@ -1,19 +1,10 @@
 //! The subcommands, a file each.
 
 mod agent;
-mod blobs;
 mod component;
-mod contents;
-mod events;
-mod info;
-mod jobs;
-mod machines;
-mod objects;
 mod pack;
 mod packs;
-mod prefs;
 pub(crate) mod serve;
-mod users;
 mod version;
 mod workers;
 
@@ -21,13 +12,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
-use formwork_client::{BlobKind, Client};
-use formwork_model::kind_of;
+use formwork_client::Client;
 use tracing::level_filters::LevelFilter;
 
-use crate::{arguments::GlobalArgs, demo, failure::UsageError, logging, output::Output, settings::Settings};
+use crate::{
+    arguments::GlobalArgs, demo, failure::UsageError, logging, output::Output, settings::Settings, verbs,
+};
 
-pub(crate) use agent::compile_worker;
+pub(crate) use agent::{compile_worker, process_jobs, state_dir as agent_state_dir};
 pub(crate) use workers::{COMPILE_WORKER, worker};
 
 /// What a subcommand works with.
@@ -56,15 +48,10 @@ pub(crate) fn command(as_server: bool) -> Command {
         .subcommand(serve::command(as_server))
         .subcommand(agent::command())
         .subcommand(demo::command())
-        .subcommands(objects::commands())
-        .subcommands(blobs::commands())
-        .subcommand(contents::command())
+        .subcommands(verbs::commands())
         .subcommand(pack::command())
         .subcommand(component::command())
         .subcommand(component::replay_command())
-        .subcommand(prefs::command())
-        .subcommand(events::command())
-        .subcommand(info::command())
         .subcommand(version::command())
         .subcommands(workers::commands())
 }
@@ -75,10 +62,11 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<ExitCode> {
         return Err(UsageError(String::from("a subcommand is needed")).into());
     };
     let daemon = matches!(name, "serve" | "agent" | "demo");
-    logging::start(if daemon { LevelFilter::INFO } else { LevelFilter::WARN });
     let flags = GlobalArgs::from_arg_matches(matches)?;
+    let level = if daemon { LevelFilter::INFO } else { LevelFilter::WARN };
+    logging::start(level, if flags.debug { LevelFilter::DEBUG } else { level });
     let settings = Settings::gather(&flags)?;
-    let out = Output::stdout(settings.format);
+    let out = Output::stdout(settings.style.clone());
     let mut context = Context { settings, out };
     match name {
         "serve" => serve::run(matches).await?,
@@ -87,17 +75,11 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<ExitCode> {
         "pack" => return pack::run(matches, &mut context).await,
         "component" => component::run(matches, &mut context).await?,
         "replay" => return component::replay(matches, &mut context).await,
-        "files" => blobs::run(BlobKind::Files, matches, &mut context).await?,
-        "isos" => blobs::run(BlobKind::Isos, matches, &mut context).await?,
-        "contents" => contents::run(matches, &mut context).await?,
-        "prefs" => prefs::run(matches, &mut context).await?,
-        "events" => events::run(matches, &mut context).await?,
-        "info" => info::run(matches, &mut context).await?,
         "version" => version::run(&mut context)?,
-        prefix => match kind_of(prefix) {
-            Some(kind) => objects::run(kind, matches, &mut context).await?,
-            None => return Err(UsageError(format!("there is no subcommand `{prefix}`")).into()),
-        },
+        name if verbs::names().any(|(known, _)| known == name) => {
+            verbs::run(name, matches, &mut context).await?;
+        }
+        name => return Err(UsageError(format!("there is no subcommand `{name}`")).into()),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -113,21 +95,6 @@ mod tests {
     }
 
     #[test]
-    fn every_type_has_its_verbs() {
-        for kind in objects::kinds() {
-            for verb in ["list", "show", "create", "update", "destroy", "exists", "count"] {
-                let arguments = match verb {
-                    "list" | "count" => vec!["formwork", kind.prefix, verb],
-                    "update" => vec!["formwork", kind.prefix, verb, "x", "{}"],
-                    _ => vec!["formwork", kind.prefix, verb, "x"],
-                };
-                let matches = command(false).try_get_matches_from(arguments).unwrap();
-                assert_eq!(matches.subcommand_name(), Some(kind.prefix));
-            }
-        }
-    }
-
-    #[test]
     fn no_argument_takes_the_place_of_a_global_flag() {
         fn check(command: &Command, globals: &[String]) {
             for argument in command.get_arguments().filter(|argument| !argument.is_global_set()) {
@@ -138,7 +105,7 @@ mod tests {
         let command = command(false);
         let globals = command.get_arguments().filter(|argument| argument.is_global_set());
         let globals: Vec<String> = globals.map(|argument| argument.get_id().to_string()).collect();
-        assert_eq!(globals.len(), 6);
+        assert!(globals.len() > 20);
         check(&command, &globals);
     }
 
@@ -150,6 +117,6 @@ mod tests {
         let (_, matches) = matches.subcommand().unwrap();
         let flags = GlobalArgs::from_arg_matches(matches).unwrap();
         assert_eq!(flags.endpoint.as_deref(), Some("https://x"));
-        assert_eq!(flags.format, Some(crate::arguments::Format::Table));
+        assert_eq!(flags.format.as_deref(), Some("table"));
     }
 }

@@ -13,6 +13,16 @@ use formwork_client::ClientError;
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
+/// An object was shown that has errors, which is an error where that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the object has errors\n  {}", .0.join("\n  "))]
+pub(crate) struct ObjectErrors(pub(crate) Vec<String>);
+
+/// The program ends with another code than that of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("the agent ended with code {0}")]
+pub(crate) struct EndedWith(pub(crate) u8);
+
 /// Shows an error and returns the program's exit code: 1, 2 for arguments that make no sense, or that of an agent.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
@@ -20,13 +30,17 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut text = format!("Error: {}\n", words(error));
-    if let Some(hint) = hint(error) {
+    // Who knew more has given a hint already.
+    if let Some(hint) = hint(error).filter(|_| !text.contains("hint: ")) {
         text.push_str(&format!("hint: {hint}\n"));
     }
     // Nobody is left to tell when standard error is closed.
     io::stderr().write_all(text.as_bytes()).ok();
     if error.downcast_ref::<UsageError>().is_some() {
         return ExitCode::from(2);
+    }
+    if let Some(EndedWith(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
     }
     error.downcast_ref::<AgentError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.code()))
 }
@@ -35,7 +49,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 fn words(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
-        let cause = cause.to_string();
+        let cause = without_patch(cause.to_string());
         if text.is_empty() {
             text = cause;
         } else if !text.contains(&cause) {
@@ -46,17 +60,47 @@ fn words(error: &anyhow::Error) -> String {
     text
 }
 
+/// Leaves out the whole patch that an endpoint repeats when a test of it failed: nobody typed it, and it can be as long as
+/// the object, with what is secret in it. The lines before it say what failed.
+fn without_patch(mut words: String) -> String {
+    if let Some(place) = words.find("\n  Patch: [") {
+        words.truncate(place);
+    }
+    words
+}
+
+/// Returns what to do about an error, or nothing where its own words say it.
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
     let client = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>())?;
-    match client {
-        ClientError::Connect { .. } => {
-            Some("is the endpoint running? `formwork serve` starts one; -E or RS_ENDPOINT name another")
-        }
-        error if error.is_refused() => Some(
-            "-U and -P, RS_KEY=user:password or RS_TOKEN say who calls; that user needs the right for this",
-        ),
-        _ => None,
+    if let ClientError::Connect { .. } = client {
+        return Some("is the endpoint running? `formwork serve` starts one; -E or RS_ENDPOINT name another");
     }
+    if matches!(client, ClientError::Api(error) if error.messages.iter().any(|words| words.starts_with("no route")))
+    {
+        return Some("this endpoint does not know the request: `formwork info check` tells its version");
+    }
+    Some(match client.status()? {
+        401 => "-U and -P, RS_KEY=user:password or RS_TOKEN say who calls",
+        403 => {
+            "-U and -P, RS_KEY=user:password or RS_TOKEN say who calls; that user needs the right for this: \
+             `formwork whocan` tells who has it"
+        }
+        404 => {
+            "`list` shows what there is; an object is named by its key or as INDEX:VALUE, such as Name:fred"
+        }
+        406 => {
+            "`indexes` shows what a list can be filtered and sorted by; a filter is NAME=VALUE or NAME='Gt(2)'"
+        }
+        409 => {
+            "the object is in use, there already, or was changed meanwhile: look at it with `show` and try again"
+        }
+        413 | 507 => "the endpoint has no room for so much",
+        422 => "the messages above name what does not fit; `show` an object of the type for its members",
+        429 => "too many attempts: wait a minute",
+        501 => "the endpoint knows this request and cannot do it yet",
+        500..=599 => "the endpoint's log tells more: `formwork logs get`",
+        _ => return None,
+    })
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
@@ -75,7 +119,7 @@ mod tests {
         let refused = ApiError::not_found("GET", "machines", "x");
         let error = anyhow::Error::from(ClientError::Api(Box::new(refused)));
         assert_eq!(words(&error), "GET: machines/x\n  Not Found");
-        assert_eq!(hint(&error), None);
+        assert!(hint(&error).unwrap().contains("Name:fred"));
     }
 
     #[test]
@@ -84,5 +128,30 @@ mod tests {
         let error = anyhow::Error::from(error).context("failed to list");
         assert_eq!(words(&error), "failed to list: failed to reach `https://h`: refused");
         assert!(hint(&error).unwrap().contains("formwork serve"));
+    }
+
+    #[test]
+    fn every_error_has_a_hint_or_a_reason() {
+        for code in [401, 403, 404, 406, 409, 413, 422, 429, 500, 501, 503, 507] {
+            let refused = ApiError::new(code, "GET", "no").about("machines", "x");
+            let error = anyhow::Error::from(ClientError::Api(Box::new(refused)));
+            assert!(hint(&error).is_some_and(|hint| !hint.is_empty()), "{code}");
+        }
+        let unknown = ApiError::new(404, "GET", "no route /api/v3/x");
+        let error = anyhow::Error::from(ClientError::Api(Box::new(unknown)));
+        assert!(hint(&error).unwrap().contains("does not know the request"));
+        // What has no hint has a reason.
+        let broken =
+            ClientError::Transport { method: "GET".into(), path: "/x".into(), source: "reset".into() };
+        assert_eq!(words(&anyhow::Error::from(broken)), "GET `/x` got no answer: reset");
+    }
+
+    #[test]
+    fn patch_that_failed_is_told_by_its_reason_only() {
+        let mut refused =
+            ApiError::new(409, "PATCH", "Patch error at line 0: Test op failed.").about("machines", "x");
+        refused.messages.push(String::from("Patch: [\n  {\n    \"value\": \"secret\"\n  }\n]"));
+        let shown = words(&anyhow::Error::from(ClientError::Api(Box::new(refused))));
+        assert_eq!(shown, "PATCH: machines/x\n  Patch error at line 0: Test op failed.");
     }
 }

@@ -12,13 +12,15 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// What is logged, as `warn` or `info,formwork_sandbox=debug`. The second is what other programs read, too.
 const VARIABLES: [&str; 2] = ["FORMWORK_LOG", "RUST_LOG"];
 
-/// Starts logging at a level, unless the environment says otherwise.
-pub(crate) fn start(default: LevelFilter) {
+/// Starts logging at a level, unless the environment says otherwise. `own` is the level of this program's own crates: what
+/// the libraries below them do is told only to who asks for it.
+pub(crate) fn start(default: LevelFilter, own: LevelFilter) {
+    let usual = || Targets::new().with_default(default).with_target("formwork", own);
     let asked = asked(|name| env::var(name).ok());
     let (filter, unfit) = match asked {
         Some((_, Ok(filter))) => (filter, None),
-        Some((name, Err(error))) => (Targets::new().with_default(default), Some((name, error))),
-        None => (Targets::new().with_default(default), None),
+        Some((name, Err(error))) => (usual(), Some((name, error))),
+        None => (usual(), None),
     };
     let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(io::stderr);

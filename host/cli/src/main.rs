@@ -13,6 +13,8 @@ mod output;
 mod progress;
 mod settings;
 mod shutdown;
+mod token_cache;
+mod verbs;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 

@@ -25,3 +25,17 @@ pub(crate) fn spinner(word: &'static str) -> ProgressBar {
 fn target() -> ProgressDrawTarget {
     if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_silent_without_a_terminal() {
+        // Standard error of a test may be a terminal: then the bar shows, else it must not.
+        let silent = !io::stderr().is_terminal();
+        assert_eq!(bar(Some(10)).is_hidden(), silent);
+        assert_eq!(bar(None).is_hidden(), silent);
+        assert_eq!(spinner("received").is_hidden(), silent);
+    }
+}

@@ -1,145 +1,111 @@
 //! Which endpoint is called, by whom, and how results are written: flags over `~/.drpclirc` over the environment
-//! (drp-behaviour.md 10.3).
+//! (drp-behaviour.md 10.3, drp-api.md 16.2).
 
-use std::{collections::BTreeMap, env, fs};
+mod named;
+mod resolve;
 
-use anyhow::Result;
-use clap::ValueEnum as _;
-use formwork_client::{Client, Credentials, Endpoint};
+#[cfg(test)]
+mod tests;
 
-use crate::{
-    arguments::{Format, GlobalArgs},
-    failure::UsageError,
+use std::{
+    io::{self, Write as _},
+    sync::OnceLock,
+    time::Duration,
 };
 
-/// The endpoint when nothing names one.
-const DEFAULT_ENDPOINT: &str = "https://127.0.0.1:8092";
+use anyhow::Result;
+use formwork_client::{Client, ClientError, Credentials, Endpoint};
 
-/// The credentials when nothing names some: those of the ecosystem's tools (drp-api.md 16.2).
-const DEFAULT_KEY: &str = "rocketskates:r0cketsk8ts";
+use crate::{arguments::GlobalArgs, failure::UsageError, output::Style, token_cache::TokenCache};
 
-/// Most bytes of the file with defaults.
-const MAX_FILE: u64 = 64 << 10;
+/// How long one of several endpoints may take to say that it is there.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What every subcommand needs to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The endpoint and who calls.
     pub(crate) endpoint: Endpoint,
+    /// Endpoints of which the first that answers is meant; empty when one was named.
+    pub(crate) candidates: Vec<String>,
     /// How results are written.
-    pub(crate) format: Format,
+    pub(crate) style: Style,
     /// Whether checks are relaxed.
     pub(crate) force: bool,
+    /// The object as the caller knows it, as JSON, `-` or `@FILE`.
+    pub(crate) reference: Option<String>,
+    /// The catalog that was named.
+    pub(crate) catalog: Option<String>,
+    /// The managed endpoint that is meant.
+    pub(crate) behind: Option<String>,
+    /// The proxy for downloads from elsewhere.
+    pub(crate) download_proxy: Option<String>,
+    /// Headers that make the endpoint log more.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// How often a request is sent again.
+    pub(crate) retries: usize,
+    /// Where tokens are kept; nothing when none is to be kept.
+    pub(crate) tokens: Option<TokenCache>,
+    /// The client once there is one: its connections serve all requests of a command.
+    pub(crate) connected: OnceLock<Client>,
 }
 
 impl Settings {
     /// Gathers the settings of this call.
     pub(crate) fn gather(flags: &GlobalArgs) -> Result<Self> {
-        let file = env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".drpclirc"));
-        let small = file.filter(|file| fs::metadata(file).is_ok_and(|found| found.len() <= MAX_FILE));
-        let text = small.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
-        resolve(flags, &defaults(&text), |name| env::var(name).ok())
+        resolve::resolve(flags, &named::Named::gather())
+    }
+
+    /// Finds the endpoint that is meant, and a token to show instead of the password.
+    pub(crate) async fn settle(&mut self) -> Result<()> {
+        if !self.candidates.is_empty() {
+            self.endpoint.url = self.first_that_answers().await?;
+        }
+        let Credentials::Basic { user, .. } = self.endpoint.credentials.clone() else { return Ok(()) };
+        if let Some(tokens) = self.tokens.clone() {
+            // A managed endpoint behind this one knows other tokens.
+            let client = self.client()?;
+            let token = tokens.token(&client, &self.endpoint.url, &user).await?;
+            self.endpoint.credentials = token.map_or(self.endpoint.credentials.clone(), Credentials::Token);
+        }
+        Ok(())
     }
 
     /// Returns a client of the endpoint.
     pub(crate) fn client(&self) -> Result<Client> {
-        Ok(Client::connect(self.endpoint.clone())?)
+        if let Some(client) = self.connected.get() {
+            return Ok(client.with_credentials(self.endpoint.credentials.clone()));
+        }
+        let mut client = Client::connect(self.endpoint.clone())?;
+        for (name, value) in &self.headers {
+            client = client.with_header(name, value)?;
+        }
+        if let Some(id) = &self.behind {
+            client = client.of_managed(id)?;
+        }
+        let client = client.with_retries(self.retries, tell);
+        Ok(self.connected.get_or_init(|| client).clone())
     }
-}
 
-/// Reads `NAME=value` lines; anything else is ignored.
-fn defaults(text: &str) -> BTreeMap<String, String> {
-    text.lines()
-        .filter_map(|line| line.trim().split_once('='))
-        .filter(|(name, _)| !name.starts_with('#'))
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
-        .collect()
-}
-
-fn resolve(
-    flags: &GlobalArgs,
-    file: &BTreeMap<String, String>,
-    environment: impl Fn(&str) -> Option<String>,
-) -> Result<Settings> {
-    let named = |name: &str| {
-        let found = file.get(name).cloned().or_else(|| environment(name));
-        found.filter(|value| !value.is_empty())
-    };
-    let first = |names: String| names.split_whitespace().next().map(str::to_owned);
-    let url = flags
-        .endpoint
-        .clone()
-        .or_else(|| named("RS_ENDPOINT"))
-        .or_else(|| named("RS_ENDPOINTS").and_then(first))
-        .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
-    let by_name = flags.username.is_some() || flags.password.is_some();
-    let token = flags.token.clone().or_else(|| named("RS_TOKEN").filter(|_| !by_name));
-    let credentials = match token {
-        Some(token) => Credentials::Token(token),
-        None => {
-            let key = named("RS_KEY").unwrap_or_else(|| DEFAULT_KEY.to_owned());
-            let (name, secret) = key
-                .split_once(':')
-                .ok_or_else(|| UsageError(String::from("RS_KEY is not of the form user:password")))?;
-            let user = flags.username.clone().or_else(|| named("RS_USERNAME"));
-            let password = flags.password.clone().or_else(|| named("RS_PASSWORD"));
-            Credentials::Basic {
-                user: user.unwrap_or_else(|| name.to_owned()),
-                password: password.unwrap_or_else(|| secret.to_owned()),
+    /// Asks one endpoint after the other who knows the caller.
+    async fn first_that_answers(&self) -> Result<String> {
+        let mut reasons = Vec::new();
+        for url in &self.candidates {
+            let credentials = self.endpoint.credentials.clone();
+            let client = Client::connect(Endpoint { url: url.clone(), credentials })?;
+            match tokio::time::timeout(PROBE_TIMEOUT, client.info()).await {
+                Ok(Ok(_)) => return Ok(url.clone()),
+                Ok(Err(error)) => reasons.push(format!("{url}: {}", error.chain())),
+                Err(_) => reasons.push(format!("{url}: no answer in {} s", PROBE_TIMEOUT.as_secs())),
             }
         }
-    };
-    let format = match (flags.format, named("RS_FORMAT")) {
-        (Some(format), _) => format,
-        (None, Some(name)) => Format::from_str(&name, true)
-            .map_err(|_| UsageError(format!("RS_FORMAT `{name}` is not json, yaml or table")))?,
-        (None, None) => Format::default(),
-    };
-    Ok(Settings { endpoint: Endpoint { url, credentials }, format, force: flags.force })
+        Err(UsageError(format!("none of RS_ENDPOINTS answers\n  {}", reasons.join("\n  "))).into())
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(flags: GlobalArgs, file: &str, environment: &[(&str, &str)]) -> Settings {
-        let find = |name: &str| {
-            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
-        resolve(&flags, &defaults(file), find).unwrap()
-    }
-
-    fn basic(user: &str, password: &str) -> Credentials {
-        Credentials::Basic { user: user.into(), password: password.into() }
-    }
-
-    #[test]
-    fn without_anything_the_ecosystems_defaults_hold() {
-        let found = settings(GlobalArgs::default(), "", &[]);
-        assert_eq!(found.endpoint.url, DEFAULT_ENDPOINT);
-        assert_eq!(found.endpoint.credentials, basic("rocketskates", "r0cketsk8ts"));
-        assert_eq!(found.format, Format::Json);
-    }
-
-    #[test]
-    fn flags_win_over_the_file_and_the_file_over_the_environment() {
-        let environment = [("RS_ENDPOINT", "https://e"), ("RS_KEY", "e:e"), ("RS_FORMAT", "table")];
-        assert_eq!(settings(GlobalArgs::default(), "", &environment).endpoint.url, "https://e");
-        let file = "# words\nRS_ENDPOINT=https://f\nRS_KEY = f:g\n";
-        let found = settings(GlobalArgs::default(), file, &environment);
-        assert_eq!(found.endpoint.url, "https://f");
-        assert_eq!(found.endpoint.credentials, basic("f", "g"));
-        assert_eq!(found.format, Format::Table);
-        let flags = GlobalArgs { endpoint: Some("https://x".into()), ..GlobalArgs::default() };
-        assert_eq!(settings(flags, file, &environment).endpoint.url, "https://x");
-    }
-
-    #[test]
-    fn token_wins_over_the_key_but_not_over_a_user_that_was_named() {
-        let environment = [("RS_TOKEN", "t"), ("RS_KEY", "e:p")];
-        let found = settings(GlobalArgs::default(), "", &environment);
-        assert_eq!(found.endpoint.credentials, Credentials::Token("t".into()));
-        let flags = GlobalArgs { username: Some("me".into()), ..GlobalArgs::default() };
-        assert_eq!(settings(flags, "", &environment).endpoint.credentials, basic("me", "p"));
-    }
+/// Says that a request is sent again: without a word a program that waits looks as if it hung.
+fn tell(error: &ClientError, wait: Duration) {
+    let words = format!("{}; trying again in {} s\n", error.chain(), wait.as_secs());
+    // Nobody is left to tell when standard error is closed.
+    io::stderr().write_all(words.as_bytes()).ok();
 }

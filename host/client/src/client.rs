@@ -5,11 +5,15 @@ use std::{sync::Arc, time::Duration};
 use formwork_api::BASE_PATH;
 use formwork_model::Record;
 use formwork_tls::Trust;
-use reqwest::{Url, redirect::Policy};
+use reqwest::{
+    Url,
+    header::{HeaderMap, HeaderName, HeaderValue},
+    redirect::Policy,
+};
 use rustls::ClientConfig;
 use serde_json::Value;
 
-use crate::{ClientError, Collection, Credentials, Endpoint, PatchOp, Query};
+use crate::{ClientError, Collection, Credentials, Endpoint, PatchOp, Query, retry::Retries};
 
 /// How long a connection may take to be made. A machine far away on a bad line needs seconds, not more.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +31,11 @@ pub struct Client {
     pub(crate) tls: Arc<ClientConfig>,
     pub(crate) base: Url,
     pub(crate) credentials: Credentials,
+    /// Headers of every request.
+    pub(crate) headers: HeaderMap,
+    pub(crate) retries: Option<Retries>,
+    /// The managed endpoint behind this one that is meant.
+    pub(crate) behind: Option<String>,
 }
 
 impl Client {
@@ -41,7 +50,49 @@ impl Client {
         let tls = formwork_tls::client_config(Trust::Anybody).map_err(|error| unusable(error.to_string()))?;
         let http =
             builder(&tls).read_timeout(READ_TIMEOUT).build().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { http, tls: Arc::new(tls), base, credentials: endpoint.credentials })
+        Ok(Self {
+            http,
+            tls: Arc::new(tls),
+            base,
+            credentials: endpoint.credentials,
+            headers: HeaderMap::new(),
+            retries: None,
+            behind: None,
+        })
+    }
+
+    /// Makes the client send a header with every request.
+    ///
+    /// # Errors
+    ///
+    /// A name or a value that no header can have.
+    pub fn with_header(&self, name: &str, value: &str) -> Result<Self, ClientError> {
+        let unusable = |text: &str| ClientError::Url {
+            text: text.to_owned(),
+            reason: String::from("no header can hold it"),
+        };
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable(name))?;
+        let value = HeaderValue::from_str(value).map_err(|_| unusable(value))?;
+        let mut client = self.clone();
+        client.headers.insert(name, value);
+        Ok(client)
+    }
+
+    /// Returns a client of an endpoint that this one manages: requests go to `/ID/api/v3/...`, events come from
+    /// `/api/v3/ws/ID` (drp-api.md 16.2).
+    ///
+    /// # Errors
+    ///
+    /// An id that can be no part of a URL.
+    pub fn of_managed(&self, id: &str) -> Result<Self, ClientError> {
+        if matches!(id, "" | "." | "..") || id.contains('/') {
+            let reason = String::from("it is no id of an endpoint");
+            return Err(ClientError::Url { text: id.to_owned(), reason });
+        }
+        let mut base = self.base.clone();
+        let path = base.path().strip_suffix(BASE_PATH).unwrap_or_default().to_owned();
+        base.set_path(&format!("{path}/{id}{BASE_PATH}"));
+        Ok(Self { base, behind: Some(id.to_owned()), ..self.clone() })
     }
 
     /// Returns the same client with connections of its own, on which an answer may take as long as the request does: a
@@ -206,7 +257,10 @@ mod tests {
         }
         assert_eq!(base_url("https://h/fred").unwrap().as_str(), "https://h/fred/api/v3");
         let endpoint = Endpoint { url: "https://h:1/".into(), credentials: Credentials::from_key("t") };
-        assert_eq!(Client::connect(endpoint).unwrap().endpoint(), "https://h:1");
+        let client = Client::connect(endpoint).unwrap();
+        assert_eq!(client.endpoint(), "https://h:1");
+        assert_eq!(client.of_managed("e1").unwrap().base.as_str(), "https://h:1/e1/api/v3");
+        assert!(client.of_managed("a/b").is_err() && client.of_managed("..").is_err());
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::{Client, ClientError, PatchOp, Query, request::Body};
 /// Access to the objects of one type. Every method is one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Collection<'a> {
-    client: &'a Client,
-    prefix: &'a str,
+    pub(crate) client: &'a Client,
+    pub(crate) prefix: &'a str,
     force: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use formwork_api::{ApiError, Event};
+use formwork_api::{ApiError, BASE_PATH, Event};
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::pki_types::ServerName;
 use tokio::{
@@ -84,7 +84,14 @@ impl Client {
     ) -> Result<WebSocketStream<Box<dyn Transport>>, ClientError> {
         let mut url = self.base.clone();
         let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
-        let path = format!("{}/ws", url.path());
+        let path = match &self.behind {
+            // The endpoint that manages the other one passes its events on.
+            Some(id) => {
+                let own = url.path().strip_suffix(&format!("/{id}{BASE_PATH}")).unwrap_or_default();
+                format!("{own}{BASE_PATH}/ws/{id}")
+            }
+            None => format!("{}/ws", url.path()),
+        };
         url.set_path(&path);
         if let Some(revision) = since {
             url.query_pairs_mut()

@@ -5,7 +5,7 @@ use std::{error::Error, io};
 use formwork_api::ApiError;
 use reqwest::{
     Method, Response, Url,
-    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap},
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, IF_NONE_MATCH},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -55,6 +55,16 @@ impl Body {
         Self::Stream(reqwest::Body::wrap_stream(chunks), length)
     }
 
+    /// Returns the same body once more; nothing for one that is gone when it was sent.
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::None => Some(Self::None),
+            Self::Json(bytes) => Some(Self::Json(bytes.clone())),
+            Self::Bytes(bytes) => Some(Self::Bytes(bytes.clone())),
+            Self::Stream(..) => None,
+        }
+    }
+
     /// Writes a value as JSON.
     pub(crate) fn json(value: &impl Serialize) -> Result<Self, ClientError> {
         serde_json::to_vec(value)
@@ -69,8 +79,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) bytes: Vec<u8>,
-    method: Method,
-    path: String,
+    pub(crate) method: Method,
+    pub(crate) path: String,
 }
 
 impl Answer {
@@ -116,10 +126,53 @@ impl Client {
         query: &Query,
         body: Body,
     ) -> Result<Answer, ClientError> {
+        self.send_with(method, (path, query), HeaderMap::new(), body).await
+    }
+
+    /// The same with headers. When the network fails, it is sent again as the client was told.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        (path, query): (&[&str], &Query),
+        headers: HeaderMap,
+        mut body: Body,
+    ) -> Result<Answer, ClientError> {
         let url = url(&self.base, path, query)?;
+        let mut attempt = 0;
+        let answer = loop {
+            let again = self.retries.and_then(|retries| Some((retries, body.again()?)));
+            match self.send_once(&method, &url, &headers, body).await {
+                Ok(answer) => break answer,
+                Err(error) => {
+                    let Some((retries, same)) = again else { return Err(error) };
+                    let Some(wait) = retries.wait(attempt, &error) else { return Err(error) };
+                    (retries.told)(&error, wait);
+                    tokio::time::sleep(wait).await;
+                    body = same;
+                    attempt += 1;
+                }
+            }
+        };
+        let unchanged = answer.status == 304 && headers.contains_key(IF_NONE_MATCH);
+        if unchanged || (200..300).contains(&answer.status) {
+            Ok(answer)
+        } else {
+            Err(refusal(&answer, path))
+        }
+    }
+
+    async fn send_once(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Answer, ClientError> {
         let mut request = self
             .http
             .request(method.clone(), url.clone())
+            .headers(self.headers.clone())
+            .headers(headers.clone())
             .header(AUTHORIZATION, self.credentials.authorization());
         request = match body {
             Body::None => request,
@@ -133,13 +186,13 @@ impl Client {
                 }
             }
         };
-        let response = request.send().await.map_err(|error| self.failed(&method, &url, error))?;
+        let response = request.send().await.map_err(|error| self.failed(method, url, error))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let bytes = self.body(&method, &url, response).await?;
-        let answer = Answer { status, headers, bytes, method, path: url.path().to_owned() };
-        // Not 304: nothing here asks for a change only.
-        if (200..300).contains(&status) { Ok(answer) } else { Err(refusal(&answer, path)) }
+        let bytes = self.body(method, url, response).await?;
+        // Without the query, which may hold a token.
+        tracing::debug!(%method, path = url.path(), status, bytes = bytes.len(), "asked");
+        Ok(Answer { status, headers, bytes, method: method.clone(), path: url.path().to_owned() })
     }
 
     /// Fetches bytes and writes them as they come. `received` is called with the number of bytes that have come so far,
@@ -151,7 +204,11 @@ impl Client {
         received: &mut impl FnMut(u64, Option<u64>),
     ) -> Result<u64, ClientError> {
         let url = url(&self.base, path, &Query::new())?;
-        let request = self.http.get(url.clone()).header(AUTHORIZATION, self.credentials.authorization());
+        let request = self
+            .http
+            .get(url.clone())
+            .headers(self.headers.clone())
+            .header(AUTHORIZATION, self.credentials.authorization());
         let method = Method::GET;
         let failed = |error| self.failed(&method, &url, error);
         let mut response = request.send().await.map_err(failed)?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_model::{BootEnv, KINDS, Machine, Missing, Object, Objects, ObjectsExt, Param, SortKey, Span};
 
-use crate::{Refusal, params, plugins};
+use crate::{Refusal, declared, params, plugins};
 
 /// Checks an object that is to be stored and marks whether it is available.
 ///
@@ -22,6 +22,8 @@ pub fn admit(objects: &impl Objects, object: &mut dyn Object, faults: Vec<String
     if let Some(param) = object.as_any().downcast_ref::<Param>() {
         refused.extend(params::definition_problems(param));
     }
+    refused.extend(declared::definition_problems(object));
+    refused.extend(declared::problems(objects, object));
     refused.extend(duplicates(objects, object));
     refused.extend(object.conflicts(objects));
     let mut unusable = faults;

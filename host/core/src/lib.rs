@@ -11,6 +11,7 @@
 //! - machine and job change together or not at all.
 
 pub mod availability;
+pub mod declared;
 pub mod jobs;
 pub mod machine;
 pub mod params;
@@ -19,6 +20,8 @@ pub mod plugins;
 pub mod pools;
 pub mod preferences;
 mod refusal;
+pub mod secure;
+pub mod subnets;
 mod tasks;
 
 pub use refusal::Refusal;

@@ -117,7 +117,7 @@ pub fn change(
         new.secret.clone_from(&rules.fresh_secret);
     }
     if new.workflow != old.workflow {
-        return Ok(workflow_change(objects, new));
+        return Ok(begin_workflow(objects, new));
     }
     if !new.workflow.is_empty() && !rules.force {
         owned_by_workflow(old, &new)?;
@@ -156,7 +156,9 @@ fn restart(machine: &mut Machine, tasks: Vec<String>) {
     machine.task_error_stacks.clear();
 }
 
-fn workflow_change(objects: &(impl Objects + ?Sized), mut new: Machine) -> Change {
+/// Begins the workflow of a machine, or ends what it had where it names none.
+#[must_use]
+pub fn begin_workflow(objects: &(impl Objects + ?Sized), mut new: Machine) -> Change {
     new.context = base_context(&new);
     if new.workflow.is_empty() {
         new.stage = String::from("none");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use formwork_model::{AvailableAction, Object, Objects, ObjectsExt, Param, Plugin, PluginProvider, Values};
 use serde_json::Value;
 
-use crate::params;
+use crate::params::{self, Found};
 
 /// The model of actions on the endpoint itself.
 pub const SYSTEM: &str = "system";
@@ -131,12 +131,22 @@ pub fn value(
     plugin: &Plugin,
     name: &str,
 ) -> Option<Value> {
-    let sources = subject.map(|object| params::sources(objects, object)).unwrap_or_default();
-    sources
-        .into_iter()
-        .find_map(|mut values| values.remove(name))
-        .or_else(|| plugin.params.get(name).cloned())
-        .or_else(|| default_of(objects, name))
+    find(objects, subject, plugin, name).map(|found| found.value)
+}
+
+/// Returns what [`value`] does, with whose value it is.
+pub fn find(
+    objects: &(impl Objects + ?Sized),
+    subject: Option<&dyn Object>,
+    plugin: &Plugin,
+    name: &str,
+) -> Option<Found> {
+    let of_subject = subject.and_then(|object| params::find(objects, object, name));
+    let is_default = of_subject.as_ref().is_none_or(|found| found.owner.is_none());
+    let own = plugin.params.get(name).filter(|_| is_default);
+    let own =
+        own.map(|value| Found { owner: Some((plugin.kind().prefix, plugin.key())), value: value.clone() });
+    own.or(of_subject).or_else(|| Some(Found { owner: None, value: default_of(objects, name)? }))
 }
 
 /// Tells whether a param is defined as secure.

@@ -1,10 +1,16 @@
 //! Which machines are in which pool, and how they stand there (drp-api.md 13).
 
+mod transition;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use formwork_model::{Machine, Objects, Record, SortKey, Span};
 use schemars::JsonSchema;
 use serde::Serialize;
+
+pub use self::transition::{
+    DESTINATION, Instead, Operation, Wanted, begin, hold, is_under_way, parent, settle, told,
+};
 
 /// A machine in its pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -51,7 +57,9 @@ pub fn active(objects: &(impl Objects + ?Sized), counts: impl Fn(&str) -> bool) 
     found
 }
 
-fn result(machine: &Machine) -> PoolResult {
+/// Returns how a machine stands in its pool.
+#[must_use]
+pub fn result(machine: &Machine) -> PoolResult {
     PoolResult {
         name: machine.name.clone(),
         uuid: machine.uuid.clone(),

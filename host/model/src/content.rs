@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{Header, Kind, Layers, NameGrammar, Surface, name_problem, object::object};
@@ -54,6 +54,41 @@ pub struct ContentMeta {
     pub overwritable: bool,
 }
 
+/// What is done with an artifact when its bundle is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct InstallSpec {
+    /// `copy`, or `explode` for an archive that is taken apart.
+    #[serde(deserialize_with = "or_default")]
+    pub action: String,
+    /// Where it goes among the files, or below `isos/`; where its own path says when empty.
+    #[serde(deserialize_with = "or_default")]
+    pub target: String,
+}
+
+/// A file that belongs to a bundle (drp-api.md 11.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ArtifactEntry {
+    /// Where it came from when the bundle was built.
+    #[serde(deserialize_with = "or_default")]
+    pub source: String,
+    /// Its SHA-256 in hexadecimal digits; any will do when empty.
+    #[serde(deserialize_with = "or_default")]
+    pub sha256: String,
+    /// What is done with it at load time.
+    #[serde(deserialize_with = "or_default")]
+    pub install: Vec<InstallSpec>,
+}
+
+/// The files that belong to a bundle, by their paths in the archive that brings them.
+pub type Artifacts = BTreeMap<String, ArtifactEntry>;
+
+/// Reads null as what is there when nothing is said.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(from).map(Option::unwrap_or_default)
+}
+
 /// A content bundle as it travels.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -62,6 +97,9 @@ pub struct Content {
     pub meta: ContentMeta,
     /// Objects by prefix and key.
     pub sections: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Files that belong to it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: Artifacts,
 }
 
 /// A bundle in a list: its meta data and how many objects it has.
@@ -76,6 +114,9 @@ pub struct ContentSummary {
     /// What is not in order, though the bundle was loaded.
     #[serde(rename = "Warnings")]
     pub warnings: Vec<String>,
+    /// Files that belong to it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: Artifacts,
 }
 
 /// The kind of a component: which world it exports (design, part 4).
@@ -140,6 +181,12 @@ pub struct InstalledContent {
     pub components: Vec<ComponentRecord>,
     /// What was not in order when it was loaded.
     pub warnings: Vec<String>,
+    /// Files that belong to it.
+    pub artifacts: Artifacts,
+    /// The SHA-256 of the archive that it came in; empty when it came alone.
+    pub archive: String,
+    /// What tells this load from others; empty when it placed no files.
+    pub load: String,
     #[serde(flatten)]
     #[allow(missing_docs, reason = "the same in every type")]
     pub header: Header,
@@ -158,6 +205,7 @@ impl InstalledContent {
                 .map(|(prefix, keys)| (prefix.clone(), keys.len()))
                 .collect(),
             warnings: self.warnings.clone(),
+            artifacts: self.artifacts.clone(),
         }
     }
 }

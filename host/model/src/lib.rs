@@ -2,7 +2,7 @@
 //!
 //! Every stored type is one file here with one [`Kind`]: its prefix, key, indexes, validation and references.
 //! The generic handlers, the OpenAPI document, the command line and the events follow from that description,
-//! so a new type is one new file and one line in [`KINDS`].
+//! so a new type is one new file and one line in [`KINDS`]. Types that somebody declares at run time are in `dynamic`.
 
 mod activity;
 mod alert;
@@ -17,15 +17,18 @@ mod content;
 mod context;
 mod dhcp;
 mod duration;
+mod dynamic;
 mod endpoint;
 mod filter;
 mod header;
 mod identity_provider;
 mod job;
+mod kind;
 mod lease;
 mod machine;
 mod names;
 mod object;
+mod object_key;
 mod pack;
 mod param;
 mod pick;
@@ -71,21 +74,25 @@ pub use bootenv::{ArchInfo, BootEnv, OsInfo};
 pub use canonical::canonical_numbers;
 pub use catalog_item::CatalogItem;
 pub use cluster::Cluster;
-pub use content::{ComponentKind, ComponentRecord, Content, ContentMeta, ContentSummary, InstalledContent};
+pub use content::{
+    ArtifactEntry, Artifacts, ComponentKind, ComponentRecord, Content, ContentMeta, ContentSummary,
+    InstallSpec, InstalledContent,
+};
 pub use context::Context;
 pub use dhcp::DhcpOption;
 pub use duration::{NEVER, parse_duration};
+pub use dynamic::{Declaration, DynamicObject, declaration, declared, declared_kind, kinds_of, type_of};
 pub use endpoint::{ElementAction, Endpoint};
 pub use filter::{Filter, Query};
 pub use header::Header;
 pub use identity_provider::IdentityProvider;
 pub use job::{ExitState, Job, JobAction, JobState, NO_JOB};
+pub use kind::{DeclareError, KINDS, Kind, Layers, Surface, built_in, declare, is_internal, kind_of, kinds};
 pub use lease::Lease;
 pub use machine::{Machine, MachineFingerprint, TaskStack};
 pub use names::{NameGrammar, name_problem};
-pub use object::{
-    DecodeError, KINDS, Kind, Layers, Object, Objects, ObjectsExt, Record, Surface, is_internal, kind_of,
-};
+pub use object::{DecodeError, Object, Objects, ObjectsExt, Record};
+pub use object_key::ObjectKey;
 pub use pack::{GrantUse, IncomingPack, InstalledPack, PackGrant, PackState, PackUse, PreviousPack};
 pub use param::Param;
 pub use pick::Choice;

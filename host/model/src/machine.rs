@@ -1,12 +1,12 @@
 //! Machines (drp-api.md 7.8).
 
-use std::{any::Any, collections::BTreeMap};
+use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cluster, Header, Kind, Layers, NameGrammar, Object, Record, Reference, ResourceBroker, Values,
+    Cluster, Header, Kind, Layers, NameGrammar, Object, Objects, Record, Reference, ResourceBroker, Values,
     canonical_arch, name_problem,
     names::{list_problems, other_problem},
     object::object,
@@ -143,6 +143,15 @@ impl Machine {
 }
 
 impl Machine {
+    /// The prefixes of machines and of the types that go through tasks as machines do.
+    pub const PREFIXES: [&'static str; 3] = ["machines", "clusters", "resource_brokers"];
+
+    /// Finds the machine, the cluster or the resource broker with a UUID.
+    #[must_use]
+    pub fn find(objects: &(impl Objects + ?Sized), uuid: &str) -> Option<Arc<dyn Object>> {
+        Self::PREFIXES.iter().find_map(|prefix| objects.find(prefix, uuid))
+    }
+
     /// Returns the machine that a machine, a cluster or a resource broker is.
     #[must_use]
     pub fn of(object: &dyn Object) -> Option<&Self> {

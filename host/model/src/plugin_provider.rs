@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Header, Kind, Layers, NameGrammar, Values, name_problem, object::object};
+use crate::{
+    Header, Kind, Layers, NameGrammar, Values, dynamic::prefix_problem, name_problem, object::object,
+};
 
 /// The version of the protocol between endpoint and plugin that clients know (drp-api.md 7.20).
 pub const PLUGIN_PROTOCOL: i64 = 4;
@@ -46,7 +48,8 @@ pub struct PluginProvider {
     pub required_params: Vec<String>,
     /// Params that a plugin may have.
     pub optional_params: Vec<String>,
-    /// Types of objects that it declares; components declare none.
+    /// Types of objects that it declares, each with the JSON Schema of its objects. Components declare none: their packs
+    /// bring store objects.
     pub store_objects: Values,
     /// A content bundle as YAML; the content of a component is in its pack instead.
     pub content: String,
@@ -96,5 +99,13 @@ pub(crate) static KIND: Kind = Kind {
 object!(PluginProvider, KIND, key = |provider| provider.name.clone(), problems = problems);
 
 fn problems(provider: &PluginProvider) -> Vec<String> {
-    name_problem(NameGrammar::Name, &provider.name, &provider.name).into_iter().collect()
+    let key = &provider.name;
+    let mut found: Vec<String> = name_problem(NameGrammar::Name, key, key).into_iter().collect();
+    for (prefix, schema) in &provider.store_objects {
+        found.extend(prefix_problem(prefix).map(|problem| format!("{key}: {problem}")));
+        if !schema.is_object() {
+            found.push(format!("{key}: Store object `{prefix}` is no JSON schema"));
+        }
+    }
+    found
 }

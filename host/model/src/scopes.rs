@@ -1,6 +1,6 @@
 //! The words of claims: scopes and what may be done in each (drp-api.md 2.4), and which types of objects there are.
 
-use crate::{Claim, Objects, ObjectsExt, PluginProvider, StoreObject, kind_of};
+use crate::{Claim, Objects, built_in, dynamic::declaration};
 
 /// What may be done to objects of every type.
 const BASE: &[&str] = &["list", "get", "create", "delete", "actions", "update", "action"];
@@ -35,8 +35,21 @@ const OPEN: &[&str] = &[
     "zones-info",
 ];
 
-/// First parts of paths that are no scopes.
-const PATHS: &[&str] = &["dead_letters", "openapi.json", "pools-active", "prefs", "whoami", "ws"];
+/// First parts of paths that are no scopes, and what lists of types have beside types.
+const PATHS: &[&str] = &[
+    "components",
+    "dead_letters",
+    "debug",
+    "drp_debug",
+    "kk",
+    "openapi.json",
+    "pools-active",
+    "prefs",
+    "static",
+    "whoami",
+    "whocan",
+    "ws",
+];
 
 /// Returns what a claim may allow in a scope; `None` for scopes that are not known or take any word.
 ///
@@ -46,7 +59,7 @@ pub fn actions_of(scope: &str) -> Option<Vec<&'static str>> {
     if let Some((_, actions)) = OTHERS.iter().find(|(name, _)| *name == scope) {
         return Some(actions.to_vec());
     }
-    let kind = kind_of(scope).filter(|kind| !kind.is_internal() && !OPEN.contains(&kind.prefix))?;
+    let kind = built_in(scope).filter(|kind| !kind.is_internal() && !OPEN.contains(&kind.prefix))?;
     let secure = if kind.bears_params { SECURE } else { &[] };
     Some([BASE, secure, kind.more_actions].concat())
 }
@@ -59,15 +72,13 @@ pub fn bearer_actions() -> Vec<&'static str> {
 
 /// Tells whether a word names a type of objects: one of ours, or one that somebody declared (drp-api.md 7.26).
 pub(crate) fn is_type(objects: &dyn Objects, prefix: &str) -> bool {
-    kind_of(prefix).is_some()
-        || objects.get::<StoreObject>(prefix).is_some()
-        || objects.find_by::<PluginProvider>(|provider| provider.store_objects.contains_key(prefix)).is_some()
+    built_in(prefix).is_some() || declaration(objects, prefix).is_some()
 }
 
 /// Tells whether a word stands in the paths of the API already.
 pub(crate) fn is_taken(word: &str) -> bool {
     let other = OTHERS.iter().any(|(name, _)| *name == word);
-    kind_of(word).is_some() || other || OPEN.contains(&word) || PATHS.contains(&word)
+    built_in(word).is_some() || other || OPEN.contains(&word) || PATHS.contains(&word)
 }
 
 /// Returns what is wrong with the words of a claim; one of three empty words grants nothing and is right.
@@ -104,7 +115,7 @@ pub(crate) fn claim_problems(objects: &dyn Objects, key: &str, claim: &Claim) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Few;
+    use crate::{StoreObject, object::Few};
 
     fn problems(scope: &str, action: &str) -> Vec<String> {
         let lamps = StoreObject { name: "lamps".into(), ..StoreObject::default() };

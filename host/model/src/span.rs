@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{KINDS, Kind, Object, Objects, SortKey};
+use crate::{Kind, Object, Objects, SortKey, kinds};
 
 /// A span of the values of one member of a type.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub(crate) fn scan_users<O: Objects + ?Sized>(
         object.references().iter().any(|needed| needed.prefix == prefix && needed.key == key)
     };
     let mut goes_on = true;
-    for kind in KINDS {
+    for kind in kinds() {
         objects.visit(kind.prefix, &mut |object| {
             goes_on = !refers(object.as_ref()) || visit(object);
             goes_on

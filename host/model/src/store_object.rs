@@ -2,8 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::{Header, Kind, NameGrammar, Values, object::object, scopes::is_taken};
+use crate::{
+    Header, Kind, Objects, ObjectsExt, PluginProvider, Values, dynamic::prefix_problem, object::object,
+};
 
 /// The declaration of a type of objects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,28 +31,38 @@ pub(crate) static KIND: Kind = Kind {
     ..Kind::of::<StoreObject>("store_objects", "Name", "store object")
 };
 
-object!(StoreObject, KIND, key = |object| object.name.clone(), problems = problems);
+object!(StoreObject, KIND, key = |object| object.name.clone(), problems = problems, conflicts = conflicts);
+
+impl StoreObject {
+    /// Returns the JSON Schema of the objects of the type.
+    #[must_use]
+    pub fn schema(&self) -> Value {
+        json!({ "type": "object", "properties": self.properties })
+    }
+}
 
 /// The name is a part of URLs and claims, so it holds less than other names, and none that has a meaning already.
 fn problems(object: &StoreObject) -> Vec<String> {
     let key = object.name.as_str();
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let mut found = Vec::new();
-    if !NameGrammar::Name.accepts(key) || !key.chars().all(plain) {
-        found.push(format!("{key}: Invalid Name `{key}`"));
-    }
-    if is_taken(key) {
-        found.push(format!("{key}: {key} is a part of the API already"));
-    }
+    let mut found: Vec<String> =
+        prefix_problem(key).map(|problem| format!("{key}: {problem}")).into_iter().collect();
     let schemas = object.properties.iter().filter(|(_, schema)| !schema.is_object() && !schema.is_boolean());
     found.extend(schemas.map(|(name, _)| format!("{key}: Property `{name}` is no JSON schema")));
     found
 }
 
+/// A type is declared once.
+fn conflicts(object: &StoreObject, others: &dyn Objects) -> Vec<String> {
+    let key = object.name.as_str();
+    let provider = others.find_by::<PluginProvider>(|provider| provider.store_objects.contains_key(key));
+    let words = |provider: &PluginProvider| {
+        format!("{key}: plugin provider {} declares {key} already", provider.name)
+    };
+    provider.map(|provider| words(&provider)).into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::object::round_trip;
 

@@ -72,6 +72,10 @@ pub(crate) fn entry_problems(key: &str, entries: &[TemplateInfo], path_needed: b
         if path_needed && entry.path.is_empty() {
             found.push(format!("{key}: Template[{index}] is missing a Path"));
         }
+        // Machines fetch these files; a task writes its own where it says.
+        if path_needed && entry.path.split('/').any(|part| part.trim() == "..") {
+            found.push(format!("{key}: Template[{index}] has a Path that leads elsewhere: `{}`", entry.path));
+        }
         if entry.id.is_empty() && entry.contents.is_empty() && entry.link.is_empty() {
             found.push(format!("{key}: Template[{index}] must have either an ID, a Link, or Contents set"));
         }
@@ -132,5 +136,11 @@ mod tests {
             "k: Template[2] has both an ID and Contents",
         ];
         assert_eq!(entry_problems("k", &entries, true), wanted);
+        let outside = [entry("n", "a/../../b", "t", "")];
+        assert_eq!(
+            entry_problems("k", &outside, true),
+            ["k: Template[0] has a Path that leads elsewhere: `a/../../b`"]
+        );
+        assert!(entry_problems("k", &outside, false).is_empty());
     }
 }

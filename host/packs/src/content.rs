@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use formwork_model::{Content, ContentMeta, Kind, NameGrammar, Object, name_problem};
+use formwork_model::{
+    Content, ContentMeta, Kind, NameGrammar, Object, Record, StoreObject, declare, name_problem,
+};
 use serde_json::Value;
 
 use crate::{
@@ -15,13 +17,13 @@ use crate::{
 ///
 /// The meta data stay as they were sent but for those that are the server's: the type is `dynamic`, neither writable
 /// nor overwritable (drp-api.md 11.4). Members that no type has are ignored, and a number where a text belongs is taken
-/// for its digits (drp-behaviour.md 7.2).
+/// for its digits (drp-behaviour.md 7.2). Artifacts are no part of a pack: whoever loads the bundle sees to them.
 ///
 /// # Errors
 ///
 /// [`PackError::MissingName`] without `meta.Name`; else all faults of the bundle together.
 pub fn from_content(content: Content) -> Result<Pack, PackError> {
-    let Content { meta, sections } = content;
+    let Content { meta, sections, artifacts: _ } = content;
     if meta.name.is_empty() {
         return Err(PackError::MissingName);
     }
@@ -30,6 +32,9 @@ pub fn from_content(content: Content) -> Result<Pack, PackError> {
         faults.push(Fault::new("meta", problem));
     }
     let mut objects: Vec<Arc<dyn Object>> = Vec::new();
+    // Sections of types that the bundle declares itself are read before it is loaded; a name that cannot be one is told
+    // with the object that has it.
+    sections.get(StoreObject::KIND.prefix).into_iter().flatten().for_each(|(name, _)| drop(declare(name)));
     // A section without objects asks for nothing, whatever its type.
     for (prefix, section) in sections.into_iter().filter(|(_, section)| !section.is_empty()) {
         let kind = match kind_in_pack(&prefix) {

@@ -135,6 +135,8 @@ fn is_text(schema: &Value) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use formwork_model::kind_of;
     use serde_json::json;
@@ -201,15 +203,12 @@ mod tests {
 
     #[test]
     fn maps_that_are_null_are_empty_and_unknown_members_are_kept_for_others() {
-        let yaml = "meta:\n  Name: xy\n  Color:\nsections:\n  tasks:\n  params: {}\nartifacts: {a: 1}\n";
+        let yaml = "meta:\n  Name: xy\n  Color:\nsections:\n  tasks:\n  params: {}\nextras: {a: 1}\n";
         let content = parse_content(yaml.as_bytes()).unwrap();
         assert_eq!((content.meta.name.as_str(), content.meta.color.as_str()), ("xy", ""));
         assert!(content.sections.values().all(|section| section.is_empty()));
         assert!(parse_content(b"{meta: {Name: xy}, sections: }").unwrap().sections.is_empty());
         let bundle = parse_bundle(yaml.as_bytes()).unwrap();
-        assert_eq!(
-            bundle,
-            json!({"meta": {"Name": "xy"}, "sections": {"params": {}}, "artifacts": {"a": 1}})
-        );
+        assert_eq!(bundle, json!({"meta": {"Name": "xy"}, "sections": {"params": {}}, "extras": {"a": 1}}));
     }
 }

@@ -10,7 +10,7 @@
 //! | a content bundle of the API (drp-api.md 11.2) | [`from_content`], [`parse_content`] | [`to_content`] |
 //! | a folder that is bundled to one (drp-behaviour.md 7.2) | [`bundle_folder`] | [`unbundle`] |
 //!
-//! [`core`] is the pack that is built in. A pack is refused whole, with all its faults, each with its place. What is
+//! [`basic`] and [`core`] are the packs that are built in. A pack is refused whole, with all its faults, each with its place. What is
 //! checked here needs the pack alone; references, template texts and what a component imports are for the server, and so
 //! is carrying out what the pure parts decide: who is trusted ([`Trust`]), which packs fit together ([`versions`]),
 //! which objects collide ([`layers`]), what an upgrade changes ([`Difference`]).
@@ -38,7 +38,7 @@ pub use assemble::load_folder;
 pub use content::{from_content, to_content};
 pub use difference::{Change, ComponentChange, Difference, PackShape};
 pub use directory::{bundle_folder, unbundle};
-pub use embedded::core;
+pub use embedded::{basic, core};
 pub use error::{Fault, PackError};
 pub use files::{MAX_FILE_BYTES, MAX_TOTAL_BYTES};
 pub use keys::{KeyError, PublicKey, SigningKey};

@@ -34,7 +34,7 @@ pub(crate) fn decode(kind: &Kind, mut value: Value, bundle: &str) -> Result<Arc<
     if let Value::Object(members) = &mut value {
         members.retain(|name, _| !is_read_only(kind, name));
     }
-    let decoded = (kind.decode)(value).map_err(|error| vec![error.to_string()])?;
+    let decoded = kind.read(value).map_err(|error| vec![error.to_string()])?;
     let problems = decoded.problems();
     if !problems.is_empty() {
         return Err(problems);
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(
             refused.map(|kind| kind.prefix).collect::<Vec<_>>().join(" "),
             "activities alerts batches catalog_items clusters contents dead_letters jobs leases machines \
-             pack_values packs plugin_cursors plugin_providers preferences publishers reservations \
+             object_keys pack_values packs plugin_cursors plugin_providers preferences publishers reservations \
              resource_brokers work_orders"
         );
         assert_eq!(

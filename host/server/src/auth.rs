@@ -44,9 +44,11 @@ pub(crate) const FOREVER_SECONDS: u64 = 3 * 365 * 86_400;
 const SYSTEM_SECRET: &str = "baseTokenSecret";
 const GRANTOR_SECRET: &str = "systemGrantorSecret";
 
-/// What the agent of a known machine may do to its own machine and jobs (drp-api.md 2.3).
-const OWN_MACHINE: &[(&str, &str)] =
-    &[("machines", "get,update,updateSecure,getSecure,token"), ("jobs", "create,get,update,log,actions")];
+/// What the agent of a known machine may do to its own machine (drp-api.md 2.3).
+const OWN_MACHINE: &str = "get,update,updateSecure,getSecure,token";
+
+/// What it may do to the jobs of its machine.
+const OWN_JOBS: (&str, &str) = ("jobs", "create,get,update,log,actions");
 
 /// What the agent of a known machine may read.
 const READABLE: &[(&str, &str)] = &[
@@ -158,7 +160,7 @@ fn by_name(endpoint: &Endpoint, snapshot: &Snapshot, user: &User) -> Caller {
     let caller = user_caller(endpoint, snapshot, user, None);
     let mut rests_on = RestsOn::default();
     rests_on.user(snapshot, user);
-    endpoint.desk.callers.note(proof, Known::new(caller.clone(), i64::MAX, rests_on, snapshot));
+    endpoint.desk.callers.note(proof, Known::new(caller.clone(), rests_on, snapshot));
     caller
 }
 
@@ -180,7 +182,7 @@ fn by_token(endpoint: &Endpoint, token: &str) -> Result<Caller, ApiError> {
             known
         }
     };
-    if known.expires_seconds <= endpoint.now().millis() / 1000 {
+    if known.caller.expires_seconds.is_some_and(|end| end <= endpoint.now().millis() / 1000) {
         return Err(refused("expired"));
     }
     Ok(known.caller.clone())
@@ -216,32 +218,32 @@ fn opened(endpoint: &Endpoint, snapshot: &Snapshot, text: &str) -> Result<Arc<Kn
             user_caller(endpoint, snapshot, &user, token.limits.as_ref())
         }
         Subject::Machine(uuid) => {
-            rests_on.object(snapshot, Machine::KIND.prefix, &uuid);
-            let rights = Arc::new(Rights::of_claims(machine_claims(&uuid)));
-            Caller { principal: format!("runner:{uuid}"), subject: Subject::Machine(uuid), rights, hub }
+            let object = Machine::find(snapshot, &uuid).ok_or_else(|| refused("revoked"))?;
+            let prefix = object.kind().prefix;
+            rests_on.object(snapshot, prefix, &uuid);
+            let rights = Arc::new(Rights::of_claims(machine_claims(prefix, &uuid)));
+            Caller::new(format!("runner:{uuid}"), Subject::Machine(uuid), rights, hub)
         }
         Subject::Unknown => {
             let claims = UNKNOWN.iter().map(|(scope, action)| Claim::new(scope, action, "*")).collect();
             let rights = Arc::new(Rights::of_claims(claims));
-            Caller { principal: String::from("runner:unknown"), subject: Subject::Unknown, rights, hub }
+            Caller::new(String::from("runner:unknown"), Subject::Unknown, rights, hub)
         }
     };
-    Ok(Known::new(caller, expires_seconds, rests_on, snapshot))
+    Ok(Known::new(Caller { expires_seconds: Some(expires_seconds), ..caller }, rests_on, snapshot))
 }
 
-fn machine_claims(uuid: &str) -> Vec<Claim> {
-    let own = OWN_MACHINE.iter().map(|(scope, action)| Claim::new(scope, action, uuid));
+/// Returns what the agent of a machine, or of what is like one, may do.
+fn machine_claims(prefix: &str, uuid: &str) -> Vec<Claim> {
+    let own = [(prefix, OWN_MACHINE), OWN_JOBS].map(|(scope, action)| Claim::new(scope, action, uuid));
     let readable = READABLE.iter().map(|(scope, action)| Claim::new(scope, action, "*"));
-    own.chain(readable).collect()
+    own.into_iter().chain(readable).collect()
 }
 
 fn user_caller(endpoint: &Endpoint, snapshot: &Snapshot, user: &User, limits: Option<&Limits>) -> Caller {
-    Caller {
-        principal: format!("user:{}", user.name),
-        subject: Subject::User(user.name.clone()),
-        rights: Arc::new(Rights::of_user(snapshot, user, limits)),
-        hub: Some(Arc::clone(&endpoint.hub)),
-    }
+    let rights = Arc::new(Rights::of_user(snapshot, user, limits));
+    let subject = Subject::User(user.name.clone());
+    Caller::new(format!("user:{}", user.name), subject, rights, Some(Arc::clone(&endpoint.hub)))
 }
 
 /// Returns what a token is tied to: it stops working when any of the secrets changes (drp-api.md 2.2).
@@ -254,7 +256,7 @@ fn stamp(
     let secret = |name: &str| snapshot.get::<User>(name).map(|user| user.secret.clone());
     let own = match subject {
         Subject::User(name) => secret(name)?,
-        Subject::Machine(uuid) => snapshot.get::<Machine>(uuid)?.secret.clone(),
+        Subject::Machine(uuid) => Machine::of(Machine::find(snapshot, uuid)?.as_ref())?.secret.clone(),
         Subject::Unknown => String::new(),
     };
     let granting = match grantor {

@@ -8,7 +8,11 @@ use formwork_blobs::{ArchiveWorker, Blob, BlobError, BlobPath, ExplodeError, Spa
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::spawn_blocking,
+    time::timeout,
+};
 
 use crate::{auth::Caller, commit::internal, endpoint::Endpoint};
 
@@ -18,13 +22,23 @@ const WAITING: usize = 8;
 /// How long an upload may stand still.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One of the two spaces of files.
+/// Uploads that are received at the same time, each by a thread of its own; further ones wait as long as one may stand still.
+static RECEIVING: Semaphore = Semaphore::const_new(64);
+
+/// Archives that are taken apart at the same time on request.
+static TAKING_APART: Semaphore = Semaphore::const_new(2);
+
+/// One of the spaces of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Files of any kind, in folders.
     Files,
     /// Archives that boot environments are made from.
     Isos,
+    /// The release that the endpoint is to be upgraded to.
+    Releases,
+    /// What is looked at before it is content or a plugin. Whoever names a place here has asked for the claims.
+    Staged,
 }
 
 impl Kind {
@@ -33,6 +47,8 @@ impl Kind {
         match self {
             Self::Files => "files",
             Self::Isos => "isos",
+            Self::Releases => "system",
+            Self::Staged => "content_archives",
         }
     }
 
@@ -40,6 +56,8 @@ impl Kind {
         match self {
             Self::Files => endpoint.files.files(),
             Self::Isos => endpoint.files.isos(),
+            Self::Releases => &endpoint.releases,
+            Self::Staged => endpoint.updates.space(),
         }
     }
 
@@ -47,7 +65,7 @@ impl Kind {
     fn told(self, path: &BlobPath) -> String {
         match self {
             Self::Files => format!("/{path}"),
-            Self::Isos => path.to_string(),
+            Self::Isos | Self::Releases | Self::Staged => path.to_string(),
         }
     }
 }
@@ -78,7 +96,11 @@ pub(crate) struct Request {
 impl Request {
     /// Reads the path and checks that the caller may do something with it.
     fn allowed(&self, action: &str) -> Result<BlobPath, ApiError> {
-        self.caller.require(self.kind.word(), action, &self.path)?;
+        match self.kind {
+            Kind::Releases => self.caller.require(self.kind.word(), "upgrade", "")?,
+            Kind::Staged => {}
+            kind => self.caller.require(kind.word(), action, &self.path)?,
+        }
         BlobPath::parse(&self.path).map_err(|error| {
             // What leads elsewhere is not there; what it would be is nobody's business.
             let code = if self.method == "POST" { 400 } else { 404 };
@@ -149,6 +171,9 @@ pub(crate) async fn write<E: std::fmt::Display>(
     let path = request.allowed("post")?;
     let size = receive(endpoint, request, &path, chunks).await?;
     let info = BlobInfo { path: request.kind.told(&path), size };
+    if request.kind == Kind::Staged {
+        return Ok(info);
+    }
     tell(endpoint, request, "create", &info);
     if request.kind == Kind::Isos {
         endpoint.files.trees().look();
@@ -165,6 +190,8 @@ async fn receive<E: std::fmt::Display>(
     path: &BlobPath,
     mut chunks: impl Stream<Item = Result<Bytes, E>> + Unpin,
 ) -> Result<u64, ApiError> {
+    let busy = || request.error(503, "too many uploads at once\nhint: try again later");
+    let Ok(Ok(_slot)) = timeout(PATIENCE, RECEIVING.acquire()).await else { return Err(busy()) };
     let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
     let (ended, whole) = tokio::sync::oneshot::channel::<()>();
     let (space, path) = (request.kind.space(endpoint).clone(), path.clone());
@@ -212,6 +239,7 @@ async fn receive<E: std::fmt::Display>(
 }
 
 async fn take_apart(endpoint: &Arc<Endpoint>, request: &Request, path: BlobPath) -> Result<(), ApiError> {
+    let _slot = TAKING_APART.acquire().await.map_err(|error| internal(&error))?;
     let space = request.kind.space(endpoint).clone();
     let worker = ArchiveWorker::of(&endpoint.options.worker);
     let taken = spawn_blocking(move || {

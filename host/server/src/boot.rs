@@ -8,11 +8,13 @@
 //! | `choose` | what a client boots |
 //! | `space` | one name space of rendered files and the file root |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
+//! | `listener` | where clients of the file server come in |
 
 mod choose;
 mod counts;
 mod dhcp;
 mod leases;
+mod listener;
 mod space;
 mod tftp;
 mod web;
@@ -22,6 +24,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 pub(crate) use self::counts::BootCounts;
 use formwork_boot::{BindError, DhcpConfig, DhcpService, RaResponder, TftpConfig, TftpService};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio_rustls::TlsAcceptor;
 
 use crate::endpoint::Endpoint;
 
@@ -90,6 +93,16 @@ pub(crate) async fn start(
         running.push(tokio::spawn(advertiser.run(ended(shutdown))));
     }
     Ok(running)
+}
+
+/// Serves files over TLS until the shutdown. Needs a runtime of tokio.
+pub(crate) fn serve_files(
+    endpoint: Arc<Endpoint>,
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    shutdown: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(web::run_secure(endpoint, listener, tls, ended(shutdown)))
 }
 
 async fn bind_files(endpoint: &Endpoint) -> Result<Option<TcpListener>, BootError> {

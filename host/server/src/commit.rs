@@ -15,7 +15,13 @@ use formwork_model::{Object, Objects, Timestamp};
 use formwork_sandbox as sandbox;
 use formwork_store::{Action, Committed, Transaction, WriteError};
 
-use crate::{content, endpoint::Endpoint, files::FileRoot, housekeeping, render};
+use crate::{
+    content,
+    endpoint::Endpoint,
+    files::FileRoot,
+    housekeeping, kinds, render,
+    secure::{self, Vault},
+};
 
 /// How often a decision is begun anew because the objects changed while a component was asked.
 const ATTEMPTS: usize = 32;
@@ -23,9 +29,9 @@ const ATTEMPTS: usize = 32;
 /// Why a transaction did not go through.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
-    /// A component must say what the task list is.
+    /// A component must say what these task lists are.
     #[error("a task list is needed")]
-    Plan(Box<PlanRequest>),
+    Plan(Vec<PlanRequest>),
     /// A component must say what happens after a failure.
     #[error("a decision is needed")]
     Decide(Box<FailureReport>),
@@ -54,16 +60,16 @@ pub(crate) fn refused(prefix: &str, key: &str, refusal: Refusal) -> ApiError {
 /// What components have answered so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
-    plan: Option<(PlanRequest, Vec<String>)>,
+    plans: Vec<(PlanRequest, Vec<String>)>,
     decision: Option<(FailureReport, Decision)>,
 }
 
 impl Answers {
     /// Returns the task list that answers a question, or stops to have it asked.
     pub(crate) fn plan(&self, request: PlanRequest) -> Result<Vec<String>, Stop> {
-        match &self.plan {
-            Some((asked, tasks)) if *asked == request => Ok(tasks.clone()),
-            _ => Err(Stop::Plan(Box::new(request))),
+        match self.plans.iter().find(|(asked, _)| *asked == request) {
+            Some((_, tasks)) => Ok(tasks.clone()),
+            None => Err(Stop::Plan(vec![request])),
         }
     }
 
@@ -85,6 +91,7 @@ pub(crate) struct Work<'a> {
     /// The time of the change.
     pub(crate) now: Timestamp,
     files: &'a FileRoot,
+    vault: &'a Vault,
 }
 
 impl Work<'_> {
@@ -98,9 +105,21 @@ impl Work<'_> {
         let is_new = !object.header().read_only && self.tx.find(prefix, &key).is_none();
         let look = if is_new { housekeeping::faults_at_once } else { housekeeping::faults };
         let faults = look(self.files, object.as_ref());
-        availability::admit(self.tx, object.as_mut(), faults)
-            .map_err(|refusal| refused(prefix, &key, refusal))?;
-        self.put_unchecked(object)
+        let newly_secure = secure::newly_secure(self.tx, object.as_ref());
+        let mut wrong = secure::protect(self.vault, self.tx, object.as_mut());
+        match availability::admit(self.tx, object.as_mut(), faults) {
+            Err(Refusal::Invalid(more)) => wrong.extend(more),
+            Err(conflict) => return Err(refused(prefix, &key, conflict).into()),
+            Ok(()) => {}
+        }
+        if !wrong.is_empty() {
+            return Err(ApiError::invalid(prefix, &key, wrong).into());
+        }
+        let stored = self.put_unchecked(object)?;
+        if let Some(param) = newly_secure {
+            secure::seal_holders(self.vault, self.tx, &param);
+        }
+        Ok(stored)
     }
 
     /// Puts an object that the server itself changed in ways that need no check.
@@ -123,6 +142,7 @@ impl Work<'_> {
 
     /// Recomputes the availability of everything that depends on what came, went or changed its own.
     fn settle(&mut self) {
+        secure::forget(self.tx);
         let causes: Vec<_> = self
             .tx
             .changes()
@@ -218,9 +238,11 @@ where
     for _ in 0..ATTEMPTS {
         let (decide, given, files, now) =
             (decide.clone(), answers.clone(), endpoint.files.clone(), endpoint.now());
+        let vault = Arc::clone(&endpoint.vault);
         let written = endpoint.store.write(principal, move |tx: &mut Transaction| {
-            let mut work = Work { tx, answers: &given, now, files: &files };
+            let mut work = Work { tx, answers: &given, now, files: &files, vault: &vault };
             let value = decide(&mut work)?;
+            kinds::follow_declarations(work.tx)?;
             work.settle();
             Ok::<T, Stop>(settled(&work, value))
         });
@@ -228,9 +250,11 @@ where
             Ok(committed) => return Ok(Some(committed)),
             Err(WriteError::Refused(Stop::Tried)) => return Ok(None),
             Err(WriteError::Refused(Stop::Fail(error))) => return Err(*error),
-            Err(WriteError::Refused(Stop::Plan(request))) => {
-                let tasks = ask_plan(endpoint, &request).await?;
-                answers.plan = Some((*request, tasks));
+            Err(WriteError::Refused(Stop::Plan(requests))) => {
+                for request in requests {
+                    let tasks = ask_plan(endpoint, &request).await?;
+                    answers.plans.push((request, tasks));
+                }
             }
             Err(WriteError::Refused(Stop::Decide(report))) => {
                 let decision = ask_decision(endpoint, &report).await;

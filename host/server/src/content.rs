@@ -8,6 +8,9 @@
 //! | `components/DIGEST.wasm` | what jobs and workflows run |
 //! | `packs/DIGEST.fwpack` | the archives of the versions in use, of those before them, and of those on their way |
 
+pub(crate) mod artifacts;
+mod base;
+
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
@@ -16,13 +19,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use formwork_model::{
-    ComponentKind, ComponentRecord, InstalledContent, Job, Object, Objects, ObjectsExt, Task,
-};
+use formwork_model::{ComponentKind, ComponentRecord, InstalledContent, Job, Objects, ObjectsExt, Task};
 use formwork_packs::Pack;
 use formwork_sandbox::Grants;
 
-use crate::{endpoint::Endpoint, files::FileRoot, housekeeping, random};
+pub use self::base::GivenContentError;
+pub(crate) use self::base::{Base, is_brought_along, settle};
+use crate::{endpoint::Endpoint, random};
 
 /// The name under which clients know the built-in layer (drp-api.md 3.6).
 pub(crate) const BUILT_IN: &str = "BasicStore";
@@ -40,16 +43,17 @@ pub(crate) const FEATURES: &[&str] = &[
     "job-exit-states",
     "log-has-head-method",
     "sane-exit-codes",
+    "secure-params",
     "selective-job-purge",
     "slim-objects",
     "sprig",
     "workflows",
 ];
 
-/// The components and archives of all packs, by digest, and what the built-in pack says of its own.
+/// The layers that every start brings along, and the components and archives of all packs, by digest.
 pub(crate) struct Library {
+    base: Base,
     core: Vec<ComponentRecord>,
-    core_version: String,
     embedded: HashMap<String, Bytes>,
     components: PathBuf,
     packs: PathBuf,
@@ -61,13 +65,13 @@ impl Library {
     /// # Errors
     ///
     /// The folders cannot be made.
-    pub(crate) fn new(core: &Pack, root: &Path) -> io::Result<Self> {
+    pub(crate) fn new(base: Base, core: &Pack, root: &Path) -> io::Result<Self> {
         let (components, packs) = (root.join("components"), root.join("packs"));
         fs::create_dir_all(&components)?;
         fs::create_dir_all(&packs)?;
         Ok(Self {
+            base,
             core: core.components.iter().map(|component| component.record.clone()).collect(),
-            core_version: core.meta.version.clone(),
             embedded: core
                 .components
                 .iter()
@@ -88,9 +92,9 @@ impl Library {
         named(&objects.get::<InstalledContent>(pack)?.components)
     }
 
-    /// Returns the version of the built-in pack.
-    pub(crate) fn core_version(&self) -> &str {
-        &self.core_version
+    /// Returns the layers that every start brings along.
+    pub(crate) fn base(&self) -> &Base {
+        &self.base
     }
 
     /// Returns the bytes of a component. A file that does not hold what its name says counts as lost.
@@ -231,28 +235,12 @@ pub(crate) fn grants(record: &ComponentRecord) -> Result<Grants, String> {
     Grants::parse(&record.grants).map_err(|error| error.to_string())
 }
 
-/// Returns the objects of the built-in pack as the layer under everything.
-pub(crate) fn built_in_objects(core: &Pack, files: &FileRoot) -> Vec<Arc<dyn Object>> {
-    core.objects
-        .iter()
-        .map(|object| {
-            let mut object = object.boxed();
-            let faults = housekeeping::faults(files, object.as_ref());
-            let header = object.header_mut();
-            BUILT_IN.clone_into(&mut header.bundle);
-            header.read_only = true;
-            header.set_errors(faults);
-            object.shared()
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn library(folder: &Path) -> Library {
-        Library::new(formwork_packs::core().unwrap(), folder).unwrap()
+        Library::new(Base::own().unwrap(), formwork_packs::core().unwrap(), folder).unwrap()
     }
 
     #[test]

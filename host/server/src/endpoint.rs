@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
+use formwork_blobs::Space;
 use formwork_model::{Job, ObjectsExt, Timestamp};
 use formwork_sandbox::{Host, HostCall, Sandbox};
 use formwork_store::{Snapshot, Store};
@@ -10,14 +11,19 @@ use crate::{
     ServeOptions,
     auth::{Desk, TokenKey},
     boot::BootCounts,
+    certificate::Certificate,
     clock::Clock,
+    commands::contents::updates::Updates,
+    connections::Connections,
     content::Library,
     files::FileRoot,
     hub::Hub,
     logs::JobLogs,
+    metrics::ApiCounts,
     packs::Packs,
     plugins::Plugins,
     render::Renderer,
+    secure::Vault,
 };
 
 /// One running endpoint.
@@ -42,8 +48,12 @@ pub(crate) struct Endpoint {
     pub(crate) logs: JobLogs,
     /// The files that machines boot from.
     pub(crate) files: FileRoot,
+    /// The release that is kept to be upgraded to.
+    pub(crate) releases: Space,
     /// The parsed templates and the paths that they are served at.
     pub(crate) renderer: Renderer,
+    /// What opens and seals secure params.
+    pub(crate) vault: Arc<Vault>,
     /// What signs tokens.
     pub(crate) key: Arc<TokenKey>,
     /// Where the time comes from.
@@ -58,6 +68,16 @@ pub(crate) struct Endpoint {
     pub(crate) hub: Arc<Hub>,
     /// Who calls.
     pub(crate) desk: Desk,
+    /// What the endpoint proves its name with.
+    pub(crate) certificate: Arc<Certificate>,
+    /// What the file server proves its name with, when that is another.
+    pub(crate) own_static_certificate: Option<Arc<Certificate>>,
+    /// What the API has counted.
+    pub(crate) api_counts: ApiCounts,
+    /// Who is connected.
+    pub(crate) connections: Connections,
+    /// The update of content that is being put together.
+    pub(crate) updates: Updates,
 }
 
 impl Endpoint {
@@ -87,6 +107,11 @@ impl Endpoint {
             self.hub.tell_log(&job, bytes);
         }
         Ok(())
+    }
+
+    /// Returns what the file server proves its name with.
+    pub(crate) fn static_certificate(&self) -> &Arc<Certificate> {
+        self.own_static_certificate.as_ref().unwrap_or(&self.certificate)
     }
 
     /// Returns the URL under which machines fetch files.

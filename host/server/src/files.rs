@@ -1,6 +1,7 @@
 //! The file root: what machines load over TFTP and HTTP, and what clients upload.
 
 use std::{
+    io::Read,
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -68,6 +69,20 @@ impl FileRoot {
     pub(crate) fn trees(&self) -> &Trees {
         &self.0.trees
     }
+}
+
+/// Returns the SHA-256 of what is left to read, in lower-case hexadecimal digits.
+pub(crate) fn sum_of(reader: &mut (impl Read + ?Sized)) -> std::io::Result<String> {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let read = reader.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        context.update(piece.get(..read).unwrap_or_default());
+    }
+    Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

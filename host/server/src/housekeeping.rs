@@ -11,7 +11,7 @@ use formwork_core::{
     jobs::{self, Retention, Scope},
     preferences,
 };
-use formwork_model::{BootEnv, Job, JobState, KINDS, Lease, Machine, Object, Objects, ObjectsExt, Timestamp};
+use formwork_model::{BootEnv, Job, JobState, Lease, Machine, Object, Objects, ObjectsExt, Timestamp};
 use formwork_store::{Entry, FeedError, Snapshot, Transaction};
 use tokio::{
     sync::watch,
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    boot::ended, commands::jobs::purge, commit::commit, content::BUILT_IN, endpoint::Endpoint,
+    boot::ended, commands::jobs::purge, commit::commit, content::is_brought_along, endpoint::Endpoint,
     files::FileRoot, trees,
 };
 
@@ -76,7 +76,6 @@ async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
     let mut retries = Retries::default();
     retries.scan(&snapshot);
     drop(snapshot);
-    report("built-in objects", uncover_built_in(&endpoint).await);
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut purges = interval(PURGE_ROUND);
@@ -246,42 +245,15 @@ fn note_availability<'a>(tx: &mut Transaction, files: &FileRoot, names: impl Ite
     }
 }
 
-/// Puts an object whose availability changed. One of the built-in layer is hidden by a copy only while it is not
-/// available, so that a later release is not hidden by what this one had.
+/// Puts an object whose availability changed. One that every start brings along is hidden by a copy only while it is not
+/// available.
 fn put(tx: &mut Transaction, object: Arc<dyn Object>) {
     let (prefix, key) = (object.kind().prefix, object.key());
-    let built_in = object.header().bundle == BUILT_IN;
-    if built_in && object.header().available && !tx.is_base(prefix, &key) {
+    if is_brought_along(tx, object.as_ref()) && object.header().available && !tx.is_base(prefix, &key) {
         tx.delete(prefix, &key);
         return;
     }
     tx.put(object);
-}
-
-/// Uncovers the built-in objects that an earlier process hid because they were not available. They may be those of
-/// another release now; the first round looks at their files again.
-async fn uncover_built_in(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
-    let snapshot = endpoint.snapshot();
-    let mut hiding = Vec::new();
-    for kind in KINDS {
-        snapshot.visit_stored(kind.prefix, &mut |key, stored| {
-            let header = stored.object.header();
-            if !stored.base && header.read_only && header.bundle == BUILT_IN {
-                hiding.push((kind.prefix, key.to_owned()));
-            }
-            true
-        });
-    }
-    if hiding.is_empty() {
-        return Ok(());
-    }
-    commit(endpoint, PRINCIPAL, move |work| {
-        for (prefix, key) in &hiding {
-            work.tx.delete(prefix, key);
-        }
-        Ok(())
-    })
-    .await
 }
 
 /// Removes the jobs that the preferences let go.

@@ -5,12 +5,18 @@ mod alerts;
 mod answer;
 mod blobs;
 mod bootenvs;
+mod certificates;
+mod connections;
+mod consensus;
+mod content_archives;
 mod contents;
+mod dynamic;
 mod edges;
 mod indexes;
 mod interfaces;
 mod jobs;
 mod list;
+mod lives;
 mod logs;
 mod machines;
 mod objects;
@@ -20,21 +26,33 @@ mod params;
 mod plugins;
 mod poll;
 mod pools;
+mod providers;
+mod pubkey;
 mod render;
 mod request;
+mod route;
+mod subnets;
 mod system;
+mod upgrade;
 mod users;
 mod websocket;
 mod whocan;
+mod work_orders;
+mod zones;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, http::Method, response::IntoResponse};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, Uri},
+    response::IntoResponse,
+};
 use formwork_api::{ApiError, BASE_PATH};
-use formwork_model::{KINDS, Kind, Surface};
+use formwork_model::{KINDS, Kind, Objects, Surface, built_in, declared_kind};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::answer::Failure;
+use self::{answer::Failure, route::Route};
 pub(crate) use self::{request::PeerAddress, system::LocalAddress};
 use crate::endpoint::Endpoint;
 
@@ -46,49 +64,88 @@ fn is_generic(kind: &Kind) -> bool {
     kind.surface == Surface::Generic
 }
 
+/// Finds a type that has the standard routes: one of ours, or one that is declared among these objects.
+fn known_kind(objects: &impl Objects, prefix: &str) -> Option<&'static Kind> {
+    match built_in(prefix) {
+        Some(kind) => Some(kind).filter(|kind| is_generic(kind)),
+        None => declared_kind(objects, prefix),
+    }
+}
+
+async fn no_route(method: Method, uri: Uri) -> Failure {
+    Failure::from(ApiError::new(404, method.as_str(), format!("no route {}", uri.path())))
+}
+
+async fn no_method(method: Method, uri: Uri) -> Failure {
+    let message = format!("{} does not take {method}", uri.path());
+    Failure::from(ApiError::new(405, method.as_str(), message))
+}
+
+/// Describes all routes of the API, those of declared types left out.
+fn all() -> Vec<Route> {
+    let kinds = KINDS.iter().copied().filter(|kind| is_generic(kind));
+    let of_kinds = kinds.flat_map(|kind| objects::routes(kind).into_iter().chain(actions::routes(kind)));
+    let own = [
+        actions::system_routes(),
+        alerts::routes(),
+        blobs::routes(),
+        bootenvs::routes(),
+        certificates::routes(),
+        connections::routes(),
+        consensus::routes(),
+        content_archives::routes(),
+        contents::routes(),
+        indexes::routes(),
+        interfaces::routes(),
+        jobs::routes(),
+        lives::routes(),
+        logs::routes(),
+        machines::routes(),
+        objects::meta_routes(),
+        packs::routes(),
+        plugins::routes(),
+        pools::routes(),
+        providers::routes(),
+        pubkey::group_routes(),
+        render::routes(),
+        subnets::routes(),
+        system::routes(),
+        upgrade::routes(),
+        users::routes(),
+        websocket::routes(),
+        whocan::routes(),
+        work_orders::routes(),
+        zones::routes(),
+    ];
+    of_kinds.chain(own.into_iter().flatten()).collect()
+}
+
 /// Returns all routes of the API.
 pub(crate) fn routes(endpoint: Arc<Endpoint>) -> Router {
-    let mut api = Router::new()
-        .merge(actions::system_routes())
-        .merge(alerts::routes())
-        .merge(blobs::routes())
-        .merge(bootenvs::routes())
-        .merge(contents::routes())
-        .merge(indexes::routes())
-        .merge(interfaces::routes())
-        .merge(jobs::routes())
-        .merge(logs::routes())
-        .merge(machines::routes())
-        .merge(packs::routes())
-        .merge(plugins::routes())
-        .merge(pools::routes())
-        .merge(render::routes())
-        .merge(system::routes())
-        .merge(users::routes())
-        .merge(websocket::routes())
-        .merge(whocan::routes());
-    for kind in KINDS.iter().filter(|kind| is_generic(kind)) {
-        api = api.merge(objects::routes(kind)).merge(actions::routes(kind));
-    }
+    let api = route::router(all());
     let own_id = format!("/{}", endpoint.id);
     let local = Router::new()
         .nest(BASE_PATH, api)
-        .fallback(|method: Method, uri: axum::http::Uri| async move {
-            Failure::from(ApiError::new(404, method.as_str(), format!("no route {}", uri.path())))
-        })
-        .method_not_allowed_fallback(|method: Method, uri: axum::http::Uri| async move {
-            let message = format!("{} does not take {method}", uri.path());
-            Failure::from(ApiError::new(405, method.as_str(), message))
-        })
+        .fallback_service(dynamic::service(&endpoint))
+        .method_not_allowed_fallback(no_method)
+        .route("/", axum::routing::get(system::front))
+        .route("/swagger.json", axum::routing::get(system::document))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(axum::middleware::from_fn(edges::finish))
         .layer(axum::middleware::from_fn(edges::receive))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Failure::from(ApiError::new(500, "INTERNAL", "the handler failed")).into_response()
         }))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&endpoint), edges::count))
         .with_state(endpoint);
     // A client that goes through a manager names the endpoint first, also when it is this one (drp-api.md 1.1).
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
-    if own_id.chars().skip(1).all(is_plain) { local.clone().nest_service(&own_id, local) } else { local }
+    let begins = own_id.chars().nth(1).is_some_and(|c| c.is_ascii_alphanumeric());
+    if begins && own_id.chars().skip(1).all(is_plain) {
+        local.clone().nest_service(&own_id, local)
+    } else {
+        local
+    }
 }
 
 #[cfg(test)]

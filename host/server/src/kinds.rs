@@ -4,17 +4,23 @@
 //! have none.
 
 mod alerts;
+mod contents;
+mod groups;
 mod jobs;
 mod machines;
 mod plugins;
 mod profiles;
 mod providers;
 mod roles;
+mod store_objects;
+mod subnets;
 mod users;
 
 use std::sync::Arc;
 
+use formwork_api::ApiError;
 use formwork_model::{Claim, Kind, Object, Objects, Record};
+use formwork_store::Revision;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use serde_json::Value;
 
@@ -26,6 +32,8 @@ use crate::{
 };
 
 pub(crate) use jobs::change as change_job;
+pub(crate) use machines::{end_job, put_after_job, settled};
+pub(crate) use store_objects::follow_declarations;
 
 /// What the life of an object has that other types do not. Each method stands for the rule of most types.
 pub(crate) trait Behaviour: Sync {
@@ -64,6 +72,17 @@ pub(crate) trait Behaviour: Sync {
     fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object) -> Result<(), Stop> {
         let _ = (work, object);
         Ok(())
+    }
+
+    /// Deletes an object that goes with more than a transaction of its own could take; nothing for those that do not.
+    fn delete_whole<'a>(
+        &'a self,
+        endpoint: &'a Arc<Endpoint>,
+        caller: &'a Caller,
+        object: &'a dyn Object,
+    ) -> Option<BoxFuture<'a, Result<Revision, ApiError>>> {
+        let _ = (endpoint, caller, object);
+        None
     }
 
     /// Does outside of the store what follows from the deletion of an object.
@@ -114,14 +133,17 @@ impl Behaviour for Plain {}
 /// The types that have something special, in the order of their prefixes.
 static SPECIAL: &[(&str, &dyn Behaviour)] = &[
     ("alerts", &alerts::Alerts),
-    ("clusters", &machines::Machines),
+    ("clusters", &groups::Groups),
+    ("contents", &contents::Contents),
     ("jobs", &jobs::Jobs),
     ("machines", &machines::Machines),
     ("plugin_providers", &providers::Providers),
     ("plugins", &plugins::Plugins),
     ("profiles", &profiles::Profiles),
-    ("resource_brokers", &machines::Machines),
+    ("reservations", &subnets::Reservations),
+    ("resource_brokers", &groups::Groups),
     ("roles", &roles::Roles),
+    ("subnets", &subnets::Subnets),
     ("users", &users::Users),
 ];
 

@@ -9,6 +9,7 @@
 //! | `kinds` | what is particular about writing objects of each type |
 //! | `content`, `packs` | what is installed, and how it comes into use |
 //! | `auth` | users, tokens and claims |
+//! | `secure` | params that are sealed at rest |
 //! | `hub`, `log_ring` | what listeners are told; the last lines of the log |
 //! | `interfaces` | the network of the host |
 //! | `http` | routes: parse, call, map; nothing is decided there |
@@ -22,9 +23,11 @@
 mod auth;
 mod blobs;
 mod boot;
+mod certificate;
 mod clock;
 mod commands;
 mod commit;
+mod connections;
 mod content;
 mod download;
 mod endpoint;
@@ -36,24 +39,29 @@ mod interfaces;
 mod kinds;
 mod log_ring;
 mod logs;
+mod metrics;
 mod options;
 mod packs;
 mod plugins;
 mod random;
 mod render;
 mod runner;
+mod secure;
 mod simulation;
 mod start;
 #[cfg(test)]
 mod testing;
 mod trees;
+mod zone_file;
 
 /// The version that an endpoint says it is: the generation of the API that it speaks, and its own version.
 pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION"));
 
 pub use boot::BootError;
+pub use certificate::TlsRules;
+pub use content::GivenContentError;
 pub use log_ring::LogRing;
-pub use options::{DhcpSubnet, ServeOptions};
+pub use options::{DhcpSubnet, Port, ServeOptions};
 pub use plugins::Happening;
 pub use simulation::{Ending, Script, Simulation, Step, Surroundings};
-pub use start::{FirstUser, ServeError, Started, serve};
+pub use start::{FirstUser, OwnMachine, ServeError, Started, serve};

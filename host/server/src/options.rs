@@ -4,6 +4,8 @@ use std::{net::Ipv4Addr, path::PathBuf};
 
 use formwork_sandbox::Limits;
 
+use crate::TlsRules;
+
 /// How an endpoint is run. Relative paths are taken below `base_root`.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -15,6 +17,8 @@ pub struct ServeOptions {
     pub tls_key: PathBuf,
     /// The certificate, PEM; made when missing.
     pub tls_cert: PathBuf,
+    /// What TLS connections may agree on.
+    pub tls: TlsRules,
     /// The address that machines are told; found by itself when absent.
     pub static_ip: Option<Ipv4Addr>,
     /// The address that all services listen on.
@@ -23,6 +27,16 @@ pub struct ServeOptions {
     pub api_port: u16,
     /// The port of the file server; 0 turns it off.
     pub static_port: u16,
+    /// The port of the file server over TLS; 0 turns it off.
+    pub static_secure_port: Port,
+    /// The port of measured values for monitoring; 0 turns it off.
+    pub metrics_port: Port,
+    /// The certificate and the key of the file server over TLS, PEM; those of the API when absent.
+    pub static_tls: Option<(PathBuf, PathBuf)>,
+    /// Where browsers that ask for `/` are sent; nowhere when absent.
+    pub ui_url: Option<String>,
+    /// The folder of the store; `base_root` by default.
+    pub data_root: PathBuf,
     /// The port of TFTP; 0 turns it off.
     pub tftp_port: u16,
     /// The port of DHCP; 0 turns it off.
@@ -33,8 +47,19 @@ pub struct ServeOptions {
     pub dhcp_subnet: Option<DhcpSubnet>,
     /// The name of the endpoint; made from the first network card when absent.
     pub id: Option<String>,
+    /// The name of the high-availability set that the endpoint is the only host of; `id` when absent.
+    pub ha_id: Option<String>,
+    /// True when the host of the endpoint is to be a machine too.
+    pub create_self: bool,
     /// True when nothing is kept on disk but logs and files.
     pub memory: bool,
+    /// True when the program was started as `dr-provision`: a fresh endpoint then has the objects and the types that the
+    /// tests of that program's clients count, and nothing beside them (drp-api.md 3.6, 12.3).
+    pub as_dr_provision: bool,
+    /// A bundle, a folder of bundles, or the folder of one bundle, below everything that is installed.
+    pub default_content: Option<PathBuf>,
+    /// The same, above everything that is installed.
+    pub local_content: Option<PathBuf>,
     /// Name and password of the first user; a random password for `rocketskates` when absent.
     pub first_user: Option<(String, String)>,
     /// The program that compiles components as `PROGRAM compile-worker` and reads archives as `PROGRAM archive-worker`;
@@ -46,6 +71,23 @@ pub struct ServeOptions {
     pub component_limits: Limits,
     /// The folder that keeps recordings of all calls of components; none by default.
     pub record_calls: Option<PathBuf>,
+}
+
+/// A port that an endpoint can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The number; 0 turns the service off.
+    pub number: u16,
+    /// True when it is an error that the port is taken; else the service is left out.
+    pub is_asked_for: bool,
+}
+
+impl Port {
+    /// Returns a port that is left out when it is taken.
+    #[must_use]
+    pub const fn usual(number: u16) -> Self {
+        Self { number, is_asked_for: false }
+    }
 }
 
 /// A network in which addresses are given.
@@ -73,7 +115,15 @@ impl ServeOptions {
             file_root: base_root.join("tftpboot"),
             tls_key: base_root.join("server.key"),
             tls_cert: base_root.join("server.crt"),
+            data_root: base_root.clone(),
             base_root,
+            static_secure_port: Port::usual(8090),
+            metrics_port: Port::usual(8080),
+            static_tls: None,
+            ui_url: None,
+            ha_id: None,
+            create_self: false,
+            tls: TlsRules::default(),
             static_ip: None,
             listen: Ipv4Addr::UNSPECIFIED,
             api_port: 8092,
@@ -84,6 +134,9 @@ impl ServeOptions {
             dhcp_subnet: None,
             id: None,
             memory: false,
+            as_dr_provision: false,
+            default_content: None,
+            local_content: None,
             first_user: None,
             worker,
             allow_unsigned: false,

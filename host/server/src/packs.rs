@@ -18,6 +18,7 @@ mod counted;
 mod install;
 mod intake;
 mod life;
+mod staged;
 mod upload;
 mod usage;
 
@@ -33,10 +34,11 @@ use tokio::sync::{RwLock, Semaphore};
 
 pub(crate) use self::{
     counted::Counted,
-    install::{remove, roll_back},
+    install::{remove, roll_back, take_out},
     intake::{Wanted, again, receive},
     life::{drive, install_at_once, rehearse_objects, resume},
-    upload::{MAX_UPLOAD_BYTES, Upload, too_long},
+    staged::{Staged, install_staged, make_ready, stage},
+    upload::{Form, MAX_UPLOAD_BYTES, Upload, too_long},
     usage::{Usage, flush, flush_until},
 };
 use crate::{content::InUse, endpoint::Endpoint};
@@ -78,6 +80,11 @@ impl Packs {
             files: RwLock::default(),
             usage: Usage::default(),
         })
+    }
+
+    /// Keeps files that no record names yet from being swept, as long as what this returns is held.
+    pub(crate) async fn keep_files(&self) -> tokio::sync::RwLockReadGuard<'_, ()> {
+        self.files.read().await
     }
 }
 

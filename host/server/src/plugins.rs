@@ -56,6 +56,7 @@ pub(crate) use self::{
     event::principal_shown,
     jobs::{acted, resumed},
     letters::{drop_letters, letters, retry_letters},
+    providers::problems_of,
     record::forget,
 };
 use self::{delivery::Worker, jobs::Running, lines::Lines, providers::Ask};

@@ -33,7 +33,7 @@ use formwork_store::Store;
 use formwork_template::{Delimiters, ParseError, RenderError, Template};
 
 pub(crate) use self::{
-    actions::{job_actions, lacking, subjects, text_for},
+    actions::{expanded, job_actions, lacking, subjects, text_for},
     scene::Site,
 };
 use self::{index::Index, shared::SharedTemplates};

@@ -17,7 +17,7 @@ use std::{
 };
 
 use formwork_api::ApiError;
-use formwork_core::{jobs::Answer, params};
+use formwork_core::jobs::Answer;
 use formwork_model::{
     Job, JobState, Machine, Object, Objects, ObjectsExt, Plugin, Task, Timestamp, Values, kind_of,
 };
@@ -152,7 +152,8 @@ impl Simulation {
         let old = snapshot.find(prefix, key).ok_or_else(|| ApiError::not_found("PUT", prefix, key))?;
         let mut new = old.to_json();
         json_patch::merge(&mut new, members);
-        let changed = objects::update(&self.endpoint, request, key.to_owned(), Change::Put(new)).await?;
+        let changed =
+            objects::update(&self.endpoint, request, key.to_owned(), vec![Change::Put(new)]).await?;
         Ok(changed.value.to_json())
     }
 
@@ -246,7 +247,7 @@ impl Simulation {
     pub fn param(&self, machine: &str, name: &str) -> Option<Value> {
         let snapshot = self.endpoint.snapshot();
         let machine = snapshot.get::<Machine>(machine)?;
-        params::resolve(&snapshot, machine.as_ref(), name)
+        self.endpoint.vault.resolve(&snapshot, machine.as_ref(), name)
     }
 
     /// Returns the invented time.

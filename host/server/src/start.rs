@@ -1,13 +1,15 @@
 //! The order in which an endpoint comes up and goes down.
 
+mod doors;
 mod first;
 mod holder;
 mod network;
 mod programs;
-mod tls;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use formwork_blobs::Space;
+use formwork_model::{Machine, ObjectsExt};
 use formwork_sandbox::{Host, Optimise, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
 use tokio::{
@@ -16,23 +18,29 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
 
 use crate::{
     ServeOptions,
-    auth::{Desk, TokenKey},
+    auth::{self, Desk, FOREVER_SECONDS, TokenKey},
     boot,
+    certificate::{Certificate, CertificateError},
     clock::Clock,
-    content,
-    content::Library,
+    commands::contents::updates::Updates,
+    connections::Connections,
+    content::{self, Base, Library},
     endpoint::Endpoint,
     files::FileRoot,
     housekeeping,
     http::{self, LocalAddress, PeerAddress},
     log_ring,
     logs::JobLogs,
+    metrics::{self, ApiCounts},
     packs::{self, Packs},
     plugins::{self, Patience, Plugins},
-    runner, trees,
+    runner,
+    secure::{self, Vault},
+    trees,
 };
 
 /// Connections to the API at the same time; further ones wait to be accepted.
@@ -79,6 +87,9 @@ pub enum ServeError {
     /// The built-in content is not in order.
     #[error("failed to load the built-in content")]
     Content(#[from] formwork_packs::PackError),
+    /// Content that the operator gave is not in order.
+    #[error(transparent)]
+    GivenContent(#[from] content::GivenContentError),
     /// Components cannot be run.
     #[error("failed to start the sandbox")]
     Sandbox(#[from] formwork_sandbox::SandboxError),
@@ -100,6 +111,17 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// A port that the operator named is taken.
+    #[error("failed to listen on {address}\nhint: give another {flag}, or 0 for none")]
+    Door {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that names the port.
+        flag: &'static str,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// A service of the boot network did not start.
     #[error("failed to start the boot services")]
     Boot(#[from] boot::BootError),
@@ -115,6 +137,23 @@ pub struct Started {
     pub url: String,
     /// The first user, at the very first start.
     pub first_user: Option<FirstUser>,
+    /// The machine that the endpoint's own host is, where it is to be one.
+    pub own_machine: Option<OwnMachine>,
+}
+
+/// The machine that the endpoint's own host is.
+#[derive(Clone)]
+pub struct OwnMachine {
+    /// Its UUID.
+    pub uuid: String,
+    /// A token for its agent that lives for three years.
+    pub token: String,
+}
+
+impl fmt::Debug for OwnMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnMachine").field("uuid", &self.uuid).finish_non_exhaustive()
+    }
 }
 
 /// The user that was made at the very first start.
@@ -138,22 +177,34 @@ impl fmt::Debug for FirstUser {
 ///
 /// Anything that keeps the endpoint from coming up; see [`ServeError`]. Nothing is left half done.
 pub async fn serve(
-    options: ServeOptions,
+    mut options: ServeOptions,
     started: impl FnOnce(&Started),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    raise_file_limit();
     std::fs::create_dir_all(&options.base_root).map_err(|source| folder(&options.base_root, source))?;
     let _holder = holder::hold(&options.base_root)?;
-    let tls = tls::config(&options)?;
     let address = SocketAddr::from((options.listen, options.api_port));
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+    let listener = doors::listen(address).map_err(|source| ServeError::Listen { address, source })?;
+    let doors = doors::bind(&mut options)?;
     let (endpoint, first_user) = open(options, Optimise::AtOnce).await?;
-    let (files, program) = (endpoint.files.clone(), endpoint.options.worker.clone());
-    let provided = tokio::task::spawn_blocking(move || programs::provide(files.files(), &program));
+    let tls = endpoint.certificate.acceptor(&endpoint.options.tls).map_err(certificate)?;
+    let (files, options) = (endpoint.files.clone(), endpoint.options.clone());
+    let provided = tokio::task::spawn_blocking(move || {
+        programs::provide(files.files(), &options.worker, &options.base_root);
+    });
     let _ = provided.await;
     let (stop, stopped) = watch::channel(false);
     let mut tasks = boot::start(Arc::clone(&endpoint), stopped.clone()).await?;
+    if let Some(listener) = doors.secure_files {
+        let certificate =
+            endpoint.static_certificate().acceptor(&endpoint.options.tls).map_err(certificate)?;
+        tasks.push(boot::serve_files(Arc::clone(&endpoint), listener, certificate, stopped.clone()));
+    }
+    if let Some(listener) = doors.metrics {
+        let over = boot::ended(stopped.clone());
+        tasks.push(tokio::spawn(metrics::run(Arc::clone(&endpoint), listener, over)));
+    }
     tasks.push(housekeeping::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(tokio::spawn(tell_lines(Arc::clone(&endpoint), stopped.clone())));
     tasks.push(trees::start(Arc::clone(&endpoint), stopped.clone()));
@@ -162,7 +213,8 @@ pub async fn serve(
     tasks.push(packs::flush_until(Arc::clone(&endpoint), stopped.clone()));
     packs::resume(&endpoint);
     let api = tokio::spawn(accept(listener, tls, Arc::clone(&endpoint), stopped));
-    started(&Started { url: endpoint.api_url(), first_user });
+    let own_machine = if endpoint.options.create_self { own_machine(&endpoint).await? } else { None };
+    started(&Started { url: endpoint.api_url(), first_user, own_machine });
     shutdown.await;
     let _ = stop.send(true);
     let _ = api.await;
@@ -173,8 +225,33 @@ pub async fn serve(
     Ok(())
 }
 
+/// Allows as many open files as the system does: each connection is one, and the usual limit is for interactive programs.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
+    }
+}
+
 fn folder(path: &std::path::Path, source: std::io::Error) -> ServeError {
     ServeError::Folder { path: path.to_owned(), source }
+}
+
+async fn own_machine(endpoint: &Arc<Endpoint>) -> Result<Option<OwnMachine>, ServeError> {
+    let uuid = first::own_machine(endpoint).await.map_err(|error| ServeError::First(error.to_string()))?;
+    let snapshot = endpoint.snapshot();
+    let machine = snapshot.get::<Machine>(&uuid);
+    let token =
+        machine.map(|machine| auth::machine_token(endpoint, &snapshot, &machine, Some(FOREVER_SECONDS)));
+    Ok(token.map(|token| OwnMachine { uuid, token }))
+}
+
+fn certificate(error: CertificateError) -> ServeError {
+    ServeError::Tls(error.to_string())
 }
 
 /// Opens everything that the endpoint keeps, and makes what is missing.
@@ -187,10 +264,16 @@ pub(crate) async fn open(
     for name in ["keys", "job-logs", "cache"] {
         std::fs::create_dir_all(at(name)).map_err(|source| folder(&at(name), source))?;
     }
+    std::fs::create_dir_all(&options.data_root).map_err(|source| folder(&options.data_root, source))?;
     let files = FileRoot::new(&options.file_root).map_err(|source| folder(&options.file_root, source))?;
     let core = formwork_packs::core()?;
-    let base = content::built_in_objects(core, &files);
-    let store = if options.memory { Store::memory(base) } else { Store::open(&at("formwork.redb"), base)? };
+    let layers = Base::read(&options)?;
+    let base = layers.objects(&files);
+    let store = if options.memory {
+        Store::memory(base)
+    } else {
+        Store::open(&options.data_root.join("formwork.redb"), base)?
+    };
     let worker = WorkerCommand::new(options.worker.clone(), [String::from("compile-worker")]);
     let sandbox = Sandbox::new(SandboxConfig {
         concurrent_calls: CONCURRENT_CALLS,
@@ -199,20 +282,21 @@ pub(crate) async fn open(
         recordings: options.record_calls.clone(),
         ..SandboxConfig::new(at("cache"), worker)
     })?;
-    let library = Arc::new(Library::new(core, &root).map_err(|source| folder(&root, source))?);
+    let library = Arc::new(Library::new(layers, core, &root).map_err(|source| folder(&root, source))?);
     for (digest, bytes) in library.embedded() {
         sandbox
             .prepare(bytes)
             .await
             .map_err(|source| ServeError::Component { digest: digest.clone(), source: Box::new(source) })?;
     }
-    let key_file = at("keys/token.key");
+    let (key_file, secure_file) = (at("keys/token.key"), at("keys/secure.key"));
     let local_id = network::first_hardware_address();
     let endpoint = Arc::new(Endpoint {
         address: network::told_address(&options),
         id: options.id.clone().unwrap_or_else(|| network::default_id(&local_id)),
         local_id,
         logs: JobLogs::new(at("job-logs")).map_err(|source| folder(&at("job-logs"), source))?,
+        vault: Arc::new(Vault::load(&secure_file).map_err(|source| folder(&secure_file, source))?),
         key: Arc::new(TokenKey::load(&key_file).map_err(|source| folder(&key_file, source))?),
         renderer: crate::render::Renderer::default(),
         clock: Clock::Real,
@@ -222,13 +306,29 @@ pub(crate) async fn open(
         boot_counts: boot::BootCounts::default(),
         hub: Arc::default(),
         desk: Desk::default(),
+        certificate: Certificate::load(&options).map_err(certificate)?,
+        own_static_certificate: match &options.static_tls {
+            Some((cert, key)) => Some(Certificate::of_files(cert, key, &options).map_err(certificate)?),
+            None => None,
+        },
+        releases: Space::open(&at("releases"), Arc::default())
+            .map_err(|source| folder(&at("releases"), source))?,
+        connections: Connections::default(),
+        api_counts: ApiCounts::default(),
+        updates: Updates::new(&root).map_err(|source| folder(&root, source))?,
         store,
         sandbox,
         library,
         files,
         options,
     });
+    // Bundles may have objects of types that were declared before this start.
+    drop(formwork_model::kinds_of(&endpoint.snapshot()));
+    let recovered = endpoint.updates.recover(&endpoint.files, &endpoint.snapshot());
+    recovered.map_err(|error| ServeError::First(error.to_string()))?;
     let first_user = first::objects(&endpoint).await.map_err(|error| ServeError::First(error.to_string()))?;
+    secure::seal_existing(&endpoint).await.map_err(|error| ServeError::First(error.to_string()))?;
+    content::settle(&endpoint).await?;
     Ok((endpoint, first_user))
 }
 
@@ -252,6 +352,7 @@ pub(crate) fn copy(
         logs: JobLogs::new(scratch.join("job-logs")).map_err(failed)?,
         files: real.files.clone(),
         renderer: crate::render::Renderer::default(),
+        vault: Arc::clone(&real.vault),
         key: Arc::clone(&real.key),
         clock: Clock::invented(real.now()),
         plugins: Plugins::default(),
@@ -259,6 +360,12 @@ pub(crate) fn copy(
         boot_counts: boot::BootCounts::default(),
         hub: Arc::default(),
         desk: Desk::default(),
+        certificate: Arc::clone(&real.certificate),
+        own_static_certificate: real.own_static_certificate.clone(),
+        releases: real.releases.clone(),
+        connections: Connections::default(),
+        api_counts: ApiCounts::default(),
+        updates: Updates::new(scratch).map_err(failed)?,
     })
 }
 
@@ -287,7 +394,7 @@ async fn accept(
     endpoint: Arc<Endpoint>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let routes = http::routes(endpoint);
+    let routes = http::routes(Arc::clone(&endpoint));
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -298,9 +405,10 @@ async fn accept(
         };
         let Some((stream, slot)) = stream else { continue };
         let (tls, routes, stopped) = (tls.clone(), routes.clone(), stopped.clone());
+        let endpoint = Arc::clone(&endpoint);
         connections.spawn(async move {
             let _slot = slot;
-            connection(stream, tls, routes, stopped).await;
+            connection(stream, tls, &endpoint, routes, stopped).await;
         });
     }
     let rest = async { while connections.join_next().await.is_some() {} };
@@ -326,20 +434,26 @@ async fn next(
 async fn connection(
     stream: TcpStream,
     tls: TlsAcceptor,
+    endpoint: &Endpoint,
     routes: axum::Router,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let (local, peer) = (stream.local_addr(), stream.peer_addr());
+    let (local, peer) = (stream.local_addr().ok(), stream.peer_addr());
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
-    let routes = match local {
-        Ok(local) => routes.layer(axum::Extension(LocalAddress(local))),
-        Err(_) => routes,
-    };
-    let routes = match peer {
-        Ok(peer) => routes.layer(axum::Extension(PeerAddress(peer.ip()))),
-        Err(_) => routes,
-    };
+    let Ok(peer) = peer else { return };
+    let open = endpoint.connections.open(peer, endpoint.now());
+    let session = open.session();
+    // Laid around the routes as a whole: a layer would be laid around each of them, for every connection.
+    let routes = routes.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let known = request.extensions_mut();
+        if let Some(local) = local {
+            known.insert(LocalAddress(local));
+        }
+        known.insert(PeerAddress(peer.ip()));
+        known.insert(Arc::clone(&session));
+        request
+    });
     let service = hyper_util::service::TowerToHyperService::new(routes);
     let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
     builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(PATIENCE);

@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
 
+use formwork_blobs::Space;
 use formwork_model::{Claim, User};
 use formwork_sandbox::{Limits, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
@@ -11,14 +12,19 @@ use crate::{
     ServeOptions,
     auth::{self, NewToken, Subject, TokenKey},
     boot::BootCounts,
+    certificate::Certificate,
     clock::Clock,
-    content::{self, Library},
+    commands::contents::updates::Updates,
+    connections::Connections,
+    content::{Base, Library},
     endpoint::Endpoint,
     files::FileRoot,
     logs::JobLogs,
+    metrics::ApiCounts,
     packs::Packs,
     plugins::Plugins,
     render::Renderer,
+    secure::Vault,
 };
 
 /// An endpoint with the built-in objects and one user, `anna`.
@@ -35,6 +41,8 @@ pub(crate) struct Wishes {
     pub(crate) allow_unsigned: bool,
     pub(crate) clock: Clock,
     pub(crate) store: formwork_store::Limits,
+    /// The layers that it brings along.
+    pub(crate) base: Base,
 }
 
 impl Default for Wishes {
@@ -44,6 +52,7 @@ impl Default for Wishes {
             allow_unsigned: false,
             clock: Clock::Real,
             store: formwork_store::Limits::default(),
+            base: Base::own().unwrap(),
         }
     }
 }
@@ -64,7 +73,7 @@ impl Site {
             roles: vec![String::from("superuser")],
             ..User::default()
         };
-        let mut objects = content::built_in_objects(core, &files);
+        let mut objects = wishes.base.objects(&files);
         objects.push(Arc::new(user.clone()));
         std::fs::create_dir(at("cache")).unwrap();
         let worker = WorkerCommand::new(wishes.compiler, []);
@@ -79,11 +88,12 @@ impl Site {
             local_id: String::new(),
             store: Store::memory_with(objects, wishes.store),
             sandbox: Sandbox::new(sandbox).unwrap(),
-            library: Arc::new(Library::new(core, folder.path()).unwrap()),
+            library: Arc::new(Library::new(wishes.base, core, folder.path()).unwrap()),
             packs: Packs::new(folder.path()).unwrap(),
             logs: JobLogs::new(at("logs")).unwrap(),
             files,
             renderer: Renderer::default(),
+            vault: Arc::new(Vault::load(&at("secure.key")).unwrap()),
             key: Arc::new(TokenKey::load(&at("token.key")).unwrap()),
             clock: wishes.clock,
             plugins: Plugins::default(),
@@ -91,6 +101,12 @@ impl Site {
             boot_counts: BootCounts::default(),
             hub: Arc::default(),
             desk: auth::Desk::default(),
+            certificate: Certificate::load(&options).unwrap(),
+            own_static_certificate: None,
+            releases: Space::open(&at("releases"), Arc::default()).unwrap(),
+            connections: Connections::default(),
+            api_counts: ApiCounts::default(),
+            updates: Updates::new(folder.path()).unwrap(),
             options,
         });
         Self { folder, endpoint, user }

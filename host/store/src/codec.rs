@@ -6,7 +6,7 @@
 
 use std::{str, sync::Arc};
 
-use formwork_model::{Object, kind_of};
+use formwork_model::{Kind, Object, declare, kind_of, type_of};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -118,7 +118,8 @@ pub(crate) fn decode_entry(revision: Revision, bytes: &[u8]) -> Result<Entry, St
 }
 
 fn decode_change(revision: Revision, principal: &Arc<str>, row: ChangeRow) -> Result<Change, String> {
-    let prefix = kind_of(&row.prefix).ok_or_else(|| format!("the type `{}` is unknown", row.prefix))?.prefix;
+    let some = row.after.as_ref().or(row.before.as_ref()).unwrap_or(&Value::Null);
+    let prefix = kind(&row.prefix, some)?.prefix;
     let object = |value: Option<Value>| value.map(|value| decode_object(prefix, value)).transpose();
     Ok(Change {
         revision,
@@ -132,8 +133,20 @@ fn decode_change(revision: Revision, principal: &Arc<str>, row: ChangeRow) -> Re
 }
 
 fn decode_object(prefix: &str, value: Value) -> Result<Arc<dyn Object>, String> {
-    let kind = kind_of(prefix).ok_or_else(|| format!("the type `{prefix}` is unknown"))?;
-    (kind.decode)(value).map_err(|error| error.to_string())
+    kind(prefix, &value)?.read(value).map_err(|error| error.to_string())
+}
+
+/// Returns the kind of an object. That of a type that was declared is made where it is missing, so that an object is never
+/// lost because it is read before its declaration; such an object names its type itself.
+fn kind(prefix: &str, value: &Value) -> Result<&'static Kind, String> {
+    let unknown = || format!("the type `{prefix}` is unknown");
+    match kind_of(prefix) {
+        Some(kind) => Ok(kind),
+        None if type_of(value) == Some(prefix) => {
+            declare(prefix).map_err(|error| format!("{}: {error}", unknown()))
+        }
+        None => Err(unknown()),
+    }
 }
 
 fn check_key(object: &dyn Object, key: &str) -> Result<(), String> {

@@ -88,6 +88,34 @@ mod tests {
         assert_eq!((log.oldest(), log.newest()), (Some(Revision(6)), Some(Revision(7))));
     }
 
+    fn row(revision: u64, object: &serde_json::Value) -> Vec<u8> {
+        [&revision.to_be_bytes()[..], object.to_string().as_bytes()].concat()
+    }
+
+    /// No other test of this program may use the type: its kind is there for good.
+    #[test]
+    fn objects_survive_a_restart_before_their_declaration_is_read() {
+        let rack = serde_json::json!({"Type": "racks", "Id": "r1", "Units": 42, "Params": {"a/b": 1}});
+        assert!(formwork_model::kind_of("racks").is_none());
+        let mut loader = Loader::new(Vec::new());
+        let told = loader.row(b"racks\0r1", &row(3, &serde_json::json!({"Id": "r1"}))).unwrap_err();
+        assert_eq!((told.key.as_str(), told.reason.as_str()), ("racks/r1", "the type `racks` is unknown"));
+        loader.row(b"racks\0r1", &row(3, &rack)).unwrap();
+        let declaration = row(2, &serde_json::json!({"Name": "racks"}));
+        loader.row(b"store_objects\0racks", &declaration).unwrap();
+        let change = serde_json::json!({"prefix": "racks", "key": "r1", "action": "created", "before": null, "after": rack});
+        let entry = serde_json::json!({"principal": "p", "changes": [change]}).to_string();
+        loader.entry(Revision(3), entry.as_bytes());
+        let (state, log) = loader.finish(Revision(3));
+        assert_eq!(log.newest(), Some(Revision(3)), "the feed tells of it");
+        let found = state.stored("racks", "r1").unwrap();
+        assert_eq!(found.object.kind().prefix, "racks");
+        assert_eq!(
+            (&found.object.to_json()["Units"], found.object.params().unwrap().len()),
+            (&rack["Units"], 1)
+        );
+    }
+
     #[test]
     fn feed_that_does_not_end_at_the_revision_is_left_out() {
         let mut loader = Loader::new(Vec::new());

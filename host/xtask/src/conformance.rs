@@ -3,21 +3,17 @@
 //! The two drivers and the tables of expected outcomes are in `tests/conformance`. What they need from PyPI goes into a
 //! virtual environment below the target folder; nothing of it becomes part of the product.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::report::say;
 use crate::workspace::Workspace;
-use crate::{product, shell};
+use crate::{product, python, shell};
 
 /// The drivers, in the order in which they run.
 const DRIVERS: [&str; 2] = ["run.py", "goshape.py"];
-
-/// What the virtual environment is made from; its copy in there says that it is complete.
-const REQUIREMENTS: &str = "requirements.txt";
 
 /// What to compare, and with which program.
 #[derive(Debug, clap::Args)]
@@ -50,7 +46,7 @@ pub(crate) fn run(args: &ConformanceArgs) -> Result<()> {
 /// An outcome that is not the expected one, a better one included.
 pub(crate) fn check(workspace: &Workspace, program: &Path, update: bool) -> Result<Option<String>> {
     let folder = folder(&workspace.root);
-    let python = match environment(&folder, &workspace.target.join("conformance")) {
+    let python = match python::environment(&folder, &workspace.target.join("conformance")) {
         Ok(python) => python,
         Err(error) => return Ok(Some(format!("{error:#}"))),
     };
@@ -75,32 +71,13 @@ fn folder(root: &Path) -> PathBuf {
     root.join("tests/conformance")
 }
 
-/// Makes the virtual environment when it is not there, or was made from other requirements, and returns its Python.
-fn environment(folder: &Path, place: &Path) -> Result<PathBuf> {
-    let wanted = folder.join(REQUIREMENTS);
-    let wanted_text =
-        fs::read_to_string(&wanted).with_context(|| format!("failed to read `{}`", wanted.display()))?;
-    let (stamp, python) = (place.join(REQUIREMENTS), place.join("bin/python"));
-    if python.exists() && fs::read_to_string(&stamp).is_ok_and(|text| text == wanted_text) {
-        return Ok(python);
-    }
-    let Some(system) = shell::find_program("python3") else { bail!("there is no `python3`") };
-    shell::stdout(Command::new(system).args(["-m", "venv", "--clear"]).arg(place))
-        .context("failed to make a virtual environment\nhint: install `python3-venv`")?;
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    // Without a network the reason is to come soon.
-    install.args(["--retries", "1", "--timeout", "20", "--requirement"]).arg(&wanted);
-    shell::stdout(&mut install).context("failed to install the Python client")?;
-    fs::write(&stamp, wanted_text).with_context(|| format!("failed to write `{}`", stamp.display()))?;
-    Ok(python)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
 
     use super::*;
+    use crate::python::{REQUIREMENTS, environment};
 
     /// The operations of drppy-client 4.17 (drp-api.md appendix B).
     const OPERATIONS: usize = 661;

@@ -10,7 +10,9 @@ mod demo;
 mod discovery;
 mod guests;
 mod product;
+mod python;
 mod report;
+mod schemathesis;
 mod setup;
 mod shell;
 mod test;
@@ -47,6 +49,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Compare every operation of the API's clients with what is expected.
     Conformance(conformance::ConformanceArgs),
+    /// Send requests that are made from the description of the API.
+    Schemathesis(schemathesis::SchemathesisArgs),
     /// Build the plugins as components.
     Guests(guests::GuestsArgs),
     /// Put what an unknown machine boots into the data folder of an endpoint.
@@ -73,6 +77,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Test(args) => test::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Conformance(args) => conformance::run(args),
+        Command::Schemathesis(args) => schemathesis::run(args),
         Command::Guests(args) => guests::run(args),
         Command::Discovery(args) => discovery::run(args),
     }

@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow, bail};
 use crate::demo::{self, DemoArgs, Firmware, Machine};
 use crate::report::{Stopwatch, say, table};
 use crate::workspace::Workspace;
-use crate::{check_layers, check_licences, conformance, debian, product, setup, shell};
+use crate::{check_layers, check_licences, conformance, debian, product, schemathesis, setup, shell};
 
 /// Which checks to run.
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,8 @@ enum Step {
     Tests,
     /// Every operation of the API's clients.
     Conformance,
+    /// Requests made from the description of the API.
+    Schemathesis,
     /// A simulated firmware, the real endpoint, the real agent.
     DemoSimulated,
     /// A virtual machine with BIOS.
@@ -64,6 +66,10 @@ impl Step {
             }
             Self::Conformance => {
                 let reason = conformance::check(workspace, &product::build(workspace)?, false)?;
+                return Ok(reason.map_or(Ending::Passed, Ending::Skipped));
+            }
+            Self::Schemathesis => {
+                let reason = schemathesis::check(workspace, &product::build(workspace)?)?;
                 return Ok(reason.map_or(Ending::Passed, Ending::Skipped));
             }
             Self::DemoSimulated => demo(Machine::Simulated, workspace)?,

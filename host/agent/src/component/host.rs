@@ -33,6 +33,8 @@ impl AgentHost {
                 });
                 Ok(HostAnswer::Text(match read.await? {
                     Value::Null => None,
+                    // A secure param is read as a secret, which only the endpoint lends.
+                    value if formwork_client::is_sealed(&value) => None,
                     value => Some(value.to_string()),
                 }))
             }

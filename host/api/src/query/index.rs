@@ -2,10 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
-use formwork_model::{KINDS, Kind, Native, Object, Objects, Param, Record};
+use formwork_model::{KINDS, Kind, Native, Object, Objects, Param, Record, declaration};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -80,6 +80,9 @@ impl Index {
             let subject = Subject::Member(name.to_owned());
             return Ok(Self { subject, shape: *shape, native: Some(*native) });
         }
+        if let Some(index) = Self::of_free(name, kind, objects) {
+            return Ok(index);
+        }
         let explicit = name.strip_prefix("Params.");
         let param = explicit.unwrap_or(name);
         if kind.bears_params {
@@ -96,6 +99,37 @@ impl Index {
         let index =
             || Self { subject: Subject::Meta(key.to_owned()), shape: Shape::One, native: Some(Native::Text) };
         known.then(index).ok_or_else(unknown)
+    }
+
+    /// Finds a member that only a declared type has: one that its declaration tells, or that any object has.
+    fn of_free(name: &str, kind: &'static Kind, objects: &dyn Objects) -> Option<Self> {
+        if !kind.is_declared() {
+            return None;
+        }
+        if let Some((_, index)) = Self::declared(kind, objects).into_iter().find(|(own, _)| own == name) {
+            return Some(index);
+        }
+        let subject = Subject::Member(name.to_owned());
+        any(objects, kind.prefix, |object| object.member(name).is_some()).then_some(Self {
+            subject,
+            shape: Shape::Unknown,
+            native: None,
+        })
+    }
+
+    /// Returns the members that the declaration of a type tells, where somebody declared it (drp-api.md 7.26).
+    #[must_use]
+    pub fn declared(kind: &'static Kind, objects: &dyn Objects) -> Vec<(String, Self)> {
+        let declaration = kind.is_declared().then(|| declaration(objects, kind.prefix)).flatten();
+        let properties =
+            declaration.as_ref().and_then(|declared| declared.schema.get("properties")?.as_object());
+        let index = |(name, schema): (&String, &Value)| {
+            let (shape, native) = of_schema(name, schema);
+            (name.clone(), Self { subject: Subject::Member(name.clone()), shape, native })
+        };
+        let common = members(kind);
+        let is_free = |name: &String| common.is_none_or(|members| !members.contains_key(name));
+        properties.into_iter().flatten().filter(|(name, _)| is_free(name)).map(index).collect()
     }
 
     /// Returns the index of a declared parameter.
@@ -178,7 +212,9 @@ static MEMBERS: LazyLock<BTreeMap<&'static str, BTreeMap<String, Member>>> =
     LazyLock::new(|| KINDS.iter().map(|kind| (kind.prefix, told(kind))).collect());
 
 fn members(kind: &Kind) -> Option<&'static BTreeMap<String, Member>> {
-    MEMBERS.get(kind.prefix)
+    // What all declared types have is the same.
+    static DECLARED: OnceLock<BTreeMap<String, Member>> = OnceLock::new();
+    MEMBERS.get(kind.prefix).or_else(|| kind.is_declared().then(|| DECLARED.get_or_init(|| told(kind))))
 }
 
 /// Reads the schema of a type. Members that an empty object leaves out are in it as well.

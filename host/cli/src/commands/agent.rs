@@ -13,7 +13,7 @@ use formwork_client::Endpoint;
 use formwork_sandbox::WorkerCommand;
 
 use super::{COMPILE_WORKER, Context};
-use crate::shutdown;
+use crate::{failure::EndedWith, shutdown, verbs::Given};
 
 /// The name of the folder that the agent keeps its state in.
 const STATE_DIR: &str = "formwork-agent";
@@ -60,6 +60,28 @@ pub(super) async fn run(matches: &ArgMatches, context: &Context) -> Result<ExitC
     Ok(ExitCode::from(exit.code()))
 }
 
+/// Runs the agent of a machine in the foreground, with the flags of `machines processjobs`.
+pub(crate) async fn process_jobs(endpoint: &Endpoint, uuid: Option<String>, given: &Given<'_>) -> Result<()> {
+    let args = AgentArgs {
+        uuid,
+        name: None,
+        context: given
+            .optional("context")
+            .map_or_else(|| env::var("RS_CONTEXT").unwrap_or_default(), str::to_owned),
+        state_dir: given.optional("state-dir").map(PathBuf::from),
+        no_power: given.is_on("skip-power"),
+        once: given.is_on("oneshot") || given.is_on("exit-on-failure"),
+        simulate_mac: Vec::new(),
+        simulate_uuid: None,
+        record_calls: None,
+    };
+    let exit = formwork_agent::run(options(args, endpoint.clone())?, shutdown::on_signal()?).await?;
+    match exit.code() {
+        0 => Ok(()),
+        code => Err(EndedWith(code).into()),
+    }
+}
+
 fn options(args: AgentArgs, endpoint: Endpoint) -> Result<AgentOptions> {
     let simulated = !args.simulate_mac.is_empty() || args.simulate_uuid.is_some();
     let simulation = simulated.then_some(Simulation { macs: args.simulate_mac, uuid: args.simulate_uuid });
@@ -89,7 +111,7 @@ pub(crate) fn compile_worker() -> Result<WorkerCommand> {
 }
 
 /// Returns where state is kept when nothing else was said: the system's place for root, the user's for others.
-fn state_dir() -> PathBuf {
+pub(crate) fn state_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return Path::new("/var/lib").join(STATE_DIR);
     }

@@ -7,12 +7,15 @@ use std::{
     io::{self, Write as _},
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use formwork_sandbox::Limits;
-use formwork_server::{DhcpSubnet, FirstUser, ServeOptions, Started};
+use formwork_server::{DhcpSubnet, FirstUser, OwnMachine, Port, ServeOptions, Started, TlsRules};
+use tokio_util::sync::CancellationToken;
 
 use crate::{failure::UsageError, shutdown};
 
@@ -52,6 +55,42 @@ struct ServeArgs {
     /// The port of the file server
     #[arg(long, env = "RS_STATIC_PORT", value_name = "PORT", default_value_t = 8091)]
     static_port: u16,
+    /// The port of the file server over TLS; 0 for none [default: 8090, left out where it is taken]
+    #[arg(long, env = "RS_STATIC_SECURE_PORT", value_name = "PORT")]
+    static_secure_port: Option<u16>,
+    /// The certificate of the file server over TLS [default: that of the API]
+    #[arg(long, env = "RS_STATIC_TLS_CERT", value_name = "FILE", requires = "static_tls_key")]
+    static_tls_cert: Option<PathBuf>,
+    /// The key of that certificate
+    #[arg(long, env = "RS_STATIC_TLS_KEY", value_name = "FILE", requires = "static_tls_cert")]
+    static_tls_key: Option<PathBuf>,
+    /// The oldest version of TLS that is spoken: 1.2 or 1.3
+    #[arg(long, env = "RS_TLS_MIN_VERSION", value_name = "VERSION", default_value = "1.2", value_parser = tls_version, action = clap::ArgAction::Set)]
+    tls_min_version: bool,
+    /// The only cipher suites, by name with commas between [default: all of --tls-ciphers-available]
+    #[arg(long, env = "RS_TLS_CIPHER_LIST", value_name = "NAMES", value_delimiter = ',', value_parser = cipher)]
+    tls_cipher_list: Vec<String>,
+    /// Print the cipher suites that there are, and end
+    #[arg(long)]
+    tls_ciphers_available: bool,
+    /// The port of measured values for monitoring; 0 for none [default: 8080, left out where it is taken]
+    #[arg(long, env = "RS_METRICS_PORT", value_name = "PORT")]
+    metrics_port: Option<u16>,
+    /// Where browsers that ask the API for `/` are sent
+    #[arg(long, env = "RS_UI_URL", value_name = "URL")]
+    ui_url: Option<String>,
+    /// The folder of the store, below the base root [default: the base root]
+    #[arg(long, env = "RS_DATA_ROOT", value_name = "DIR")]
+    data_root: Option<PathBuf>,
+    /// Make this host a machine of the endpoint
+    #[arg(long, env = "RS_CREATE_SELF")]
+    create_self: bool,
+    /// Run the jobs of this host's machine; implies --create-self
+    #[arg(long, env = "RS_START_RUNNER")]
+    start_runner: bool,
+    /// The name of the high-availability set [default: that of the endpoint]
+    #[arg(long, env = "RS_HA_ID", value_name = "NAME")]
+    ha_id: Option<String>,
     /// The port of TFTP
     #[arg(long, env = "RS_TFTP_PORT", value_name = "PORT", default_value_t = 69)]
     tftp_port: u16,
@@ -85,6 +124,12 @@ struct ServeArgs {
     /// Name and password of the first user, USER:PASSWORD [default: a random password, told once]
     #[arg(long, env = "FORMWORK_FIRST_USER", value_name = "KEY", hide_env_values = true)]
     first_user: Option<String>,
+    /// A content bundle, a folder of bundles, or the folder of one bundle, below everything that is installed
+    #[arg(long, env = "RS_DEFAULT_CONTENT", value_name = "FILE|DIR")]
+    default_content: Option<PathBuf>,
+    /// The same, above everything that is installed
+    #[arg(long, env = "RS_LOCAL_CONTENT", value_name = "FILE|DIR")]
+    local_content: Option<PathBuf>,
     /// Accept packs whoever signed them, or nobody
     #[arg(long)]
     allow_unsigned: bool,
@@ -98,23 +143,91 @@ struct ServeArgs {
     accepted: AcceptedArgs,
 }
 
-/// Flags of `dr-provision` for services that this endpoint does not have, or does without being told.
+/// Flags of `dr-provision` for services that this endpoint does not have, or does without being told. One that would ask
+/// for something that is not here is refused at the start.
 #[derive(Clone, Debug, Args)]
 struct AcceptedArgs {
-    #[arg(long, hide = true)]
+    #[arg(long, env = "RS_BINL_PORT", hide = true)]
     binl_port: Option<u16>,
-    #[arg(long, hide = true)]
-    metrics_port: Option<u16>,
-    #[arg(long, hide = true)]
-    static_secure_port: Option<u16>,
-    #[arg(long, hide = true)]
+    #[arg(long, env = "RS_PLUGIN_COMM_ROOT", hide = true)]
     plugin_comm_root: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    data_root: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    #[arg(long, env = "RS_FAKE_PINGER", hide = true)]
     fake_pinger: bool,
-    #[arg(long, hide = true)]
+    #[arg(long, env = "RS_NO_WATCHER", hide = true)]
     no_watcher: bool,
+    #[arg(long, env = "RS_DISABLE_PXE", hide = true)]
+    disable_pxe: bool,
+    #[arg(long, env = "RS_HUMANIZE", hide = true)]
+    humanize: bool,
+    #[arg(long, env = "RS_FORCE_STATIC", hide = true)]
+    force_static: bool,
+    #[arg(long, env = "RS_EXIT_ON_CHANGE", hide = true)]
+    exit_on_change: bool,
+    #[arg(long, env = "RS_LOCAL_UI", hide = true)]
+    local_ui: Option<PathBuf>,
+    #[arg(long, env = "RS_DEBUG_BOOTENV", hide = true)]
+    debug_bootenv: Option<String>,
+    #[arg(long, env = "RS_DEBUG_DHCP", hide = true)]
+    debug_dhcp: Option<String>,
+    #[arg(long, env = "RS_DEBUG_RENDERER", hide = true)]
+    debug_renderer: Option<String>,
+    #[arg(long, env = "RS_HA_ENABLED", hide = true)]
+    ha_enabled: bool,
+    #[arg(long, env = "RS_HA_PASSIVE", hide = true)]
+    ha_passive: bool,
+    #[arg(long, env = "RS_HA_JOIN", hide = true)]
+    ha_join: Option<String>,
+    #[arg(long, env = "RS_HA_LOAD_BALANCED", hide = true)]
+    ha_load_balanced: bool,
+    #[arg(long, env = "RS_HA_ADDRESS", hide = true)]
+    ha_address: Option<String>,
+    #[arg(long, env = "RS_HA_INTERFACE", hide = true)]
+    ha_interface: Option<String>,
+    #[arg(long, env = "RS_HA_INTERFACE_SCRIPT", hide = true)]
+    ha_interface_script: Option<PathBuf>,
+    #[arg(long, env = "RS_HA_TOKEN", hide = true, hide_env_values = true)]
+    ha_token: Option<String>,
+    #[arg(long, env = "RS_HA_CONSENSUS_ADDR", hide = true)]
+    ha_consensus_addr: Option<String>,
+}
+
+impl AcceptedArgs {
+    /// Refuses what asks for more than this endpoint is.
+    fn check(&self) -> Result<()> {
+        let asks = [
+            ("--ha-enabled", self.ha_enabled),
+            ("--ha-passive", self.ha_passive),
+            ("--ha-load-balanced", self.ha_load_balanced),
+            ("--ha-join", self.ha_join.is_some()),
+        ];
+        if let Some((flag, _)) = asks.iter().find(|(_, asked)| *asked) {
+            bail!(UsageError(format!(
+                "`{flag}`: this endpoint cannot be one of several hosts yet\nhint: leave the flag out"
+            )));
+        }
+        if self.local_ui.is_some() {
+            bail!(UsageError(String::from(
+                "`--local-ui`: this endpoint serves no user interface\nhint: --ui-url sends browsers to one"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a version of TLS as people and dr-provision write it; true for 1.3.
+fn tls_version(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().trim_start_matches("tls").trim_start_matches('v') {
+        "1.2" | "12" => Ok(false),
+        "1.3" | "13" => Ok(true),
+        _ => Err(String::from("only TLS 1.2 and 1.3 are spoken")),
+    }
+}
+
+fn cipher(name: &str) -> Result<String, String> {
+    match TlsRules::available().iter().any(|known| known == name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("no cipher suite `{name}`; --tls-ciphers-available prints all")),
+    }
 }
 
 pub(super) fn command(as_server: bool) -> Command {
@@ -133,10 +246,55 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<()> {
     let named = env::args_os()
         .next()
         .is_some_and(|program| Path::new(&program).file_name().is_some_and(|name| name == SERVER_NAME));
-    let options = options(ServeArgs::from_arg_matches(matches)?, named)?;
+    let args = ServeArgs::from_arg_matches(matches)?;
+    if args.tls_ciphers_available {
+        io::stdout().write_all(format!("{}\n", TlsRules::available().join("\n")).as_bytes())?;
+        return Ok(());
+    }
+    let starts_runner = args.start_runner;
+    let options = options(args, named)?;
+    let (program, port) = (options.worker.clone(), options.api_port);
     let shutdown = shutdown::on_signal()?;
-    formwork_server::serve(options, announce, async move { shutdown.cancelled().await }).await?;
+    let runs = shutdown.clone();
+    let started = move |started: &Started| {
+        announce(started);
+        if let (true, Some(machine)) = (starts_runner, started.own_machine.clone()) {
+            tokio::spawn(run_agent(program, port, machine, runs));
+        }
+    };
+    formwork_server::serve(options, started, async move { shutdown.cancelled().await }).await?;
     Ok(())
+}
+
+/// How long the agent of this host rests before it is started again.
+const AGENT_REST: Duration = Duration::from_secs(5);
+
+/// Keeps the agent of this host running as long as the endpoint does.
+async fn run_agent(program: PathBuf, port: u16, machine: OwnMachine, shutdown: CancellationToken) {
+    loop {
+        let agent = tokio::process::Command::new(&program)
+            .args(["agent", "--no-power", "--uuid", &machine.uuid])
+            .env("RS_ENDPOINT", format!("https://127.0.0.1:{port}"))
+            .env("RS_TOKEN", &machine.token)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        match agent {
+            Ok(mut agent) => tokio::select! {
+                ended = agent.wait() => tracing::warn!(?ended, "the agent of this host ended"),
+                () = shutdown.cancelled() => {
+                    let _ = agent.kill().await;
+                    return;
+                }
+            },
+            Err(error) => tracing::warn!(%error, "the agent of this host does not start"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGENT_REST) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
 }
 
 /// Tells where the endpoint is.
@@ -162,6 +320,7 @@ fn announcement(started: &Started) -> String {
 }
 
 fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
+    args.accepted.check()?;
     let base_root = std::path::absolute(args.base_root.unwrap_or_else(base_root))
         .context("failed to find the working folder")?;
     let worker = env::current_exe().context("failed to find this program")?;
@@ -174,6 +333,7 @@ fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         Some(key) => Some(first_user(key)?),
         None => named.then(|| (KNOWN_USER.0.to_owned(), KNOWN_USER.1.to_owned())),
     };
+    let usual = ServeOptions::new(base_root.clone(), worker);
     Ok(ServeOptions {
         file_root: base_root.join(args.file_root.unwrap_or_else(|| PathBuf::from("tftpboot"))),
         tls_key: base_root.join(args.tls_key),
@@ -182,18 +342,39 @@ fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         listen: args.listen,
         api_port: args.api_port,
         static_port: off_unless(!args.disable_provisioner, args.static_port),
+        static_secure_port: match args.disable_provisioner {
+            true => Port::usual(0),
+            false => port(args.static_secure_port, usual.static_secure_port),
+        },
+        static_tls: args
+            .static_tls_cert
+            .zip(args.static_tls_key)
+            .map(|(cert, key)| (base_root.join(cert), base_root.join(key))),
+        metrics_port: port(args.metrics_port, usual.metrics_port),
+        tls: TlsRules { only_1_3: args.tls_min_version, ciphers: args.tls_cipher_list },
+        ui_url: args.ui_url,
+        data_root: args.data_root.map_or_else(|| base_root.clone(), |folder| base_root.join(folder)),
+        create_self: args.create_self || args.start_runner,
+        ha_id: args.ha_id,
         tftp_port: off_unless(!args.disable_provisioner, args.tftp_port),
         dhcp_port: off_unless(!args.disable_dhcp, args.dhcp_port),
         dhcp_interface: args.dhcp_ifs,
         dhcp_subnet: subnet,
         id: args.drp_id,
         memory: args.backend.starts_with("memory:"),
+        as_dr_provision: named,
+        default_content: args.default_content,
+        local_content: args.local_content,
         first_user,
         allow_unsigned: args.allow_unsigned,
         component_limits: component_limits(&args.component_limit)?,
         record_calls: args.record_calls,
-        ..ServeOptions::new(base_root, worker)
+        ..usual
     })
+}
+
+fn port(asked: Option<u16>, usual: Port) -> Port {
+    asked.map_or(usual, |number| Port { number, is_asked_for: true })
 }
 
 /// Reads the site's limits. Those that are not named are the usual ones.
@@ -270,7 +451,7 @@ mod tests {
     }
 
     fn parse(line: &str, named: bool) -> Result<ServeOptions> {
-        let matches = super::super::command(named).try_get_matches_from(line.split(' '))?;
+        let matches = super::super::command(named).try_get_matches_from(line.split_whitespace())?;
         let (_, matches) = matches.subcommand().unwrap();
         options(ServeArgs::from_arg_matches(matches)?, named)
     }
@@ -294,6 +475,46 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_has_its_variable() {
+        let without: Vec<String> = command(false)
+            .get_arguments()
+            .filter(|argument| argument.get_env().is_none())
+            .filter_map(|argument| argument.get_long().map(str::to_owned))
+            .collect();
+        // These say what this one start does, or are a matter of trust that no surroundings should decide.
+        assert_eq!(without, ["tls-ciphers-available", "allow-unsigned", "component-limit"]);
+    }
+
+    #[test]
+    fn flags_of_dr_provision_do_what_they_say() {
+        let parsed = |flags: &str| parse(&format!("formwork serve --base-root /b {flags}"), false);
+        let options = parsed(
+            "--static-secure-port 7 --metrics-port 0 --tls-min-version tls1.3 --data-root data --ha-id set \
+             --ui-url http://ui --start-runner --static-tls-cert c --static-tls-key k \
+             --tls-cipher-list TLS_AES_128_GCM_SHA256",
+        )
+        .unwrap();
+        assert_eq!(options.static_secure_port, Port { number: 7, is_asked_for: true });
+        assert_eq!(options.metrics_port, Port { number: 0, is_asked_for: true });
+        assert!(options.tls.only_1_3 && options.create_self);
+        assert_eq!(options.tls.ciphers, ["TLS_AES_128_GCM_SHA256"]);
+        assert_eq!(options.data_root, Path::new("/b/data"));
+        assert_eq!((options.ha_id.as_deref(), options.ui_url.as_deref()), (Some("set"), Some("http://ui")));
+        assert_eq!(options.static_tls, Some(("/b/c".into(), "/b/k".into())));
+        assert_eq!(parsed("").unwrap().metrics_port, Port::usual(8080));
+        for (flags, words) in [
+            ("--ha-enabled", "cannot be one of several hosts yet"),
+            ("--ha-join x", "cannot be one of several hosts yet"),
+            ("--local-ui x", "serves no user interface"),
+            ("--tls-min-version 1.1", "only TLS 1.2 and 1.3"),
+            ("--tls-cipher-list NONE", "--tls-ciphers-available"),
+        ] {
+            let error = parsed(flags).unwrap_err().to_string();
+            assert!(error.contains(words), "{flags}: {error}");
+        }
+    }
+
+    #[test]
     fn password_is_told_only_when_it_was_made_up() {
         let started = |made_password: Option<&str>| Started {
             url: "https://h:8092".into(),
@@ -301,6 +522,7 @@ mod tests {
                 name: "anna".into(),
                 made_password: made_password.map(str::to_owned),
             }),
+            own_machine: None,
         };
         assert_eq!(announcement(&started(None)), "endpoint  https://h:8092\nuser      anna\n");
         let told = announcement(&started(Some("made-up")));

@@ -22,11 +22,23 @@ pub(crate) struct Caller {
     pub(crate) subject: Subject,
     /// What they may do.
     pub(crate) rights: Arc<Rights>,
+    /// When the token ends that proves it, in seconds since 1970; nothing where a password does.
+    pub(crate) expires_seconds: Option<i64>,
     /// Where denials are told; nowhere in a simulation.
     pub(super) hub: Option<Arc<Hub>>,
 }
 
 impl Caller {
+    /// Makes a caller who has no token, or none yet.
+    pub(super) fn new(
+        principal: String,
+        subject: Subject,
+        rights: Arc<Rights>,
+        hub: Option<Arc<Hub>>,
+    ) -> Self {
+        Self { principal, subject, rights, expires_seconds: None, hub }
+    }
+
     /// An operator who may do everything, where there is nobody else, as in a simulation.
     pub(crate) fn operator() -> Self {
         let name = String::from("operator");
@@ -34,6 +46,7 @@ impl Caller {
             principal: format!("user:{name}"),
             subject: Subject::User(name),
             rights: Arc::new(Rights::of_claims(vec![Claim::new("*", "*", "*")])),
+            expires_seconds: None,
             hub: None,
         }
     }

@@ -31,8 +31,6 @@ pub(super) type Proof = [u8; 32];
 pub(super) struct Known {
     /// Who.
     pub(super) caller: Caller,
-    /// When the proof ends, in seconds since 1970.
-    pub(super) expires_seconds: i64,
     /// The objects that it was made of.
     pub(super) rests_on: RestsOn,
     /// The last revision of the store at which it held.
@@ -80,14 +78,9 @@ impl RestsOn {
 
 impl Known {
     /// Notes somebody who proved himself at a snapshot.
-    pub(super) fn new(
-        caller: Caller,
-        expires_seconds: i64,
-        rests_on: RestsOn,
-        snapshot: &Snapshot,
-    ) -> Arc<Self> {
+    pub(super) fn new(caller: Caller, rests_on: RestsOn, snapshot: &Snapshot) -> Arc<Self> {
         let seen = AtomicU64::new(snapshot.revision().0);
-        Arc::new(Self { caller, expires_seconds, rests_on, seen })
+        Arc::new(Self { caller, rests_on, seen })
     }
 
     fn holds(&self, snapshot: &Snapshot) -> bool {

@@ -1,10 +1,6 @@
 //! Tokens: a JSON text and its keyed hash. Opaque to clients.
 
-use std::{
-    io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
@@ -52,25 +48,7 @@ pub(crate) struct TokenKey {
 impl TokenKey {
     /// Reads the key of an endpoint, or makes one that only the owner of the process can read.
     pub(crate) fn load(file: &Path) -> std::io::Result<Self> {
-        let bytes = match std::fs::read(file) {
-            Ok(bytes) if bytes.len() >= 32 => bytes,
-            Ok(_) => return Err(std::io::Error::new(ErrorKind::InvalidData, "the key is too short")),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let bytes = random::bytes::<32>().to_vec();
-                let partial = file.with_extension("new");
-                let mut out = std::fs::OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .mode(0o600)
-                    .open(&partial)?;
-                out.write_all(&bytes)?;
-                out.sync_all()?;
-                std::fs::rename(&partial, file)?;
-                bytes
-            }
-            Err(error) => return Err(error),
-        };
+        let bytes = random::key_file(file)?;
         Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &bytes) })
     }
 

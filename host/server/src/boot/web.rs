@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Path as UrlPath, State},
+    extract::{ConnectInfo, Path as UrlPath, State, connect_info::Connected},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
@@ -20,11 +20,15 @@ use axum::{
     },
     response::{IntoResponse, Response},
     routing::any,
-    serve::ListenerExt,
+    serve::{IncomingStream, Listener},
 };
 use tokio::{fs::File, net::TcpListener};
+use tokio_rustls::TlsAcceptor;
 
-use super::space::{Found, find};
+use super::{
+    listener::{Plain, Secure},
+    space::{Found, find},
+};
 use crate::{download, endpoint::Endpoint};
 
 /// Serves until the shutdown ends.
@@ -34,11 +38,26 @@ pub(super) async fn run(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     tracing::info!(url = endpoint.file_url(), "files are served");
-    let listener = listener.tap_io(|stream| {
-        // Without it a short answer waits for the acknowledgement of the one before.
-        let _ = stream.set_nodelay(true);
-    });
-    let service = routes(endpoint).into_make_service_with_connect_info::<SocketAddr>();
+    serve(endpoint, Plain(listener), shutdown).await;
+}
+
+/// Serves the same over TLS.
+pub(super) async fn run_secure(
+    endpoint: Arc<Endpoint>,
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    tracing::info!(port = endpoint.options.static_secure_port.number, "files are served over TLS");
+    serve(endpoint, Secure::new(listener, tls), shutdown).await;
+}
+
+async fn serve<L>(endpoint: Arc<Endpoint>, listener: L, shutdown: impl Future<Output = ()> + Send)
+where
+    L: Listener<Addr = SocketAddr>,
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
+{
+    let service = routes(endpoint).into_make_service_with_connect_info::<Peer>();
     tokio::select! {
         ended = axum::serve(listener, service).into_future() => {
             if let Err(error) = ended {
@@ -47,6 +66,22 @@ pub(super) async fn run(
         }
         // Whoever is in the middle of a file asks again for the rest.
         () = shutdown => {}
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+struct Peer(SocketAddr);
+
+impl Connected<IncomingStream<'_, Plain>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Plain>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, Secure>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Secure>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 
@@ -66,7 +101,7 @@ async fn welcome(State(endpoint): State<Arc<Endpoint>>) -> Response {
 
 async fn serve_path(
     State(endpoint): State<Arc<Endpoint>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     UrlPath(path): UrlPath<String>,
     method: Method,
     headers: HeaderMap,

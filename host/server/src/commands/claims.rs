@@ -1,7 +1,7 @@
 //! What a change of an object needs to be allowed (drp-api.md 2.4): a claim for each place that it changes, and before that
 //! for each place that it asks about.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use formwork_api::ApiError;
 use formwork_model::{Kind, Object, Objects};
@@ -13,6 +13,9 @@ use crate::{
     auth::{Caller, Wanted},
     kinds,
 };
+
+/// What lets somebody seal params.
+pub(super) const UPDATE_SECURE: &str = "updateSecure";
 
 /// Tries a change for a caller, who learns nothing of what he may not know: whoever may change nothing is refused before
 /// anything is looked at, and whoever may not read what a patch tests or copies is refused before it is.
@@ -77,19 +80,21 @@ fn places(operation: &PatchOperation) -> (Option<&str>, [Option<&str>; 2]) {
     }
 }
 
-/// Refuses a caller of whose roles no single one has a claim for each place that a change touches.
+/// Refuses a caller of whose roles no single one has a claim for each place that a change touches, and for secure params
+/// where it touches those.
 pub(super) fn require_members(
     caller: &Caller,
-    kind: &Kind,
-    key: &str,
-    before: &Value,
-    after: &Value,
+    (kind, key): (&Kind, &str),
+    (before, after): (&Value, &Value),
+    is_secure: bool,
 ) -> Result<(), ApiError> {
-    if caller.may(kind.prefix, "update", key) {
-        return Ok(());
-    }
     let mut actions = Vec::new();
-    differences(before, after, &mut String::from("update:"), &mut actions);
+    if caller.may(kind.prefix, "update", key) {
+        actions.push(String::from("update"));
+    } else {
+        differences(before, after, &mut String::from("update:"), &mut actions);
+    }
+    actions.extend(is_secure.then(|| UPDATE_SECURE.to_owned()));
     let wanted =
         |action: &String| Wanted { scope: kind.prefix, action: Cow::Owned(action.clone()), specific: key };
     caller.permit(&actions.iter().map(wanted).collect::<Vec<_>>())
@@ -117,6 +122,25 @@ pub(super) fn require_given(
         true => Ok(()),
         false => Err(caller.deny(&given).about(new.kind().prefix, &new.key())),
     }
+}
+
+/// Refuses a caller of whose objects, which come together, any would give rights away that he does not have.
+pub(crate) fn require_all_given(
+    caller: &Caller,
+    objects: &dyn Objects,
+    new: &[Arc<dyn Object>],
+) -> Result<(), ApiError> {
+    new.iter().try_for_each(|new| {
+        let old = objects.find(new.kind().prefix, &new.key());
+        require_given(caller, objects, old.as_deref(), new.as_ref())
+    })
+}
+
+/// Refuses a caller who makes an object with secure params and may not do both.
+pub(super) fn require_secure(caller: &Caller, object: &dyn Object) -> Result<(), ApiError> {
+    let (scope, key) = (object.kind().prefix, kinds::claim_key(object));
+    let wanted = |action: &'static str, specific| Wanted { scope, action: Cow::Borrowed(action), specific };
+    caller.permit(&[wanted("create", ""), wanted(UPDATE_SECURE, &key)])
 }
 
 /// Lists what differs, as `update:` and a JSON pointer each; lists of values count whole.

@@ -1,57 +1,63 @@
 //! Content bundles: installed, replaced and removed whole (drp-api.md 11.3, 11.4).
 
 pub(crate) mod layer;
+mod load;
+pub(crate) mod updates;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_api::ApiError;
 use formwork_model::{
-    Content, ContentMeta, ContentSummary, InstalledContent, InstalledPack, KINDS, Object, Objects, ObjectsExt,
+    Content, ContentMeta, ContentSummary, InstalledContent, InstalledPack, Object, Objects, ObjectsExt, kinds,
 };
-use formwork_packs::PackError;
+use formwork_packs::{PackError, layers::LayerType};
 
-use self::layer::{About, Layer};
+use self::{
+    layer::Layer,
+    load::{Put, Step},
+};
 use super::preferences;
 use crate::{
     auth::Caller,
-    commit::{Stop, commit},
-    content::{BUILT_IN, CORE, WRITABLE},
+    commit::Stop,
+    content::{BUILT_IN, CORE, Library, WRITABLE},
     endpoint::Endpoint,
     kinds,
+    packs::Staged,
 };
 
 /// Lists all layers in the order in which they are looked through.
 pub(crate) fn list(endpoint: &Endpoint) -> Vec<ContentSummary> {
     let snapshot = endpoint.snapshot();
-    let mut found = vec![layer_summary(&snapshot, WRITABLE, "")];
-    found.extend(snapshot.list::<InstalledContent>().iter().map(|content| content.summary()));
-    found.push(layer_summary(&snapshot, BUILT_IN, BUILT_IN));
-    found
+    let mut found = vec![(LayerType::Writable, writable_summary(&snapshot))];
+    let base = endpoint.library.base().layers().iter();
+    found.extend(base.map(|layer| (layer.kind(), layer.summary())));
+    let installed = snapshot.list::<InstalledContent>();
+    found.extend(installed.iter().map(|content| (LayerType::of(&content.content_meta), content.summary())));
+    found.sort_by_key(|(kind, _)| *kind);
+    found.into_iter().map(|(_, summary)| summary).collect()
 }
 
-fn layer_meta(name: &str) -> ContentMeta {
-    let built_in = name == BUILT_IN;
-    ContentMeta {
-        name: name.to_owned(),
-        version: if built_in { String::from(env!("CARGO_PKG_VERSION")) } else { String::new() },
-        r#type: String::from(if built_in { "basic" } else { "writable" }),
-        writable: !built_in,
-        overwritable: built_in,
-        ..ContentMeta::default()
-    }
+fn writable_meta() -> ContentMeta {
+    let (name, layer) = (WRITABLE.to_owned(), LayerType::Writable.as_str().to_owned());
+    ContentMeta { name, r#type: layer, writable: true, ..ContentMeta::default() }
 }
 
-fn layer_summary(objects: &impl Objects, name: &str, bundle: &str) -> ContentSummary {
+fn writable_summary(objects: &impl Objects) -> ContentSummary {
     let mut counts = BTreeMap::new();
-    for object in of_bundle(objects, bundle) {
+    for object in writable(objects) {
         *counts.entry(object.kind().prefix.to_owned()).or_default() += 1;
     }
-    ContentSummary { meta: layer_meta(name), counts, warnings: Vec::new() }
+    ContentSummary { meta: writable_meta(), counts, ..ContentSummary::default() }
+}
+
+fn writable(objects: &impl Objects) -> Vec<Arc<dyn Object>> {
+    of_bundle(objects, "")
 }
 
 fn of_bundle(objects: &impl Objects, bundle: &str) -> Vec<Arc<dyn Object>> {
     let mut found = Vec::new();
-    for kind in KINDS.iter().filter(|kind| kind.layers.in_contents()) {
+    for kind in kinds().into_iter().filter(|kind| kind.layers.in_contents()) {
         objects.visit(kind.prefix, &mut |object| {
             if object.header().bundle == bundle {
                 found.push(Arc::clone(object));
@@ -69,16 +75,8 @@ fn missing(method: &str, name: &str) -> ApiError {
 /// Returns a whole bundle. Of the writable layer everybody gets what he may get, one by one, and sees.
 pub(crate) fn show(endpoint: &Endpoint, caller: &Caller, name: &str) -> Result<Content, ApiError> {
     let snapshot = endpoint.snapshot();
-    let (meta, bundle) = match name {
-        WRITABLE => (layer_meta(WRITABLE), ""),
-        BUILT_IN => (layer_meta(BUILT_IN), BUILT_IN),
-        _ => {
-            let content = snapshot.get::<InstalledContent>(name).ok_or_else(|| missing("GET", name))?;
-            (content.content_meta.clone(), name)
-        }
-    };
-    let mut objects = of_bundle(&snapshot, bundle);
     if name == WRITABLE {
+        let mut objects = writable(&snapshot);
         objects.retain(|object| {
             let (prefix, key) = (object.kind().prefix, object.key());
             let claimed = kinds::claim_key(object.as_ref());
@@ -86,8 +84,14 @@ pub(crate) fn show(endpoint: &Endpoint, caller: &Caller, name: &str) -> Result<C
                 && caller.may(prefix, "get", &claimed)
                 && !preferences::is_secret(prefix, &key)
         });
+        return Ok(formwork_packs::to_content(&writable_meta(), &objects));
     }
-    Ok(formwork_packs::to_content(&meta, &objects))
+    if let Some(layer) = endpoint.library.base().layer(name) {
+        return Ok(layer.content());
+    }
+    let content = snapshot.get::<InstalledContent>(name).ok_or_else(|| missing("GET", name))?;
+    let whole = formwork_packs::to_content(&content.content_meta, &of_bundle(&snapshot, name));
+    Ok(Content { artifacts: content.artifacts.clone(), ..whole })
 }
 
 /// How a bundle is to be installed.
@@ -99,7 +103,7 @@ pub(crate) struct Installation {
     pub(crate) replace_writable: bool,
 }
 
-/// Installs a bundle, or replaces the installed one of the same name.
+/// Installs a bundle, or replaces the installed one of the same name. Its artifacts are placed with it.
 pub(crate) async fn install(
     endpoint: &Arc<Endpoint>,
     caller: &Caller,
@@ -108,35 +112,37 @@ pub(crate) async fn install(
 ) -> Result<ContentSummary, ApiError> {
     let (method, action) = if how.replacing.is_some() { ("PUT", "update") } else { ("POST", "create") };
     caller.require("contents", action, "")?;
+    let artifacts = content.artifacts.clone();
     let pack = formwork_packs::from_content(content).map_err(|error| refusal(&error, method))?;
     let name = pack.meta.name.clone();
     if how.replacing.as_ref().is_some_and(|replaced| *replaced != name) {
         let message = format!("the bundle is named `{name}`, not as the URL says");
         return Err(ApiError::new(422, method, message).about("contents", &name));
     }
-    if is_own(&name) {
+    refuse_own(&endpoint.library, &name, method)?;
+    let layer =
+        Layer { replace_writable: how.replace_writable, artifacts, ..Layer::of(pack.meta, pack.objects) };
+    let put = Put { layer, method, replacing: Some(how.replacing.is_some()), from: None };
+    let mut summaries = load::load(endpoint, caller, vec![Step::Put(Box::new(put))]).await?;
+    summaries.pop().ok_or_else(|| ApiError::new(500, "INTERNAL", "no bundle was loaded"))
+}
+
+/// Brings a pack into use that was looked at.
+pub(crate) async fn install_pack(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    staged: Staged,
+) -> Result<(), ApiError> {
+    load::load(endpoint, caller, vec![Step::Pack(Arc::new(staged))]).await.map(drop)
+}
+
+/// Refuses the name of a layer that nobody can upload.
+fn refuse_own(library: &Library, name: &str, method: &str) -> Result<(), ApiError> {
+    if is_own(library, name) {
         let message = format!("the name `{name}` is the endpoint's own");
-        return Err(ApiError::new(409, method, message).about("contents", &name));
+        return Err(ApiError::new(409, method, message).about("contents", name));
     }
-    let layer = Arc::new(Layer {
-        meta: pack.meta,
-        objects: pack.objects,
-        components: Vec::new(),
-        replace_writable: how.replace_writable,
-    });
-    let library = Arc::clone(&endpoint.library);
-    commit(endpoint, &caller.principal, move |work| {
-        let installed = work.tx.get::<InstalledContent>(&name).is_some();
-        match (installed, how.replacing.is_some()) {
-            (true, false) => {
-                return Err(ApiError::new(409, "CREATE", "already exists").about("contents", &name).into());
-            }
-            (false, true) => return Err(missing("PUT", &name).into()),
-            _ => refuse_pack(&*work.tx, &name, method)?,
-        }
-        Ok(layer::put(work, &layer, &About::new("contents", method, &library))?.summary())
-    })
-    .await
+    Ok(())
 }
 
 /// Turns what is wrong with a bundle or a pack into the error of the API, a message a fault.
@@ -149,8 +155,8 @@ pub(crate) fn refusal(error: &PackError, method: &str) -> ApiError {
 }
 
 /// Tells whether a name belongs to a layer that nobody can upload.
-pub(crate) fn is_own(name: &str) -> bool {
-    matches!(name, WRITABLE | BUILT_IN | CORE)
+pub(crate) fn is_own(library: &Library, name: &str) -> bool {
+    matches!(name, WRITABLE | BUILT_IN | CORE) || library.base().layer(name).is_some()
 }
 
 /// Refuses to touch the objects of a pack by the routes of content bundles, which know nothing of its components.
@@ -165,15 +171,5 @@ fn refuse_pack(objects: &impl Objects, name: &str, method: &str) -> Result<(), S
 /// Removes a bundle with all of its objects.
 pub(crate) async fn remove(endpoint: &Arc<Endpoint>, caller: &Caller, name: String) -> Result<(), ApiError> {
     caller.require("contents", "delete", &name)?;
-    let library = Arc::clone(&endpoint.library);
-    commit(endpoint, &caller.principal, move |work| {
-        if is_own(&name) {
-            let message = format!("the layer `{name}` is the endpoint's own");
-            return Err(ApiError::new(409, "DELETE", message).about("contents", &name).into());
-        }
-        let installed = work.tx.get::<InstalledContent>(&name).ok_or_else(|| missing("DELETE", &name))?;
-        refuse_pack(&*work.tx, &name, "DELETE")?;
-        layer::take(work, &installed, &About::new("contents", "DELETE", &library))
-    })
-    .await
+    load::load(endpoint, caller, vec![Step::Take(name)]).await.map(drop)
 }

@@ -12,7 +12,7 @@ use crate::{
     commit::{Stop, commit, refused},
     content::keep_component,
     endpoint::Endpoint,
-    kinds::change_job,
+    kinds::{change_job, put_after_job},
     plugins, random,
 };
 
@@ -53,7 +53,7 @@ pub(crate) async fn create_job(
             work.put_unchecked(Box::new(job))?;
         }
         if let Some(machine) = step.machine {
-            work.put_unchecked(machine)?;
+            put_after_job(work, *machine)?;
         }
         Ok(as_stored(&*work.tx, step.answer))
     })

@@ -13,10 +13,10 @@ use serde_json::Value;
 use super::{claims, patch, tenants};
 use crate::{
     auth::Caller,
-    commit::{Stop, commit, commit_at, commit_object},
-    content::BUILT_IN,
+    commit::{Stop, Work, commit, commit_at, commit_object},
+    content::is_brought_along,
     endpoint::Endpoint,
-    kinds, random,
+    kinds, random, secure,
 };
 
 /// The name of the key of objects that a UUID identifies.
@@ -67,11 +67,15 @@ pub(crate) async fn create(
     let principal = request.caller.principal.clone();
     commit_object(endpoint, &principal, move |work| {
         let object = kinds::of(request.kind).complete(work, wanted.boxed())?;
+        if secure::holds_any(&*work.tx, object.as_ref()) {
+            claims::require_secure(&request.caller, object.as_ref())?;
+        }
         if let Some(stored) = kinds::of(request.kind).instead(work, object.as_ref()) {
             return work.put(stored);
         }
         let (prefix, key) = (object.kind().prefix, object.key());
-        if work.tx.find(prefix, &key).is_some_and(|other| other.header().bundle != BUILT_IN) {
+        let other = work.tx.find(prefix, &key);
+        if other.is_some_and(|other| !is_brought_along(&*work.tx, other.as_ref())) {
             return Err(ApiError::new(409, "CREATE", "already exists").about(prefix, &key).into());
         }
         claims::require_given(&request.caller, &*work.tx, None, object.as_ref())?;
@@ -93,46 +97,27 @@ fn complete_text(object: &mut Value, name: &str, text: impl FnOnce() -> String) 
     }
 }
 
-/// Changes an object, and returns it as it is after the commit.
+/// Changes an object, one change after the other in one commit, and returns it as it is after that.
 ///
-/// The change is of what clients see of the object (drp-api.md 5.3); what they do not see or cannot write is put back.
+/// A change is of what clients see of the object (drp-api.md 5.3); what they do not see or cannot write is put back.
 pub(crate) async fn update(
     endpoint: &Arc<Endpoint>,
     request: Request,
     key: String,
-    change: Change,
+    changes: Vec<Change>,
 ) -> Result<Committed<Arc<dyn Object>>, ApiError> {
     let caller = request.caller.clone();
     let audited = Arc::new(Mutex::new(None));
     let noted = Arc::clone(&audited);
     let committed = commit_object(endpoint, &caller.principal, move |work| {
-        let (prefix, kind, method) = (request.kind.prefix, request.kind, request.method.as_str());
-        let old = work.tx.find(prefix, &key).ok_or_else(|| ApiError::not_found(method, prefix, &key))?;
-        let behaviour = kinds::of(kind);
-        let before = old.to_json();
-        let shown = behaviour.shown(old.as_ref());
-        let mut after = claims::tried(&request, &behaviour.claim_key(old.as_ref()), &change, || {
-            if old.header().read_only {
-                return Err(ApiError::new(409, method, format!("readonly: {key}")).about(prefix, &key));
-            }
-            changed(&shown, &change, kind, &key)
-        })?;
-        keep_read_only(kind, &before, &mut after);
-        keep_private(kind, &before, &mut after);
-        let decoded = decode(kind, method, after.clone()).map_err(|error| error.about(prefix, &key));
-        let result = decoded.as_ref().map_or(after, |new| new.to_json());
-        claims::require_members(&request.caller, kind, &behaviour.claim_key(old.as_ref()), &before, &result)?;
-        let new = decoded?;
-        if new.key() != key {
-            let message = format!("{key}: {} cannot change", kind.key);
-            return Err(ApiError::invalid(prefix, &key, vec![message]).into());
-        }
-        claims::require_given(&request.caller, &*work.tx, Some(old.as_ref()), new.as_ref())?;
-        let stored = behaviour.change(work, &request, &old, new.as_ref())?;
         // The transaction may run again; the last time counts.
-        *noted.lock().unwrap_or_else(PoisonError::into_inner) =
-            behaviour.audited(old.as_ref(), stored.as_ref());
-        Ok(stored)
+        *noted.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut stored = None;
+        for change in &changes {
+            stored = Some(updated(work, &request, &key, change, &noted)?);
+        }
+        let missing = || ApiError::not_found(request.method.as_str(), request.kind.prefix, &key);
+        stored.or_else(|| work.tx.find(request.kind.prefix, &key)).ok_or_else(|| missing().into())
     })
     .await?;
     if let Some((what, words)) = *audited.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -140,6 +125,58 @@ pub(crate) async fn update(
         caller.audit(what, (committed.value.kind().prefix, &key), words);
     }
     Ok(committed)
+}
+
+/// Changes an object inside of a transaction that is about more.
+pub(crate) fn update_in(
+    work: &mut Work<'_>,
+    request: &Request,
+    key: &str,
+    change: &Change,
+) -> Result<Arc<dyn Object>, Stop> {
+    updated(work, request, key, change, &Noted::default())
+}
+
+/// What is noted for auditors of a change, in one word, and in a sentence.
+type Noted = Mutex<Option<(&'static str, &'static str)>>;
+
+/// Changes an object inside of a transaction.
+fn updated(
+    work: &mut Work<'_>,
+    request: &Request,
+    key: &str,
+    change: &Change,
+    noted: &Noted,
+) -> Result<Arc<dyn Object>, Stop> {
+    let (prefix, kind, method) = (request.kind.prefix, request.kind, request.method.as_str());
+    let old = work.tx.find(prefix, key).ok_or_else(|| ApiError::not_found(method, prefix, key))?;
+    let behaviour = kinds::of(kind);
+    let before = old.to_json();
+    let shown = behaviour.shown(old.as_ref());
+    let mut after = claims::tried(request, &behaviour.claim_key(old.as_ref()), change, || {
+        if old.header().read_only {
+            return Err(ApiError::new(409, method, format!("readonly: {key}")).about(prefix, key));
+        }
+        changed(&shown, change, kind, key)
+    })?;
+    keep_read_only(kind, &before, &mut after);
+    keep_private(kind, &before, &mut after);
+    let decoded = decode(kind, method, after.clone()).map_err(|error| error.about(prefix, key));
+    let result = decoded.as_ref().map_or(after, |new| new.to_json());
+    let is_secure = decoded.as_ref().is_ok_and(|new| secure::changed(&*work.tx, old.as_ref(), new.as_ref()));
+    let claimed = behaviour.claim_key(old.as_ref());
+    claims::require_members(&request.caller, (kind, &claimed), (&before, &result), is_secure)?;
+    let new = decoded?;
+    if new.key() != key {
+        let message = format!("{key}: {} cannot change", kind.key);
+        return Err(ApiError::invalid(prefix, key, vec![message]).into());
+    }
+    claims::require_given(&request.caller, &*work.tx, Some(old.as_ref()), new.as_ref())?;
+    let stored = behaviour.change(work, request, &old, new.as_ref())?;
+    if let Some(audited) = behaviour.audited(old.as_ref(), stored.as_ref()) {
+        *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(audited);
+    }
+    Ok(stored)
 }
 
 /// Returns the JSON that a change makes of an object.
@@ -195,37 +232,47 @@ pub(crate) async fn delete(
     let missing = || ApiError::not_found("DELETE", request.kind.prefix, &key);
     let known = endpoint.snapshot().find(prefix, &key).ok_or_else(missing)?;
     request.caller.require(prefix, "delete", &behaviour.claim_key(known.as_ref()))?;
+    let caller = request.caller.clone();
+    let whole = behaviour.delete_whole(endpoint, &caller, known.as_ref());
+    if let Some(whole) = whole {
+        let revision = whole.await?;
+        return Ok(Committed { value: Arc::clone(&known), revision });
+    }
     let principal = request.caller.principal.clone();
     let removed = commit_at(endpoint, &principal, move |work| {
         let old = work.tx.find(prefix, &key).ok_or_else(|| ApiError::not_found("DELETE", prefix, &key))?;
-        let refused = |r#type: &str, message: String| {
-            Err(Stop::from(ApiError::new(409, r#type, message).about(prefix, &key)))
-        };
         if old.header().read_only {
-            return refused("DELETE", format!("readonly: {key}"));
+            return Err(ApiError::new(409, "DELETE", format!("readonly: {key}")).about(prefix, &key).into());
         }
         behaviour.may_delete(work, &request.caller, old.as_ref())?;
-        work.tx.delete(prefix, &key);
-        // What it hid takes its place, for those who use it too.
-        if work.tx.find(prefix, &key).is_none() {
-            let users = availability::users(&*work.tx, prefix, &key);
-            if !users.is_empty() && !request.force {
-                let (shown, more) =
-                    (users.iter().take(MAX_USERS_TOLD), users.len().saturating_sub(MAX_USERS_TOLD));
-                let mut told = shown.map(String::as_str).collect::<Vec<_>>().join(", ");
-                if more > 0 {
-                    told.push_str(&format!(" and {more} more"));
-                }
-                return refused("StillInUseError", format!("{key} is still in use by {told}"));
-            }
-            tenants::forget(work, prefix, &key)?;
-        }
-        behaviour.delete_with(work, old.as_ref())?;
+        remove(work, old.as_ref(), request.force)?;
         Ok(old)
     })
     .await?;
     behaviour.deleted(endpoint, removed.value.as_ref()).await;
     Ok(removed)
+}
+
+/// Removes an object inside of a transaction, and what belongs to it. What others use stays unless it is forced.
+pub(crate) fn remove(work: &mut Work<'_>, old: &dyn Object, force: bool) -> Result<(), Stop> {
+    let (kind, key) = (old.kind(), old.key());
+    work.tx.delete(kind.prefix, &key);
+    // What it hid takes its place, for those who use it too.
+    if work.tx.find(kind.prefix, &key).is_none() {
+        let users = availability::users(&*work.tx, kind.prefix, &key);
+        if !users.is_empty() && !force {
+            let (shown, more) =
+                (users.iter().take(MAX_USERS_TOLD), users.len().saturating_sub(MAX_USERS_TOLD));
+            let mut told = shown.map(String::as_str).collect::<Vec<_>>().join(", ");
+            if more > 0 {
+                told.push_str(&format!(" and {more} more"));
+            }
+            let message = format!("{key} is still in use by {told}");
+            return Err(ApiError::new(409, "StillInUseError", message).about(kind.prefix, &key).into());
+        }
+        tenants::forget(work, kind.prefix, &key)?;
+    }
+    kinds::of(kind).delete_with(work, old)
 }
 
 /// Sets one parameter of an object.
@@ -252,7 +299,7 @@ pub(crate) async fn set_param(
 
 /// Decodes a body into an object of a type.
 pub(crate) fn decode(kind: &'static Kind, method: &str, body: Value) -> Result<Arc<dyn Object>, ApiError> {
-    (kind.decode)(body).map_err(|error| ApiError::new(400, method, error.message).about(kind.prefix, ""))
+    kind.read(body).map_err(|error| ApiError::new(400, method, error.message).about(kind.prefix, ""))
 }
 
 fn read_only(kind: &Kind) -> impl Iterator<Item = &'static str> {

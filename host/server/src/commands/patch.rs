@@ -136,6 +136,8 @@ fn blank(operation: &mut Value, name: &str) {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -21,7 +21,8 @@ fn discovery() -> BootEnv {
         initrds: vec!["initrd".into()],
         ..BootEnv::default()
     };
-    env.header.bundle = BUILT_IN.into();
+    env.header.bundle = crate::content::BUILT_IN.into();
+    env.header.read_only = true;
     env.header.set_errors(Vec::new());
     env
 }
@@ -55,7 +56,8 @@ fn archive_and_no_kernel_need_no_files_and_each_architecture_its_own() {
 async fn built_in_environment_is_hidden_only_while_its_files_are_missing() {
     let (folder, root) = files(&[]);
     let mut stage = Stage { name: "discover".into(), boot_env: "discovery".into(), ..Stage::default() };
-    stage.header.bundle = BUILT_IN.into();
+    stage.header.bundle = crate::content::BUILT_IN.into();
+    stage.header.read_only = true;
     stage.header.set_errors(Vec::new());
     let store = Store::memory(vec![Arc::new(discovery()), Arc::new(stage)]);
     let round = || {

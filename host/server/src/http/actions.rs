@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Router,
     extract::{FromRequestParts, Path},
     http::{StatusCode, request::Parts},
-    routing::get,
 };
 use formwork_api::ApiError;
 use formwork_core::plugins::SYSTEM;
@@ -15,7 +13,8 @@ use formwork_model::{AvailableAction, Kind, Object, Values};
 use super::{
     answer::{self, Failure, Handled},
     objects,
-    request::{Authenticated, Json, Query, Target},
+    request::{Authenticated, Json, Last, Query, Target},
+    route::{Body, OF_CHANGE, OF_ONE, Route, Shape},
 };
 use crate::{
     auth::Caller,
@@ -25,23 +24,58 @@ use crate::{
 };
 
 /// Returns the routes of the actions on objects of a type, if it has any.
-pub(super) fn routes(kind: &'static Kind) -> Router<Arc<Endpoint>> {
-    let Some(word) = kind.plugin_actions else { return Router::new() };
-    Router::new()
-        .route(&format!("/{}/{{key}}/{word}", kind.prefix), get(list))
-        .route(&format!("/{}/{{key}}/{word}/{{command}}", kind.prefix), get(show).post(act))
-        .layer(Extension(kind))
+pub(super) fn routes(kind: &'static Kind) -> Vec<Route> {
+    let Some(word) = kind.plugin_actions else { return Vec::new() };
+    let (all, one) =
+        (format!("/{}/{{key}}/{word}", kind.prefix), format!("/{}/{{key}}/{word}/{{command}}", kind.prefix));
+    let (noun, (_, name)) = (kind.noun, kind.words());
+    // Jobs have actions of their own already, so those of plugins are called otherwise (drp-api.md 7.10).
+    let many = if word == "actions" { "actions" } else { word };
+    vec![
+        Route::get(&all, format!("get_{name}_{many}"), list)
+            .tells(format!("Lists the actions that plugins offer on a {noun}."))
+            .query(OF_PLUGIN)
+            .answers(200, Body::json::<Vec<AvailableAction>>()),
+        Route::get(&one, format!("get_{name}_action"), show)
+            .tells(format!("Returns an action that plugins offer on a {noun}."))
+            .query(OF_PLUGIN)
+            .answers(200, Body::json::<AvailableAction>()),
+        Route::post(&one, format!("post_{name}_action"), act)
+            .tells(format!("Has a plugin act on a {noun}."))
+            .query(OF_PLUGIN)
+            .takes(Body::any())
+            .answers(200, Body::any())
+            .refuses(OF_CHANGE),
+    ]
+    .into_iter()
+    .map(|route| if route.refusals.is_empty() { route.refuses(OF_ONE) } else { route }.about(kind))
+    .collect()
 }
+
+/// Which plugin is meant where several offer an action.
+const OF_PLUGIN: &[(&str, Shape, &str)] = &[("plugin", Shape::Text, "Only of this plugin.")];
 
 /// Returns the routes of the actions on the endpoint.
-pub(super) fn system_routes() -> Router<Arc<Endpoint>> {
-    Router::new()
-        .route("/system/actions", get(system_list))
-        .route("/system/actions/{command}", get(system_show).post(system_act))
+pub(super) fn system_routes() -> Vec<Route> {
+    let one = "/system/actions/{command}";
+    vec![
+        Route::get("/system/actions", "get_system_actions", system_list)
+            .tells("Lists the actions that plugins offer on the endpoint.")
+            .query(OF_PLUGIN)
+            .answers(200, Body::json::<Vec<AvailableAction>>()),
+        Route::get(one, "get_system_action", system_show)
+            .tells("Returns an action that plugins offer on the endpoint.")
+            .query(OF_PLUGIN)
+            .answers(200, Body::json::<AvailableAction>())
+            .refuses(OF_ONE),
+        Route::post(one, "post_system_action", system_act)
+            .tells("Has a plugin act on the endpoint.")
+            .query(OF_PLUGIN)
+            .takes(Body::any())
+            .answers(200, Body::any())
+            .refuses(OF_CHANGE),
+    ]
 }
-
-/// The second variable of a path: the name of an action.
-type Command = Path<(String, String)>;
 
 /// Finds the object of a request for a caller who may do something to it.
 fn subject(target: &Target, action: &str) -> Result<Arc<dyn Object>, ApiError> {
@@ -50,21 +84,21 @@ fn subject(target: &Target, action: &str) -> Result<Arc<dyn Object>, ApiError> {
     Ok(object)
 }
 
-async fn list(target: Target) -> Handled {
+pub(super) async fn list(target: Target) -> Handled {
     let object = subject(&target, "actions")?;
     let only = target.query.value("plugin");
     let found = plugins::available(&target.endpoint.snapshot(), Some(object.as_ref()), only, None);
     answer::json(StatusCode::OK, &found)
 }
 
-async fn show(target: Target, Path((_, command)): Command) -> Handled {
+pub(super) async fn show(target: Target, Last(command): Last) -> Handled {
     let object = subject(&target, "actions")?;
     let only = target.query.value("plugin");
     let found = plugins::available(&target.endpoint.snapshot(), Some(object.as_ref()), only, Some(&command));
     answer::json(StatusCode::OK, &first(found, &command, target.kind.prefix, &target.id)?)
 }
 
-async fn act(target: Target, Path((_, command)): Command, body: Json) -> Handled {
+pub(super) async fn act(target: Target, Last(command): Last, body: Json) -> Handled {
     let object = subject(&target, &format!("action:{command}"))?;
     let params = body.read(target.kind.prefix, &target.id)?;
     let only = target.query.value("plugin");

@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    extract::{DefaultBodyLimit, FromRequest, Multipart, Path, RawQuery, Request as HttpRequest, State},
+    extract::{FromRequest, Multipart, Path, RawQuery, Request as HttpRequest, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::IntoResponse,
-    routing::get,
 };
 use formwork_api::ApiError;
 
 use super::{
     answer::{self, Handled},
     request::{Authenticated, Query},
+    route::{Body, OF_ONE, Route, Shape},
 };
 use crate::{
     auth::Caller,
-    blobs::{self, Kind, Request},
+    blobs::{self, BlobInfo, Kind, Request},
     download,
     endpoint::Endpoint,
 };
@@ -25,33 +24,53 @@ use crate::{
 /// The sum of a file, for clients that look for it there.
 const SUM: &str = "X-DRP-SHA256SUM";
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().merge(of(Kind::Files)).merge(of(Kind::Isos)).layer(DefaultBodyLimit::disable())
+pub(super) fn routes() -> Vec<Route> {
+    [of(Kind::Files, "file"), of(Kind::Isos, "iso")].into_iter().flatten().collect()
 }
 
-fn of(kind: Kind) -> Router<Arc<Endpoint>> {
+fn of(kind: Kind, one: &str) -> Vec<Route> {
     let word = kind.word();
-    Router::new()
-        .route(
-            &format!("/{word}"),
-            get(async move |State(endpoint), Authenticated(caller), RawQuery(query)| {
-                list(endpoint, about(kind, "", caller, "GET"), &query.unwrap_or_default()).await
-            }),
-        )
-        .route(
-            &format!("/{word}/{{*path}}"),
-            get(async move |State(endpoint), Authenticated(caller), Path(path): Path<String>, headers| {
-                read(endpoint, about(kind, &path, caller, "GET"), headers).await
-            })
-            .post(async move |State(endpoint), Authenticated(caller), Path(path): Path<String>, request| {
-                write(endpoint, about(kind, &path, caller, "POST"), request).await
-            })
-            .delete(
-                async move |State(endpoint), Authenticated(caller), Path(path): Path<String>| {
-                    remove(endpoint, about(kind, &path, caller, "DELETE")).await
-                },
-            ),
-        )
+    let (all, path) = (format!("/{word}"), format!("/{word}/{{*path}}"));
+    let list = async move |State(endpoint), Authenticated(caller), RawQuery(query): RawQuery| {
+        list(endpoint, about(kind, "", caller, "GET"), &query.unwrap_or_default()).await
+    };
+    let read = async move |State(endpoint), Authenticated(caller), Path(path): Path<String>, headers| {
+        read(endpoint, about(kind, &path, caller, "GET"), headers).await
+    };
+    let write = async move |State(endpoint), Authenticated(caller), Path(path): Path<String>, request| {
+        write(endpoint, about(kind, &path, caller, "POST"), request).await
+    };
+    let remove = async move |State(endpoint), Authenticated(caller), Path(path): Path<String>| {
+        remove(endpoint, about(kind, &path, caller, "DELETE")).await
+    };
+    vec![
+        Route::get(all, format!("list_{word}"), list)
+            .tells("Lists the names in a folder.")
+            .query(&[
+                ("path", Shape::Text, "The folder; the top when it is left out."),
+                ("all", Shape::Flag, "Also what is in its folders."),
+            ])
+            .answers(200, Body::json::<Vec<String>>())
+            .refuses(OF_ONE),
+        Route::get(&path, format!("get_{one}"), read)
+            .head(format!("head_{one}"))
+            .tells("Returns a file, or a part of it.")
+            .answers(200, Body::Bytes)
+            .answers(206, Body::Bytes)
+            .answers(304, Body::Nothing)
+            .refuses(&[404, 416]),
+        Route::post(&path, format!("upload_{one}"), write)
+            .tells("Takes a file.")
+            .query(&[("explode", Shape::Flag, "Also take the archive apart where it is.")])
+            .takes(Body::File)
+            .streamed()
+            .answers(201, Body::json::<BlobInfo>())
+            .refuses(&[400, 409]),
+        Route::delete(path, format!("delete_{one}"), remove)
+            .tells("Removes a file or an empty folder.")
+            .answers(204, Body::Nothing)
+            .refuses(OF_ONE),
+    ]
 }
 
 fn about(kind: Kind, path: &str, caller: Caller, method: &'static str) -> Request {
@@ -93,24 +112,32 @@ async fn read(endpoint: Arc<Endpoint>, request: Request, headers: HeaderMap) -> 
 }
 
 /// Takes a file: the bytes of the body, or the part `file` of a form.
-async fn write(endpoint: Arc<Endpoint>, request: Request, http: HttpRequest) -> Handled {
+pub(super) async fn write(endpoint: Arc<Endpoint>, request: Request, http: HttpRequest) -> Handled {
+    answer::json(StatusCode::CREATED, &taken(&endpoint, &request, http).await?)
+}
+
+/// Takes a file as [`write`] does, and returns what is told of it.
+pub(super) async fn taken(
+    endpoint: &Arc<Endpoint>,
+    request: &Request,
+    http: HttpRequest,
+) -> Result<BlobInfo, ApiError> {
     let apart = Query::parse(http.uri().query().unwrap_or_default()).is("explode");
     let kind = http.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let info = if kind.is_some_and(|kind| kind.trim_start().starts_with("multipart/form-data")) {
+    if kind.is_some_and(|kind| kind.trim_start().starts_with("multipart/form-data")) {
         let bad = |words: String| ApiError::new(400, "POST", words).about(request.kind.word(), &request.path);
         let mut form = Multipart::from_request(http, &()).await.map_err(|error| bad(error.body_text()))?;
         let part = loop {
             match form.next_field().await.map_err(|error| bad(error.body_text()))? {
                 Some(part) if part.name() == Some("file") => break part,
                 Some(_) => {}
-                None => return Err(bad(String::from("the form has no part `file`")).into()),
+                None => return Err(bad(String::from("the form has no part `file`"))),
             }
         };
-        blobs::write(&endpoint, &request, Box::pin(part), apart).await?
+        blobs::write(endpoint, request, Box::pin(part), apart).await
     } else {
-        blobs::write(&endpoint, &request, http.into_body().into_data_stream(), apart).await?
-    };
-    answer::json(StatusCode::CREATED, &info)
+        blobs::write(endpoint, request, http.into_body().into_data_stream(), apart).await
+    }
 }
 
 async fn remove(endpoint: Arc<Endpoint>, request: Request) -> Handled {

@@ -1,8 +1,6 @@
 //! What only boot environments have (drp-api.md 7.1).
 
-use std::sync::Arc;
-
-use axum::{Extension, Router, http::StatusCode, routing::delete};
+use axum::http::StatusCode;
 use formwork_api::ApiError;
 use formwork_model::{BootEnv, Record};
 
@@ -10,11 +8,18 @@ use super::{
     answer::{self, Handled},
     objects,
     request::{Json, Target},
+    route::{Body, Route, Shape},
 };
-use crate::{endpoint::Endpoint, trees};
+use crate::trees;
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/bootenvs/{key}/purgeLocal", delete(purge)).layer(Extension(BootEnv::KIND))
+pub(super) fn routes() -> Vec<Route> {
+    let purge = Route::delete("/bootenvs/{key}/purgeLocal", "purge_local_boot_env", purge)
+        .tells("Removes the trees of a boot environment, and its archives unless they are to be taken apart again.")
+        .query(&[("reexplodeIsos", Shape::Flag, "Take the archives apart again.")])
+        .takes(Body::json::<Vec<String>>())
+        .answers(200, Body::json::<bool>())
+        .refuses(&[404, 409]);
+    vec![purge.about(BootEnv::KIND)]
 }
 
 /// Removes the trees of the named architectures, and their archives too unless they are to be taken apart again.

@@ -1,38 +1,65 @@
 //! Content bundles and components (drp-api.md 11.4).
 
-use std::sync::Arc;
-
-use axum::{
-    Extension, Router,
-    extract::DefaultBodyLimit,
-    http::{Method, StatusCode},
-    routing::get,
-};
+use axum::http::{Method, StatusCode};
 use formwork_api::ApiError;
-use formwork_model::{InstalledContent, Record};
+use formwork_model::{Content, ContentSummary, InstalledContent, Record};
 
 use super::{
     answer::{self, Handled},
     request::{Raw, Target},
+    route::{Body, OF_CHANGE, OF_ONE, Route, Shape},
 };
 use crate::{
     commands::contents::{self, Installation},
     commit::internal,
     content::read_bytes,
-    endpoint::Endpoint,
 };
 
 /// The largest bundle, in bytes.
 const MAX_BUNDLE_BYTES: usize = 64 << 20;
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new()
-        .route("/contents", get(list).post(install))
-        .route("/contents/{name}", get(show).put(install).delete(remove))
-        .route("/components/{digest}", get(component))
-        .layer(DefaultBodyLimit::max(MAX_BUNDLE_BYTES))
-        .layer(Extension(InstalledContent::KIND))
+pub(super) fn routes() -> Vec<Route> {
+    let one = "/contents/{key}";
+    vec![
+        Route::get("/contents", "list_contents", list)
+            .tells("Lists all layers of content.")
+            .answers(200, Body::json::<Vec<ContentSummary>>()),
+        Route::post("/contents", "create_content", install)
+            .tells("Installs a bundle.")
+            .query(REPLACE)
+            .takes(Body::json::<Content>())
+            .up_to(MAX_BUNDLE_BYTES)
+            .answers(201, Body::json::<ContentSummary>())
+            .refuses(&[400, 409, 422]),
+        Route::get(one, "get_content", show)
+            .tells("Returns a bundle.")
+            .answers(200, Body::json::<Content>())
+            .answers(304, Body::Nothing)
+            .refuses(OF_ONE),
+        Route::put(one, "upload_content", install)
+            .tells("Replaces a bundle.")
+            .query(REPLACE)
+            .takes(Body::json::<Content>())
+            .up_to(MAX_BUNDLE_BYTES)
+            .answers(200, Body::json::<ContentSummary>())
+            .refuses(OF_CHANGE),
+        Route::delete(one, "delete_content", remove)
+            .tells("Removes a bundle.")
+            .answers(204, Body::Nothing)
+            .refuses(&[404, 409]),
+        Route::get("/components/{key}", "get_component", component)
+            .tells("Returns the bytes of a component by their digest.")
+            .answers(200, Body::Bytes)
+            .refuses(OF_ONE),
+    ]
+    .into_iter()
+    .map(|route| route.about(InstalledContent::KIND))
+    .collect()
 }
+
+/// What an installation does with objects that are in its way.
+const REPLACE: &[(&str, Shape, &str)] =
+    &[("replaceWritable", Shape::Flag, "Objects of the same keys that were made by hand give way.")];
 
 async fn list(target: Target) -> Handled {
     target.require("list", "")?;

@@ -12,15 +12,17 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::Request,
-    http::{HeaderValue, Version, header},
+    extract::{Request, State},
+    http::{HeaderValue, Method, Uri, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use formwork_api::ApiError;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
-use super::answer::Failure;
+use super::{answer::Failure, request::Query};
+use crate::endpoint::Endpoint;
 
 /// Bodies up to this many bytes are received before anything is decided about their request.
 const SMALL_BYTES: u64 = 64 << 10;
@@ -34,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// left of it there. So a small body is received in any case; after a large one that nobody read the answer says that the
 /// connection ends (RFC 9112, section 9.6).
 pub(super) async fn receive(request: Request, next: Next) -> Response {
+    if let Err(refused) = readable(request.uri(), request.method()) {
+        return Failure::from(refused).into_response();
+    }
     let (length, version) = (request.body().size_hint().exact(), request.version());
     if length == Some(0) {
         return next.run(request).await;
@@ -59,6 +64,45 @@ pub(super) async fn receive(request: Request, next: Next) -> Response {
         close(&mut answer, version);
     }
     answer
+}
+
+/// Lets a request that changes something go on to its end also when its client is gone: what belongs to a change, as the
+/// word to auditors, is never left out half way.
+pub(super) async fn finish(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::error!(%error, "a handler failed");
+            Failure::from(ApiError::new(500, "INTERNAL", "the handler failed")).into_response()
+        }
+    }
+}
+
+/// Counts every answer and the time that it took.
+pub(super) async fn count(State(endpoint): State<Arc<Endpoint>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let answer = next.run(request).await;
+    endpoint.api_counts.note(answer.status().as_u16(), began.elapsed());
+    answer
+}
+
+/// The longest query, in bytes.
+const MAX_QUERY_BYTES: usize = 32 << 10;
+
+/// Refuses a query that is too long, or is no text.
+fn readable(uri: &Uri, method: &Method) -> Result<(), ApiError> {
+    let query = uri.query().unwrap_or_default();
+    if query.len() > MAX_QUERY_BYTES {
+        let message = format!("the query is longer than {MAX_QUERY_BYTES} bytes");
+        return Err(ApiError::new(414, method.as_str(), message));
+    }
+    match Query::is_text(query) {
+        true => Ok(()),
+        false => Err(ApiError::new(400, method.as_str(), "the query is no UTF-8 where it is decoded")),
+    }
 }
 
 /// Says that the connection ends. Later versions of the protocol have requests that end by themselves.

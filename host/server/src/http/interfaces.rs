@@ -1,18 +1,25 @@
 //! Network interfaces (drp-api.md 7.14).
 
-use std::sync::Arc;
-
-use axum::{Router, extract::Path, http::StatusCode, routing::get};
-use formwork_api::ApiError;
+use axum::{extract::Path, http::StatusCode};
+use formwork_api::{ApiError, Interface};
 
 use super::{
     answer::{self, Handled},
     request::Authenticated,
+    route::{Body, OF_ONE, Route},
 };
-use crate::{endpoint::Endpoint, interfaces};
+use crate::interfaces;
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/interfaces", get(list)).route("/interfaces/{key}", get(show))
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/interfaces", "list_interfaces", list)
+            .tells("Lists the network interfaces that are up.")
+            .answers(200, Body::json::<Vec<Interface>>()),
+        Route::get("/interfaces/{key}", "get_interface", show)
+            .tells("Returns a network interface.")
+            .answers(200, Body::json::<Interface>())
+            .refuses(OF_ONE),
+    ]
 }
 
 async fn list(Authenticated(caller): Authenticated) -> Handled {

@@ -3,22 +3,20 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
-    Extension, Router,
     body::Bytes,
-    extract::DefaultBodyLimit,
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    routing::{get, post},
 };
 use formwork_api::ApiError;
 use formwork_core::{
     jobs::{Answer, Scope},
     preferences,
 };
-use formwork_model::{Job, Machine, ObjectsExt, Record, parse_duration};
+use formwork_model::{Job, JobAction, Machine, ObjectsExt, Record, parse_duration};
 
 use super::{
     answer::{self, Handled},
     request::{Json, Target},
+    route::{Body, OF_ONE, Route, Shape},
 };
 use crate::{
     commands::{
@@ -26,9 +24,7 @@ use crate::{
         objects::decode,
     },
     commit::internal,
-    download,
-    endpoint::Endpoint,
-    render,
+    download, render,
 };
 
 /// The most bytes of a log that one answer has.
@@ -37,14 +33,61 @@ const MAX_ANSWER_BYTES: u64 = 64 << 20;
 /// The most bytes that the grants of one call may take.
 const MAX_USED_BYTES: usize = 256 << 10;
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new()
-        .route("/jobs", post(create).delete(purge))
-        .route("/jobs/{uuid}/actions", get(actions))
-        .route("/jobs/{uuid}/archive", get(archive))
-        .route("/jobs/{uuid}/log", get(log).put(append))
-        .route("/jobs/{uuid}/grants", post(used).layer(DefaultBodyLimit::max(MAX_USED_BYTES)))
-        .layer(Extension(Job::KIND))
+pub(super) fn routes() -> Vec<Route> {
+    let log = "/jobs/{key}/log";
+    vec![
+        Route::post("/jobs", "create_job", create)
+            .tells("Asks for the next job of a machine: a new one, one that goes on, or none for now.")
+            .takes(Body::Object(Job::KIND))
+            .answers(201, Body::Object(Job::KIND))
+            .answers(202, Body::Object(Job::KIND))
+            .answers(204, Body::Nothing)
+            .refuses(&[400, 409, 422]),
+        Route::delete("/jobs", "purge_jobs", purge)
+            .tells("Removes jobs that nothing keeps.")
+            .query(&[
+                ("dryrun", Shape::Flag, "Only tell which would go."),
+                (
+                    "machine",
+                    Shape::Text,
+                    "Only jobs of this machine; `missing` stands for those that are gone.",
+                ),
+                ("jobsToKeep", Shape::Count, "So many of the newest jobs of each machine stay."),
+                ("completeJobsPurgedAfter", Shape::Text, "A finished job stays so long."),
+                ("failedJobsPurgedAfter", Shape::Text, "A failed job stays so long."),
+            ])
+            .answers(200, Body::Objects(Job::KIND))
+            .refuses(&[400]),
+        Route::get("/jobs/{key}/actions", "get_job_actions", actions)
+            .tells("Renders what an agent does for a job.")
+            .query(&[("os", Shape::Text, "The operating system of the agent, as Go names it.")])
+            .answers(200, Body::json::<Vec<JobAction>>())
+            .refuses(&[404, 422]),
+        Route::get("/jobs/{key}/archive", "get_job_log_archive", archive)
+            .tells("Returns the log of a job as a string.")
+            .answers(200, Body::json::<String>())
+            .refuses(OF_ONE),
+        Route::get(log, "get_job_log", self::log)
+            .head("head_job_log")
+            .tells("Returns the log of a job, or a part of it.")
+            .answers(200, Body::Bytes)
+            .answers(206, Body::Bytes)
+            .refuses(&[404, 416]),
+        Route::put(log, "put_job_log", append)
+            .tells("Appends to the log of a job.")
+            .takes(Body::Bytes)
+            .answers(204, Body::Nothing)
+            .refuses(OF_ONE),
+        Route::post("/jobs/{key}/grants", "post_job_grants", used)
+            .tells("Counts grants of its component that a call of a job used, each line once.")
+            .takes(Body::json::<Vec<String>>())
+            .up_to(MAX_USED_BYTES)
+            .answers(204, Body::Nothing)
+            .refuses(&[400, 404]),
+    ]
+    .into_iter()
+    .map(|route| route.about(Job::KIND))
+    .collect()
 }
 
 /// Gives an agent its next job: 201 for a new one, 202 for one that goes on, 204 for none.

@@ -18,8 +18,10 @@ pub(super) use self::look::Look;
 use self::search::Search;
 use super::{
     answer::{self, Handled},
+    params::GET_SECURE,
     request::{Query, Target},
 };
+use crate::{kinds, secure::Vault};
 
 /// Types with more objects than this are looked through away from the threads that serve requests.
 const LARGE: usize = 1_000;
@@ -68,6 +70,31 @@ fn read(target: &Target, snapshot: &Snapshot) -> Result<ListQuery, QueryError> {
     Ok(query)
 }
 
+/// Returns the keys of the objects that match filters and that the caller can see, in order.
+pub(super) fn keys<'a>(
+    target: &Target,
+    snapshot: &Snapshot,
+    filters: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Vec<String>, ApiError> {
+    let resolved = ListQuery::parse(filters)
+        .and_then(|query| query.resolve(target.kind, snapshot))
+        .map_err(|error| unacceptable(target, &error))?;
+    let look = Look::new(snapshot);
+    let found = Search {
+        look: &look,
+        kind: target.kind,
+        conditions: &resolved.conditions,
+        sort: &resolved.sort,
+        reverse: false,
+        offset: 0,
+        limit: usize::MAX,
+        among: visible(target, snapshot),
+        counts_only: false,
+        large: search::LARGE,
+    };
+    Ok(found.run().page.iter().map(|object| object.key()).collect())
+}
+
 /// Says that a query cannot be answered (drp-api.md 1.5).
 fn unacceptable(target: &Target, error: &QueryError) -> ApiError {
     ApiError::new(406, target.method.as_str(), error.to_string()).about(target.kind.prefix, &target.id)
@@ -93,6 +120,7 @@ fn answered(target: &Target) -> Handled {
     };
     let found = search.run();
     let shaper = Shaper::new(&look, kind, &query.projection);
+    let shaper = if is_head { shaper } else { shaper.opening(target, &found.page)? };
     let mut out = Vec::with_capacity(found.page.len().saturating_mul(GUESSED_BYTES).min(64 << 20));
     if !is_head {
         let page: Vec<&dyn Object> = found.page.iter().map(AsRef::as_ref).collect();
@@ -126,12 +154,31 @@ pub(super) struct Shaper<'a> {
     kind: &'static Kind,
     projection: &'a Projection,
     is_partial: bool,
+    /// What opens secure params, if they are to be shown in the clear.
+    vault: Option<&'a Vault>,
 }
 
 impl<'a> Shaper<'a> {
     /// Prepares to write objects of a type.
     pub(super) fn new(look: &'a Look<'a>, kind: &'static Kind, projection: &'a Projection) -> Self {
-        Self { look, kind, projection, is_partial: kind.has_partial && projection.is_partial(kind) }
+        let is_partial = kind.has_partial && projection.is_partial(kind);
+        Self { look, kind, projection, is_partial, vault: None }
+    }
+
+    /// Shows secure params in the clear if the query asks for that; refused to a caller who may not see those of all the
+    /// objects that are to be written (drp-api.md 2.4).
+    pub(super) fn opening(
+        mut self,
+        target: &'a Target,
+        objects: &[Arc<dyn Object>],
+    ) -> Result<Self, ApiError> {
+        if self.projection.decode && self.kind.bears_params {
+            for object in objects {
+                target.require(GET_SECURE, &kinds::claim_key(object.as_ref()))?;
+            }
+            self.vault = Some(&target.endpoint.vault);
+        }
+        Ok(self)
     }
 
     /// Appends an object as clients see it: without what was not asked for, private members empty.
@@ -147,6 +194,12 @@ impl<'a> Shaper<'a> {
 
     fn params(&self, object: &dyn Object) -> Choice {
         let Some(own) = object.params() else { return Choice::Keep };
+        if let Some(vault) = self.vault {
+            let (aggregate, keeps) =
+                (self.projection.aggregate, |name: &str| self.projection.keeps_param(name));
+            let clear = vault.all(self.look.snapshot, object, aggregate, keeps);
+            return Choice::Instead(Value::Object(clear.into_iter().collect()).to_string());
+        }
         if self.projection.params.is_none() && !self.projection.aggregate {
             return Choice::Keep;
         }

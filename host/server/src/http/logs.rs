@@ -1,17 +1,21 @@
 //! The last lines of the log (drp-api.md 12.8).
 
-use std::sync::Arc;
+use axum::http::StatusCode;
 
-use axum::{Router, http::StatusCode, routing::get};
+use formwork_api::Line;
 
 use super::{
     answer::{self, Handled},
     request::Authenticated,
+    route::{Body, Route},
 };
-use crate::{endpoint::Endpoint, log_ring};
+use crate::log_ring;
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/logs", get(list))
+pub(super) fn routes() -> Vec<Route> {
+    let list = Route::get("/logs", "get_logs", list)
+        .tells("Returns the last 1000 lines of the log, oldest first.")
+        .answers(200, Body::json::<Vec<Line>>());
+    vec![list]
 }
 
 async fn list(Authenticated(caller): Authenticated) -> Handled {

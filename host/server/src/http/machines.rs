@@ -2,40 +2,32 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
-use formwork_api::{UserToken, Whoami};
+use axum::{extract::State, http::StatusCode};
+use formwork_api::Whoami;
 use formwork_model::{Machine, Record};
 
 use super::{
     answer::{self, Handled},
     objects,
     request::{Authenticated, Json, Target},
-    system, users,
+    route::{Body, Route},
 };
-use crate::{auth, commands::machines, endpoint::Endpoint, simulation};
+use crate::{commands::machines, endpoint::Endpoint, simulation};
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new()
-        .route("/machines/{uuid}/token", get(token))
-        .route("/machines/{uuid}/plan", post(plan))
-        .layer(Extension(Machine::KIND))
-        .route("/whoami", post(whoami))
-}
-
-async fn token(target: Target) -> Handled {
-    let snapshot = target.endpoint.snapshot();
-    let (object, _) = objects::find(&target, &snapshot)?;
-    target.require("token", &object.key())?;
-    let seconds = users::lifetime(&target.query)?;
-    let machine = object.as_any().downcast_ref::<Machine>().cloned().unwrap_or_default();
-    let token = auth::machine_token(&target.endpoint, &snapshot, &machine, seconds);
-    target.caller.audit("token", ("machines", &machine.uuid), "a token was made");
-    answer::json(StatusCode::OK, &UserToken { token, info: system::describe(&target.endpoint) })
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/machines/{key}/plan", "plan_machine", plan)
+            .tells("Tells what a change of a machine would bring about. Nothing is written.")
+            .takes(Body::any())
+            .answers(200, Body::any())
+            .refuses(&[400, 404, 422])
+            .about(Machine::KIND),
+        Route::post("/whoami", "fill_whoami", whoami)
+            .tells("Tells a machine which object it is.")
+            .takes(Body::json::<Whoami>())
+            .answers(200, Body::json::<Whoami>())
+            .refuses(&[400]),
+    ]
 }
 
 /// Tells what a change of a machine would bring about; nothing is written. The body has the members to change.

@@ -1,12 +1,8 @@
 //! The standard routes of every object type (drp-api.md 7).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Extension, Router,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::http::{HeaderMap, StatusCode};
 use formwork_api::ApiError;
 use formwork_model::{Kind, Object, Objects};
 use formwork_store::{Committed, Revision, Snapshot};
@@ -17,14 +13,15 @@ use super::{
     list::{self, Look, Shaper},
     params as param_routes,
     poll::{self, Patience},
+    pubkey,
     request::{Json, Target},
+    route::{Body, OF_CHANGE, OF_ONE, Route},
 };
 use crate::{
     commands::{
         objects::{self, Change},
         patch,
     },
-    endpoint::Endpoint,
     kinds,
 };
 
@@ -33,26 +30,88 @@ const CARD: &str = "HardwareAddr";
 const CARDS: &str = "HardwareAddrs";
 
 /// Returns the routes of one type.
-pub(super) fn routes(kind: &'static Kind) -> Router<Arc<Endpoint>> {
-    let prefix = kind.prefix;
-    let all = if kind.own_create { get(list::list) } else { get(list::list).post(create) };
-    let key = if kind.slashed_key { "{*key}" } else { "{key}" };
-    let mut router = Router::new()
-        .route(&format!("/{prefix}"), all)
-        .route(&format!("/{prefix}/{key}"), get(show).put(replace).patch(change).delete(remove))
-        .route(&format!("/meta/{prefix}/{{*key}}"), get(meta).patch(change_meta));
-    if kind.bears_params {
-        router = router.merge(param_routes::routes(kind));
+pub(super) fn routes(kind: &'static Kind) -> Vec<Route> {
+    let (noun, (many, name)) = (kind.noun, kind.words());
+    let all = format!("/{}", kind.prefix);
+    let one = if kind.slashed_key { format!("{all}/{{*key}}") } else { format!("{all}/{{key}}") };
+    let mut routes = vec![
+        Route::get(&all, format!("list_{many}"), list::list)
+            .head(format!("list_stats_{many}"))
+            .tells(format!("Lists every {noun}."))
+            .list_query(kind)
+            .answers(200, Body::Objects(kind))
+            .refuses(&[406]),
+        Route::get(&one, format!("get_{name}"), show)
+            .head(format!("head_{name}"))
+            .tells(format!("Returns a {noun}."))
+            .object_query()
+            .answers(200, Body::Object(kind))
+            .answers(304, Body::Nothing)
+            .refuses(OF_ONE),
+        Route::put(&one, format!("put_{name}"), replace)
+            .tells(format!("Replaces a {noun}."))
+            .write_query()
+            .takes(Body::Object(kind))
+            .answers(200, Body::Object(kind))
+            .refuses(OF_CHANGE),
+        Route::patch(&one, format!("patch_{name}"), change)
+            .tells(format!("Changes a {noun} by RFC 6902."))
+            .write_query()
+            .answers(200, Body::Object(kind))
+            .refuses(OF_CHANGE),
+        Route::delete(&one, format!("delete_{name}"), remove)
+            .tells(format!("Deletes a {noun}."))
+            .write_query()
+            .answers(200, Body::Object(kind))
+            .refuses(&[404, 409, 422]),
+    ];
+    if !kind.own_create {
+        let create = Route::post(all, format!("create_{name}"), create)
+            .tells(format!("Creates a {noun}."))
+            .takes(Body::Object(kind))
+            .answers(201, Body::Object(kind))
+            .refuses(&[400, 409, 422]);
+        routes.push(create);
     }
-    router.layer(Extension(kind))
+    if kind.bears_params {
+        routes.extend(param_routes::routes(kind));
+        routes.extend(pubkey::routes(kind));
+    }
+    routes.into_iter().map(|route| route.about(kind)).collect()
+}
+
+/// Returns the routes of the meta maps of all types.
+pub(super) fn meta_routes() -> Vec<Route> {
+    type Map = BTreeMap<String, String>;
+    let path = "/meta/{type}/{*key}";
+    vec![
+        Route::get(path, "get_meta", meta)
+            .tells("Returns the Meta of an object.")
+            .answers(200, Body::json::<Map>())
+            .refuses(OF_ONE),
+        Route::patch(path, "patch_meta", change_meta)
+            .tells("Changes the Meta of an object.")
+            .answers(200, Body::json::<Map>())
+            .refuses(OF_CHANGE),
+    ]
 }
 
 /// Finds the object that a request names by its key or by `INDEX:VALUE` of a unique index (drp-api.md 3.3).
 pub(super) fn find(target: &Target, snapshot: &Snapshot) -> Result<(Arc<dyn Object>, Revision), ApiError> {
-    let stored = native_key(snapshot, target.kind, &target.id)
-        .filter(|key| target.caller.sees(target.kind.prefix, key))
-        .and_then(|key| snapshot.stored(target.kind.prefix, &key))
-        .ok_or_else(|| target.not_found())?;
+    find_named(target, snapshot, &target.id)
+}
+
+/// Finds an object of the type of a request as [`find`] does, by another name than that of its URL.
+pub(super) fn find_named(
+    target: &Target,
+    snapshot: &Snapshot,
+    id: &str,
+) -> Result<(Arc<dyn Object>, Revision), ApiError> {
+    let prefix = target.kind.prefix;
+    let stored = native_key(snapshot, target.kind, id)
+        .filter(|key| target.caller.sees(prefix, key))
+        .and_then(|key| snapshot.stored(prefix, &key))
+        .ok_or_else(|| ApiError::not_found(target.method.as_str(), prefix, id))?;
     Ok((stored.object, stored.revision))
 }
 
@@ -87,8 +146,16 @@ pub(super) fn readable(
 
 /// Changes the object that a request names, and returns it.
 pub(super) async fn update(target: &Target, change: Change) -> Result<Committed<Arc<dyn Object>>, ApiError> {
+    update_all(target, vec![change]).await
+}
+
+/// Changes the object that a request names, one change after the other in one commit, and returns it.
+pub(super) async fn update_all(
+    target: &Target,
+    changes: Vec<Change>,
+) -> Result<Committed<Arc<dyn Object>>, ApiError> {
     let key = find(target, &target.endpoint.snapshot())?.0.key();
-    objects::update(&target.endpoint, target.request(), key, change).await
+    objects::update(&target.endpoint, target.request(), key, changes).await
 }
 
 /// Changes a part of the object that a request names by a JSON Patch, and returns the object.
@@ -115,26 +182,28 @@ pub(super) async fn show(target: Target, headers: HeaderMap) -> Handled {
     let query = list::query(&target, &seen.snapshot)?;
     let look = Look::new(&seen.snapshot);
     let mut out = Vec::new();
-    Shaper::new(&look, target.kind, &query.projection).write(seen.object.as_ref(), &mut out);
+    let shaper = Shaper::new(&look, target.kind, &query.projection);
+    let shaper = shaper.opening(&target, std::slice::from_ref(&seen.object))?;
+    shaper.write(seen.object.as_ref(), &mut out);
     Ok(answer::written(StatusCode::OK, out, seen.revision))
 }
 
-async fn create(target: Target, body: Json) -> Handled {
+pub(super) async fn create(target: Target, body: Json) -> Handled {
     let object = objects::create(&target.endpoint, target.request(), body.value).await?;
     written(StatusCode::CREATED, &object)
 }
 
-async fn replace(target: Target, body: Json) -> Handled {
+pub(super) async fn replace(target: Target, body: Json) -> Handled {
     let object = update(&target, Change::Put(body.value)).await?;
     written(StatusCode::OK, &object)
 }
 
-async fn change(target: Target, body: Json) -> Handled {
+pub(super) async fn change(target: Target, body: Json) -> Handled {
     let object = patched(&target, &body, Change::Patch).await?;
     written(StatusCode::OK, &object)
 }
 
-async fn remove(target: Target) -> Handled {
+pub(super) async fn remove(target: Target) -> Handled {
     let key = find(&target, &target.endpoint.snapshot())?.0.key();
     let object = objects::delete(&target.endpoint, target.request(), key).await?;
     written(StatusCode::OK, &object)

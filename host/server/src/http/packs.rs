@@ -3,34 +3,81 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Router,
     body::Body,
     http::{HeaderMap, StatusCode, header},
-    routing::{get, post},
 };
 use formwork_api::ApiError;
-use formwork_model::{ComponentKind, IncomingPack, InstalledPack, ObjectsExt, Record};
+use formwork_model::{ComponentKind, GrantUse, IncomingPack, InstalledPack, ObjectsExt, Record};
 
 use super::{
     answer::{self, Handled},
     list, objects,
     request::{Query, Target},
+    route::{Body as Content, OF_ONE, Route, Shape},
 };
 use crate::{
     commit::internal,
-    endpoint::Endpoint,
     kinds,
     packs::{self, MAX_UPLOAD_BYTES, Upload, Wanted},
 };
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new()
-        .route("/packs", get(list::list).post(install))
-        .route("/packs/{name}", get(objects::show).delete(remove))
-        .route("/packs/{name}/rollback", post(roll_back))
-        .route("/packs/{name}/grants", get(grants))
-        .layer(Extension(InstalledPack::KIND))
+pub(super) fn routes() -> Vec<Route> {
+    let one = "/packs/{key}";
+    vec![
+        Route::get("/packs", "list_packs", list::list)
+            .tells("Lists every pack.")
+            .list_query(InstalledPack::KIND)
+            .answers(200, Content::Objects(InstalledPack::KIND))
+            .refuses(&[406]),
+        Route::post("/packs", "install_pack", install)
+            .tells("Takes a pack file or a component, looks at it and installs it in the background.")
+            .query(INSTALL)
+            .takes(Content::Bytes)
+            .streamed()
+            .answers(200, Content::Object(InstalledPack::KIND))
+            .answers(202, Content::Object(InstalledPack::KIND))
+            .refuses(&[400, 403, 409, 413, 422]),
+        Route::get(one, "get_pack", objects::show)
+            .tells("Returns a pack.")
+            .answers(200, Content::Object(InstalledPack::KIND))
+            .refuses(OF_ONE),
+        Route::delete(one, "delete_pack", remove)
+            .tells("Removes a pack with all that is in it.")
+            .answers(200, Content::Object(InstalledPack::KIND))
+            .refuses(&[404, 409]),
+        Route::post("/packs/{key}/rollback", "roll_back_pack", roll_back)
+            .tells("Brings the version before the one in use back.")
+            .takes(Content::Ignored)
+            .answers(200, Content::Object(InstalledPack::KIND))
+            .refuses(&[404, 409]),
+        Route::get("/packs/{key}/grants", "list_pack_grants", grants)
+            .tells("Lists what the components of a pack may do, and whether they ever did.")
+            .answers(200, Content::json::<Vec<GrantUse>>())
+            .refuses(OF_ONE),
+    ]
+    .into_iter()
+    .map(|route| route.about(InstalledPack::KIND))
+    .collect()
 }
+
+/// What the sender of a pack may say of it.
+const INSTALL: &[(&str, Shape, &str)] = &[
+    (
+        "grant",
+        Shape::Text,
+        "Consents to a line of what a component asks for, as `COMPONENT: LINE`; `all` to everything. Can be repeated.",
+    ),
+    (
+        "digest",
+        Shape::Text,
+        "Goes on with an upload that was received before and waits for consent; the body is empty.",
+    ),
+    ("wait", Shape::Flag, "Answers once the pack is in use or refused."),
+    ("name", Shape::Text, "The name of a bare component."),
+    ("kind", Shape::Text, "The kind of a bare component."),
+    ("allow-downgrade", Shape::Flag, "An older version may replace the one in use."),
+    ("replaceWritable", Shape::Flag, "Objects of the same keys that were made by hand give way."),
+];
 
 /// Takes an upload: 202 with the record once it is received, 200 once it is in use, which `wait` waits for.
 async fn install(target: Target, headers: HeaderMap, body: Body) -> Handled {
@@ -63,7 +110,7 @@ async fn install(target: Target, headers: HeaderMap, body: Body) -> Handled {
 }
 
 /// Reads what the sender says of an upload.
-fn wanted(query: &Query) -> Result<Wanted, ApiError> {
+pub(super) fn wanted(query: &Query) -> Result<Wanted, ApiError> {
     let kind = query.value("kind").map(|word| {
         serde_json::from_value::<ComponentKind>(word.into()).map_err(|_| {
             let message = format!(

@@ -1,81 +1,204 @@
 //! The parameters of an object (drp-api.md 6.1).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Router, extract::Path, http::StatusCode, routing::get};
-use formwork_core::params;
-use formwork_model::{Kind, Object, canonical_numbers};
+use axum::http::StatusCode;
+use formwork_api::ApiError;
+use formwork_core::params::{self, Found};
+use formwork_model::{Kind, Machine, Object, canonical_numbers};
+use formwork_store::Snapshot;
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 use super::{
     answer::{self, Handled},
-    objects,
-    request::{Json, Target},
+    objects, render as render_routes,
+    request::{Json, Last, Target},
+    route::{Body, OF_CHANGE, OF_ONE, Route, Shape},
 };
-use crate::{commands::objects::Change, endpoint::Endpoint};
+use crate::{commands::objects::Change, commit::internal, kinds, render, secure::Unopened};
+
+/// What lets somebody see secure params in the clear.
+pub(super) const GET_SECURE: &str = "getSecure";
+
+/// What shapes the params of an answer.
+pub(super) const READ: &[(&str, Shape, &str)] = &[
+    ("aggregate", Shape::Flag, "Merge the params of all sources in."),
+    ("decode", Shape::Flag, "Open secure params."),
+    ("expand", Shape::Flag, "Render the texts in the values, for what is like a machine."),
+    ("params", Shape::Text, "Keep only these params, with commas between."),
+];
+
+/// What else shapes the answer about one param.
+const READ_ONE: &[(&str, Shape, &str)] = &[
+    ("compose", Shape::Flag, "Merge the values of all sources: maps key by key, lists one after the other."),
+    (
+        "explain",
+        Shape::Flag,
+        "Tell every source with its value, the one that wins, and what composing gives.",
+    ),
+];
 
 /// Returns the routes of the parameters of one type.
-pub(super) fn routes(kind: &'static Kind) -> Router<Arc<Endpoint>> {
-    let prefix = kind.prefix;
-    Router::new()
-        .route(&format!("/{prefix}/{{id}}/params"), get(all).post(replace).patch(change))
-        .route(&format!("/{prefix}/{{id}}/params/{{*name}}"), get(one).post(set).delete(unset))
+pub(super) fn routes(kind: &'static Kind) -> Vec<Route> {
+    type Map = BTreeMap<String, Value>;
+    let (noun, (_, name)) = (kind.noun, kind.words());
+    let all = format!("/{}/{{key}}/params", kind.prefix);
+    let one = format!("{all}/{{*param}}");
+    vec![
+        Route::get(&all, format!("get_{name}_params"), self::all)
+            .tells(format!("Returns the params of a {noun}."))
+            .query(READ)
+            .answers(200, Body::json::<Map>())
+            .refuses(OF_ONE),
+        Route::post(&all, format!("post_{name}_params"), replace)
+            .tells(format!("Replaces the params of a {noun}."))
+            .takes(Body::json::<Map>())
+            .answers(200, Body::json::<Map>())
+            .refuses(&[400, 404, 422]),
+        Route::patch(all, format!("patch_{name}_params"), change)
+            .tells(format!("Changes the params of a {noun}."))
+            .answers(200, Body::json::<Map>())
+            .refuses(OF_CHANGE),
+        Route::get(&one, format!("get_{name}_param"), self::one)
+            .tells(format!("Returns a param of a {noun}; null when it is not set."))
+            .query(READ)
+            .query(READ_ONE)
+            .answers(200, Body::any())
+            .refuses(OF_ONE),
+        Route::post(&one, format!("post_{name}_param"), set)
+            .tells(format!("Sets a param of a {noun}."))
+            .takes(Body::any())
+            .answers(200, Body::any())
+            .refuses(&[400, 404, 422]),
+        Route::delete(one, format!("delete_{name}_param"), unset)
+            .tells(format!("Removes a param of a {noun}."))
+            .answers(200, Body::any())
+            .refuses(&[404, 422]),
+    ]
 }
 
-/// The second variable of a path: the name of a parameter.
-type Name = Path<(String, String)>;
-
-async fn all(target: Target) -> Handled {
+pub(super) async fn all(target: Target) -> Handled {
     let snapshot = target.endpoint.snapshot();
     let (object, _) = objects::readable(&target, &snapshot)?;
-    let mut values = if target.query.is("aggregate") {
-        params::aggregate(&snapshot, object.as_ref())
+    let aggregate = target.query.is("aggregate");
+    let kept = target.query.value("params");
+    let keeps = |name: &str| kept.is_none_or(|kept| kept.split(',').any(|kept| kept.trim() == name));
+    let values = if decodes(&target, object.as_ref())? {
+        target.endpoint.vault.all(&snapshot, object.as_ref(), aggregate, keeps)
     } else {
-        object.params().cloned().unwrap_or_default()
+        let mut values = if aggregate {
+            params::aggregate(&snapshot, object.as_ref())
+        } else {
+            object.params().cloned().unwrap_or_default()
+        };
+        values.retain(|name, _| keeps(name));
+        values
     };
-    if let Some(keep) = target.query.value("params") {
-        values.retain(|name, _| keep.split(',').any(|kept| kept.trim() == name));
-    }
-    answer::json(StatusCode::OK, &values)
+    let values = serde_json::Value::Object(values.into_iter().collect());
+    answer::json(StatusCode::OK, &expanded(&target, snapshot, object, values).await?)
 }
 
-async fn one(target: Target, Path((_, name)): Name) -> Handled {
+pub(super) async fn one(target: Target, Last(name): Last) -> Handled {
     let snapshot = target.endpoint.snapshot();
     let (object, _) = objects::readable(&target, &snapshot)?;
-    let value = if target.query.is("compose") {
+    let decodes = decodes(&target, object.as_ref())?;
+    if target.query.is("explain") {
+        let open = |found: Found| {
+            let sealed = found.value.clone();
+            if !decodes {
+                return sealed;
+            }
+            target.endpoint.vault.used_or_none(&snapshot, &name, found).unwrap_or(sealed)
+        };
+        return answer::json(StatusCode::OK, &params::explain(&snapshot, object.as_ref(), &name, open));
+    }
+    let value = if decodes {
+        opened(&target, &snapshot, object.as_ref(), &name)?
+    } else if target.query.is("compose") {
         params::compose(&snapshot, object.as_ref(), &name)
     } else if target.query.is("aggregate") {
         params::resolve(&snapshot, object.as_ref(), &name)
     } else {
         own(object.as_ref(), &name)
     };
-    answer::json(StatusCode::OK, &value)
+    answer::json(StatusCode::OK, &expanded(&target, snapshot, object, value.unwrap_or_default()).await?)
+}
+
+/// Renders the texts in a value where the query wants it. Only what is like a machine has a place to render for.
+async fn expanded(
+    target: &Target,
+    snapshot: Snapshot,
+    object: Arc<dyn Object>,
+    value: Value,
+) -> Result<Value, ApiError> {
+    let (prefix, key) = (object.kind().prefix, object.key());
+    let Some(machine) = Machine::of(object.as_ref()).filter(|_| target.query.is("expand")) else {
+        return Ok(value);
+    };
+    render_routes::may_render(&target.caller, object.as_ref())?;
+    let (endpoint, machine) = (Arc::clone(&target.endpoint), Arc::new(machine.clone()));
+    let rendered = spawn_blocking(move || render::expanded(&endpoint, &snapshot, &machine, value)).await;
+    let rendered = rendered.map_err(|error| internal(&error))?;
+    rendered.map_err(|messages| ApiError::invalid(prefix, &key, messages))
+}
+
+/// Tells whether secure params are to be opened, which takes a right on the object that is asked.
+fn decodes(target: &Target, object: &dyn Object) -> Result<bool, ApiError> {
+    let decodes = target.query.is("decode");
+    if decodes {
+        target.require(GET_SECURE, &kinds::claim_key(object))?;
+    }
+    Ok(decodes)
+}
+
+/// Returns the clear value of one param; one that is there and cannot be opened is an error.
+fn opened(
+    target: &Target,
+    snapshot: &Snapshot,
+    object: &dyn Object,
+    name: &str,
+) -> Result<Option<Value>, ApiError> {
+    let vault = &target.endpoint.vault;
+    if target.query.is("compose") {
+        return Ok(vault.compose(snapshot, object, name));
+    }
+    let found = if target.query.is("aggregate") {
+        params::find(snapshot, object, name)
+    } else {
+        let (prefix, key) = (object.kind().prefix, object.key());
+        own(object, name).map(|value| Found { owner: Some((prefix, key)), value })
+    };
+    let unopened =
+        |error: Unopened| ApiError::invalid(object.kind().prefix, &object.key(), vec![error.to_string()]);
+    found.map(|found| vault.used(snapshot, name, found)).transpose().map_err(unopened)
 }
 
 fn own(object: &dyn Object, name: &str) -> Option<Value> {
     object.params().and_then(|values| values.get(name).cloned())
 }
 
-async fn replace(target: Target, body: Json) -> Handled {
+pub(super) async fn replace(target: Target, body: Json) -> Handled {
     let values = body.read(target.kind.prefix, &target.id)?;
     let object = objects::update(&target, Change::PutParams(values)).await?;
     answer::json(StatusCode::OK, &object.value.params())
 }
 
-async fn change(target: Target, body: Json) -> Handled {
+pub(super) async fn change(target: Target, body: Json) -> Handled {
     let object = objects::patched(&target, &body, Change::PatchParams).await?;
     answer::json(StatusCode::OK, &object.value.params())
 }
 
-async fn set(target: Target, Path((_, name)): Name, mut body: Json) -> Handled {
+pub(super) async fn set(target: Target, Last(name): Last, mut body: Json) -> Handled {
     canonical_numbers(&mut body.value);
     // Storing null is a delete: a stored null never exists (drp-behaviour.md 1.2).
     let wanted = (!body.value.is_null()).then(|| body.value.clone());
-    objects::update(&target, Change::Param(name, wanted)).await?;
-    answer::json(StatusCode::OK, &body.value)
+    let object = objects::update(&target, Change::Param(name.clone(), wanted)).await?;
+    // What was sealed on its way into the store comes back sealed.
+    answer::json(StatusCode::OK, &own(object.value.as_ref(), &name))
 }
 
-async fn unset(target: Target, Path((_, name)): Name) -> Handled {
+pub(super) async fn unset(target: Target, Last(name): Last) -> Handled {
     let (object, _) = objects::readable(&target, &target.endpoint.snapshot())?;
     let before = own(object.as_ref(), &name);
     objects::update(&target, Change::Param(name, None)).await?;

@@ -1,12 +1,8 @@
 //! The routes of plugins and their providers beyond the standard ones (drp-api.md 7.19, 11.5).
 
-use std::sync::Arc;
-
 use axum::{
-    Extension, Router,
     extract::Path,
     http::{HeaderName, HeaderValue, StatusCode},
-    routing::{get, post},
 };
 use formwork_api::ApiError;
 use formwork_model::{DeadLetter, ObjectsExt, Plugin, PluginProvider, Record};
@@ -16,24 +12,46 @@ use super::{
     answer::{self, Handled},
     objects,
     request::Target,
+    route::{Body, OF_ONE, Route},
 };
-use crate::{content, endpoint::Endpoint, plugins};
+use crate::{content, plugins};
 
 /// How many dead letters were dropped to make room for those that are listed.
 const DROPPED: HeaderName = HeaderName::from_static("x-formwork-dropped");
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    let of_plugins = Router::new()
-        .route("/plugins/{key}/log", get(log))
-        .route("/plugins/{key}/dead_letters", get(letters).delete(drop_letters))
-        .route("/plugins/{key}/dead_letters/retry", post(retry_letters))
-        .route("/plugins/{key}/dead_letters/{number}", get(letter).delete(drop_letter))
-        .route("/plugins/{key}/dead_letters/{number}/retry", post(retry_letter))
-        .layer(Extension(Plugin::KIND));
-    Router::new()
-        .route("/plugin_providers/{key}/binary", get(binary))
-        .layer(Extension(PluginProvider::KIND))
-        .merge(of_plugins)
+pub(super) fn routes() -> Vec<Route> {
+    let all = "/plugins/{key}/dead_letters";
+    let one = "/plugins/{key}/dead_letters/{number}";
+    let binary = Route::get("/plugin_providers/{key}/binary", "get_plugin_provider_binary", binary)
+        .tells("Returns the component of a provider.")
+        .answers(200, Body::Bytes)
+        .refuses(OF_ONE)
+        .about(PluginProvider::KIND);
+    let of_plugins = [
+        Route::get("/plugins/{key}/log", "get_plugin_log", log)
+            .tells("Returns the last lines of a plugin's log.")
+            .answers(200, Body::json::<Vec<Value>>()),
+        Route::get(all, "list_dead_letters", letters)
+            .tells("Lists the events that a plugin did not take in, and the gaps in its events.")
+            .answers(200, Body::json::<Vec<Value>>()),
+        Route::delete(all, "delete_dead_letters", drop_letters)
+            .tells("Removes all dead letters of a plugin.")
+            .answers(200, Body::any()),
+        Route::post("/plugins/{key}/dead_letters/retry", "retry_dead_letters", retry_letters)
+            .tells("Has all dead letters of a plugin delivered again.")
+            .takes(Body::Ignored)
+            .answers(202, Body::any()),
+        Route::get(one, "get_dead_letter", letter).tells("Returns a dead letter.").answers(200, Body::any()),
+        Route::delete(one, "delete_dead_letter", drop_letter)
+            .tells("Removes a dead letter.")
+            .answers(200, Body::any()),
+        Route::post("/plugins/{key}/dead_letters/{number}/retry", "retry_dead_letter", retry_letter)
+            .tells("Has a dead letter delivered again.")
+            .takes(Body::Ignored)
+            .answers(202, Body::any()),
+    ];
+    let of_plugins = of_plugins.map(|route| route.refuses(OF_ONE).about(Plugin::KIND));
+    of_plugins.into_iter().chain([binary]).collect()
 }
 
 /// The last lines of a plugin's log, the oldest first.

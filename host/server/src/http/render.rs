@@ -3,32 +3,37 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Router,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
-    routing::{get, post},
 };
 use formwork_api::ApiError;
-use formwork_model::{Kind, Machine, Object, Objects, ObjectsExt, Template, TemplateInfo, kind_of};
+use formwork_model::{Kind, Machine, Object, ObjectsExt, Template, TemplateInfo, kind_of};
 use tokio::task::spawn_blocking;
 
 use super::{
     answer::{self, Handled},
     objects,
     request::{Authenticated, Raw, Target},
+    route::{Body, Route},
 };
 use crate::{auth::Caller, commit::internal, endpoint::Endpoint, render};
 
-/// The types whose objects texts are rendered for.
-const SUBJECTS: [&str; 3] = ["clusters", "machines", "resource_brokers"];
-
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    let subjects = SUBJECTS.iter().filter_map(|prefix| kind_of(prefix)).map(|kind: &'static Kind| {
-        let prefix = kind.prefix;
-        Router::new().route(&format!("/{prefix}/{{key}}/render"), post(of_text)).layer(Extension(kind))
-    });
-    let stored = Router::new().route("/templates/{key}/render/{uuid}", get(of_stored));
-    subjects.fold(stored, Router::merge)
+pub(super) fn routes() -> Vec<Route> {
+    let stored = Route::get("/templates/{key}/render/{uuid}", "get_template_render", of_stored)
+        .tells("Renders a stored template for a machine.")
+        .answers(200, Body::json::<String>())
+        .refuses(&[404, 422]);
+    let subjects =
+        Machine::PREFIXES.iter().filter_map(|prefix| kind_of(prefix)).map(|kind: &'static Kind| {
+            let (_, name) = kind.words();
+            Route::post(format!("/{}/{{key}}/render", kind.prefix), format!("get_{name}_render"), of_text)
+                .tells(format!("Renders a text for a {}.", kind.noun))
+                .takes(Body::either::<String>())
+                .answers(200, Body::json::<String>())
+                .refuses(&[400, 404, 422])
+                .about(kind)
+        });
+    subjects.chain([stored]).collect()
 }
 
 /// Renders the text of the body: a JSON string, or the bytes as they are.
@@ -62,7 +67,7 @@ async fn of_stored(
     let snapshot = endpoint.snapshot();
     let missing = |prefix: &str, key: &str| ApiError::not_found("GET", prefix, key);
     let template = snapshot.get::<Template>(&id).ok_or_else(|| missing("templates", &id))?;
-    let object = SUBJECTS.iter().find_map(|prefix| snapshot.find(prefix, &uuid));
+    let object = Machine::find(&snapshot, &uuid);
     let object = object.filter(|object| caller.sees(object.kind().prefix, &object.key()));
     let object = object.ok_or_else(|| missing("machines", &uuid))?;
     may_render(&caller, object.as_ref())?;
@@ -72,7 +77,7 @@ async fn of_stored(
 }
 
 /// A template can make tokens of its machine, so who renders one must be allowed to have them.
-fn may_render(caller: &Caller, object: &dyn Object) -> Result<(), ApiError> {
+pub(super) fn may_render(caller: &Caller, object: &dyn Object) -> Result<(), ApiError> {
     let (prefix, key) = (object.kind().prefix, object.key());
     caller.require(prefix, "get", &key)?;
     caller.require(prefix, "token", &key)

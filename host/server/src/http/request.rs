@@ -16,6 +16,7 @@ use super::answer::Failure;
 use crate::{
     auth::{Caller, Credentials, authenticate},
     commands::objects,
+    connections::Session,
     endpoint::Endpoint,
 };
 
@@ -44,16 +45,21 @@ async fn caller(parts: &Parts, endpoint: &Endpoint, model: &str, key: &str) -> R
     let token = query.value("token").or_else(|| query.value("Token"));
     let address = parts.extensions.get::<PeerAddress>().map(|PeerAddress(address)| *address);
     let given = Credentials { headers: &parts.headers, token, address };
-    authenticate(endpoint, given).await.map_err(|error| {
+    let caller = authenticate(endpoint, given).await.map_err(|error| {
         let (method, path, why) = (parts.method.as_str(), parts.uri.path(), error.messages.join(", "));
         let message = format!("`{method} {path}` was refused: {why}\n{HINT}");
         ApiError::new(error.code, method, message).about(model, key)
-    })
+    })?;
+    if let Some(session) = parts.extensions.get::<Arc<Session>>() {
+        session.note(&caller);
+    }
+    Ok(caller)
 }
 
 /// A request about the objects of a type, or about one of them, by a caller whose credentials were checked.
 ///
-/// Routes that take it carry the type as an extension; the first variable of their path names the object.
+/// Routes that take it carry the type as an extension, or name it by the variable `type` of their path; the next variable
+/// names the object.
 pub(crate) struct Target {
     /// What all parts of the daemon share.
     pub(crate) endpoint: Arc<Endpoint>,
@@ -81,6 +87,18 @@ impl Target {
         ApiError::not_found(self.method.as_str(), self.kind.prefix, &self.id)
     }
 
+    /// Returns a request about all objects of another type by the same caller, without a query.
+    pub(crate) fn about(&self, kind: &'static Kind) -> Self {
+        Self {
+            endpoint: Arc::clone(&self.endpoint),
+            kind,
+            id: String::new(),
+            method: self.method.clone(),
+            caller: self.caller.clone(),
+            query: Query(Vec::new()),
+        }
+    }
+
     /// Returns the request as commands take it.
     pub(crate) fn request(&self) -> objects::Request {
         objects::Request {
@@ -97,19 +115,52 @@ impl FromRequestParts<Arc<Endpoint>> for Target {
 
     async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
         let method = parts.method.clone();
-        let kind = *parts
-            .extensions
-            .get::<&'static Kind>()
-            .ok_or_else(|| ApiError::new(500, "INTERNAL", "the route has no type of objects"))?;
         let path = RawPathParams::from_request_parts(parts, endpoint).await.map_err(|rejection| {
+            let about = parts.extensions.get::<&'static Kind>().map_or("", |kind| kind.prefix);
             ApiError::new(rejection.status().as_u16(), method.as_str(), rejection.body_text())
-                .about(kind.prefix, "")
+                .about(about, "")
         })?;
-        let id = path.iter().next().map(|(_, id)| kind.canonical_key(id).into_owned()).unwrap_or_default();
+        let mut variables = path.iter();
+        let kind = match parts.extensions.get::<&'static Kind>() {
+            Some(kind) => *kind,
+            None => named_kind(endpoint, variables.next(), &method)?,
+        };
+        let id = variables.next().map(|(_, id)| kind.canonical_key(id).into_owned()).unwrap_or_default();
         let caller = caller(parts, endpoint, kind.prefix, &id).await?;
         Ok(Self { endpoint: Arc::clone(endpoint), kind, id, method, caller, query: Query::of(parts) })
     }
 }
+
+/// Returns the type that the first variable of a path names, where a route is about objects of all types.
+fn named_kind(
+    endpoint: &Endpoint,
+    variable: Option<(&str, &str)>,
+    method: &Method,
+) -> Result<&'static Kind, ApiError> {
+    let (_, prefix) = variable
+        .filter(|(name, _)| *name == TYPE)
+        .ok_or_else(|| ApiError::new(500, "INTERNAL", "the route has no type of objects"))?;
+    let kind = super::known_kind(&endpoint.snapshot(), prefix);
+    kind.ok_or_else(|| ApiError::new(404, method.as_str(), format!("no type of objects `{prefix}`")))
+}
+
+/// The last variable of a path: what is named below an object.
+pub(crate) struct Last(pub(crate) String);
+
+impl FromRequestParts<Arc<Endpoint>> for Last {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
+        let method = parts.method.clone();
+        let path = RawPathParams::from_request_parts(parts, endpoint).await.map_err(|rejection| {
+            ApiError::new(rejection.status().as_u16(), method.as_str(), rejection.body_text())
+        })?;
+        Ok(Self(path.iter().last().map(|(_, value)| value.to_owned()).unwrap_or_default()))
+    }
+}
+
+/// The variable of a path that names a type.
+const TYPE: &str = "type";
 
 /// The members of a query string, in order, decoded.
 pub(crate) struct Query(Vec<(String, String)>);
@@ -132,6 +183,11 @@ impl Query {
         )
     }
 
+    /// Tells whether a query is UTF-8 when it is decoded.
+    pub(super) fn is_text(query: &str) -> bool {
+        std::str::from_utf8(&decoded(query)).is_ok()
+    }
+
     /// Returns the first value of a member.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
@@ -148,8 +204,12 @@ impl Query {
     }
 }
 
-/// Decodes `%XX` and `+`. What is no valid escape stays as it is; what is no UTF-8 is replaced.
+/// Decodes `%XX` and `+`. What is no valid escape stays as it is; what is no UTF-8 is replaced, where it gets here.
 fn decode(text: &str) -> String {
+    String::from_utf8_lossy(&decoded(text)).into_owned()
+}
+
+fn decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes().iter();
     while let Some(&byte) = rest.next() {
@@ -168,7 +228,7 @@ fn decode(text: &str) -> String {
             other => bytes.push(other),
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 /// A body that is JSON whatever its media type says; an empty one counts as an empty object.

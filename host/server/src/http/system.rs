@@ -1,21 +1,21 @@
 //! The endpoint itself: info, preferences, injected events, object types (drp-api.md 12).
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
-
-use axum::{
-    Extension, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
 };
+
+use axum::{Extension, extract::State, http::StatusCode, response::IntoResponse};
 use formwork_api::{ApiError, Event, Info, Stat};
-use formwork_model::{KINDS, Objects, actions_of};
+use formwork_model::{Objects, actions_of, bearer_actions, kinds_of};
 use serde_json::Value;
 
 use super::{
     answer::{self, Handled},
     openapi,
     request::{Authenticated, Json},
+    route::{Body, Route},
 };
 use crate::{clock::now, commands::preferences, content::FEATURES, endpoint::Endpoint};
 
@@ -25,13 +25,32 @@ const OWN_EVENTS: &[&str] = &["audit", "log", "websocket"];
 /// What may be done to objects of the types that the reference does not know (drp-api.md 2.4).
 const BASE_ACTIONS: &[&str] = &["list", "get", "create", "delete", "actions", "update", "action"];
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new()
-        .route("/info", get(info))
-        .route("/prefs", get(prefs).post(set_prefs))
-        .route("/events", post(inject))
-        .route("/objects", get(objects))
-        .route("/openapi.json", get(document))
+pub(super) fn routes() -> Vec<Route> {
+    type Map = BTreeMap<String, String>;
+    vec![
+        Route::get("/info", "get_info", info)
+            .tells("Describes the endpoint.")
+            .answers(200, Body::json::<Info>()),
+        Route::get("/prefs", "list_prefs", prefs)
+            .tells("Returns the preferences.")
+            .answers(200, Body::json::<Map>()),
+        Route::post("/prefs", "set_prefs", set_prefs)
+            .tells("Changes preferences, all or nothing.")
+            .takes(Body::json::<Map>())
+            .answers(201, Body::json::<Map>())
+            .refuses(&[400, 422]),
+        Route::post("/events", "post_event", inject)
+            .tells("Tells all listeners of an event.")
+            .takes(Body::json::<Event>())
+            .answers(204, Body::Nothing)
+            .refuses(&[400]),
+        Route::get("/objects", "list_objects", objects)
+            .tells("Names the types of objects.")
+            .answers(200, Body::json::<Vec<String>>()),
+        Route::get("/openapi.json", "get_openapi", document)
+            .tells("Describes the API.")
+            .answers(200, Body::any()),
+    ]
 }
 
 /// Returns what the endpoint says of itself, apart from the address that a request came in on.
@@ -46,7 +65,7 @@ pub(super) fn describe(endpoint: &Endpoint) -> Info {
         version: crate::VERSION.to_owned(),
         id: endpoint.id.clone(),
         local_id: endpoint.local_id.clone(),
-        ha_id: endpoint.id.clone(),
+        ha_id: options.ha_id.clone().unwrap_or_else(|| endpoint.id.clone()),
         ha_active_id: endpoint.id.clone(),
         api_port: options.api_port,
         file_port: options.static_port,
@@ -55,6 +74,8 @@ pub(super) fn describe(endpoint: &Endpoint) -> Info {
         tftp_enabled: options.tftp_port != 0,
         dhcp_enabled: options.dhcp_port != 0 && options.dhcp_subnet.is_some(),
         prov_enabled: options.static_port != 0,
+        secure_file_port: options.static_secure_port.number,
+        secure_prov_enabled: options.static_secure_port.number != 0,
         address: endpoint.address.to_string(),
         // Those that clients know come first, in the order of drp-api.md 12.1.
         stats: [("machines.count", "machines"), ("subnets.count", "subnets"), ("contexts.count", "contexts")]
@@ -63,7 +84,7 @@ pub(super) fn describe(endpoint: &Endpoint) -> Info {
             .chain(endpoint.boot_counts.stats())
             .collect(),
         features: FEATURES.iter().map(|feature| (*feature).to_owned()).collect(),
-        scopes: scopes(),
+        scopes: scopes(&snapshot),
         ha_is_active: true,
         ha_status: String::from("Up"),
         ..Info::default()
@@ -74,12 +95,13 @@ fn go_arch() -> &'static str {
     formwork_model::canonical_arch(std::env::consts::ARCH).unwrap_or(std::env::consts::ARCH)
 }
 
-fn scopes() -> BTreeMap<String, BTreeMap<String, serde_json::Map<String, Value>>> {
-    KINDS
-        .iter()
+fn scopes(objects: &impl Objects) -> BTreeMap<String, BTreeMap<String, serde_json::Map<String, Value>>> {
+    kinds_of(objects)
+        .into_iter()
         .filter(|kind| !kind.is_internal())
         .map(|kind| {
-            let actions = actions_of(kind.prefix).unwrap_or_else(|| BASE_ACTIONS.to_vec());
+            let others = || if kind.is_declared() { bearer_actions() } else { BASE_ACTIONS.to_vec() };
+            let actions = actions_of(kind.prefix).unwrap_or_else(others);
             let named = actions.into_iter().map(|action| (action.to_owned(), serde_json::Map::new()));
             (kind.prefix.to_owned(), named.collect())
         })
@@ -142,16 +164,65 @@ async fn inject(
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
-async fn objects(Authenticated(_): Authenticated) -> Handled {
-    let names: Vec<&str> = KINDS
-        .iter()
-        .filter(|kind| !kind.is_internal())
-        .map(|kind| kind.prefix)
-        .filter(|prefix| *prefix != "contents")
-        .collect();
+/// The types that dr-provision 4.8 lists; a test of its clients compares the list literally (drp-api.md 12.3).
+const FIRST_TYPES: [&str; 23] = [
+    "bootenvs",
+    "catalog_items",
+    "contexts",
+    "endpoints",
+    "jobs",
+    "kk",
+    "leases",
+    "machines",
+    "params",
+    "plugins",
+    "pools",
+    "preferences",
+    "profiles",
+    "reservations",
+    "roles",
+    "stages",
+    "subnets",
+    "tasks",
+    "templates",
+    "tenants",
+    "users",
+    "version_sets",
+    "workflows",
+];
+
+/// Types that have routes of objects and that lists of types leave out (drp-api.md 12.3): `plugin_providers`, and those that
+/// only this endpoint has.
+const UNLISTED: [&str; 4] = ["contents", "packs", "plugin_providers", "publishers"];
+
+/// Lists the types of objects. Under the name `dr-provision` the list is that of its release 4.8; else it has all types of
+/// 4.17 and those that somebody declared, with the odd word `kk` that clients look for.
+async fn objects(State(endpoint): State<Arc<Endpoint>>, Authenticated(_): Authenticated) -> Handled {
+    if endpoint.options.as_dr_provision {
+        return answer::json(StatusCode::OK, &FIRST_TYPES);
+    }
+    let types = kinds_of(&endpoint.snapshot());
+    let types = types.into_iter().filter(|kind| !kind.is_internal()).map(|kind| kind.prefix);
+    let mut names: Vec<&str> = types.filter(|prefix| !UNLISTED.contains(prefix)).chain(["kk"]).collect();
+    names.sort_unstable();
     answer::json(StatusCode::OK, &names)
 }
 
-async fn document() -> Handled {
-    answer::json(StatusCode::OK, &openapi::document(crate::VERSION))
+/// Sends browsers to the user interface where there is one, and says what this is where there is none.
+pub(super) async fn front(State(endpoint): State<Arc<Endpoint>>) -> axum::response::Response {
+    match &endpoint.options.ui_url {
+        Some(url) => axum::response::Redirect::temporary(url).into_response(),
+        None => {
+            let text = format!(
+                "Formwork endpoint {}\n\nthe API          /api/v3/info\nits description  /swagger.json\n",
+                endpoint.id
+            );
+            text.into_response()
+        }
+    }
+}
+
+pub(super) async fn document() -> Handled {
+    static TOLD: LazyLock<Value> = LazyLock::new(|| openapi::document(&super::all(), crate::VERSION));
+    answer::json(StatusCode::OK, &*TOLD)
 }

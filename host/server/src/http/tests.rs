@@ -8,7 +8,15 @@ use formwork_model::{Claim, ObjectsExt};
 use serde_json::json;
 use tower::ServiceExt;
 
+mod concurrent;
+mod dynamic;
+mod hostile;
+mod lives;
+mod params;
 mod rights;
+mod rows;
+mod secure;
+mod system;
 
 use super::*;
 use crate::testing::{Site, Wishes};

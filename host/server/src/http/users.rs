@@ -1,12 +1,8 @@
 //! The routes of users beyond the standard ones (drp-api.md 7.15).
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use axum::{
-    Extension, Router,
-    http::StatusCode,
-    routing::{get, put},
-};
+use axum::http::StatusCode;
 use formwork_api::{ApiError, UserPassword, UserToken};
 use formwork_model::{Claim, ObjectsExt, Record, User, parse_duration};
 
@@ -14,12 +10,12 @@ use super::{
     answer::{self, Handled},
     objects,
     request::{Json, Query, Target},
+    route::{Body, Route, Shape},
     system,
 };
 use crate::{
     auth::{self, Limits, NewToken, Subject, Wanted},
     commands::users,
-    endpoint::Endpoint,
 };
 
 /// Seconds that a token lives when nobody says for how long.
@@ -28,11 +24,28 @@ const DEFAULT_LIFETIME: u64 = 3600;
 /// The longest claim that a token carries, in bytes: the token still fits into a header.
 const MAX_CLAIM_BYTES: usize = 4096;
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new()
-        .route("/users/{name}/token", get(token))
-        .route("/users/{name}/password", put(password))
-        .layer(Extension(User::KIND))
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/users/{key}/token", "get_user_token", token)
+            .tells("Makes a token of a user.")
+            .query(&[
+                ("ttl", Shape::Text, "How long it lives: seconds, or a number with a unit."),
+                ("name", Shape::Text, "The user, for clients that cannot fill in the path."),
+                ("roles", Shape::Text, "Only these roles, with commas between."),
+                ("scope", Shape::Text, "The scope of the one claim that it has."),
+                ("action", Shape::Text, "The action of that claim."),
+                ("specific", Shape::Text, "The objects of that claim."),
+            ])
+            .answers(200, Body::json::<UserToken>())
+            .refuses(&[400, 404])
+            .about(User::KIND),
+        Route::put("/users/{key}/password", "put_user_password", password)
+            .tells("Sets the password of a user.")
+            .takes(Body::json::<UserPassword>())
+            .answers(200, Body::Object(User::KIND))
+            .refuses(&[400, 404])
+            .about(User::KIND),
+    ]
 }
 
 /// Reads the `ttl` member of a query: seconds, or a number with a unit (drp-api.md 3.5).

@@ -8,16 +8,15 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     extract::{
-        Path, RawQuery, State,
+        FromRequestParts, Path, State,
         ws::{
             CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
             rejection::WebSocketUpgradeRejection,
         },
     },
+    http::{HeaderMap, request::Parts},
     response::IntoResponse,
-    routing::any,
 };
 use formwork_api::{ApiError, Event, EventFilter};
 use formwork_store::{Feed, FeedError, Revision};
@@ -27,8 +26,15 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{
     answer::Handled,
     request::{Authenticated, Query},
+    route::Route,
 };
-use crate::{auth::Caller, clock::now, endpoint::Endpoint, hub::Told};
+use crate::{
+    auth::{Caller, Credentials, authenticate},
+    clock::now,
+    connections::Session,
+    endpoint::Endpoint,
+    hub::Told,
+};
 
 /// How often a quiet connection is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
@@ -45,8 +51,8 @@ const MAX_FILTERS: usize = 10_000;
 /// The longest command, in bytes.
 const MAX_COMMAND_BYTES: usize = 64 << 10;
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/ws", any(upgrade)).route("/ws/{id}", any(upgrade_of))
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::stream("/ws", upgrade), Route::stream("/ws/{id}", upgrade_of)]
 }
 
 /// Opens the stream of the endpoint with an id, which must be this one: there is no way to another yet.
@@ -54,29 +60,50 @@ async fn upgrade_of(
     State(endpoint): State<Arc<Endpoint>>,
     Path(id): Path<String>,
     caller: Authenticated,
-    query: RawQuery,
+    given: Given,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Handled {
     if id != endpoint.id {
         return Err(ApiError::not_found("GET", "endpoints", &id).into());
     }
-    upgrade(State(endpoint), caller, query, socket).await
+    upgrade(State(endpoint), caller, given, socket).await
 }
 
 async fn upgrade(
     State(endpoint): State<Arc<Endpoint>>,
     Authenticated(caller): Authenticated,
-    RawQuery(query): RawQuery,
+    given: Given,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Handled {
     let upgrade = upgrade.map_err(|rejection| {
         let message = format!("this route is a websocket: {rejection}");
         ApiError::new(rejection.into_response().status().as_u16(), "GET", message)
     })?;
-    let query = Query::parse(&query.unwrap_or_default());
-    let listener = Listener::new(endpoint, caller, &query)?;
+    if let Some(session) = &given.session {
+        session.becomes_websocket();
+    }
+    let listener = Listener::new(endpoint, caller, given)?;
     let upgrade = upgrade.max_message_size(MAX_COMMAND_BYTES);
     Ok(upgrade.on_upgrade(move |socket| listener.run(socket)))
+}
+
+/// What a request gave to be let in, kept to ask again whether it still counts.
+struct Given {
+    headers: HeaderMap,
+    query: Query,
+    session: Option<Arc<Session>>,
+}
+
+impl FromRequestParts<Arc<Endpoint>> for Given {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Endpoint>) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            headers: parts.headers.clone(),
+            query: Query::of(parts),
+            session: parts.extensions.get::<Arc<Session>>().cloned(),
+        })
+    }
 }
 
 /// Why a connection ends.
@@ -87,12 +114,15 @@ enum End {
     Goodbye,
     /// It is told to connect again.
     Told(String),
+    /// Who listens may not any more.
+    Refused(String),
 }
 
 /// One connection.
 struct Listener {
     endpoint: Arc<Endpoint>,
     caller: Caller,
+    given: Given,
     feed: Feed,
     filters: Vec<(String, EventFilter)>,
     /// True when it can resume: its events carry revisions, and none is sent before its first filter.
@@ -100,9 +130,10 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(endpoint: Arc<Endpoint>, caller: Caller, query: &Query) -> Result<Self, ApiError> {
+    fn new(endpoint: Arc<Endpoint>, caller: Caller, given: Given) -> Result<Self, ApiError> {
         let refused = |code, message: String| ApiError::new(code, "GET", message).about("ws", "");
         let mut filters = Vec::new();
+        let query = &given.query;
         for (_, text) in query.pairs().filter(|(name, _)| *name == "register").take(MAX_FILTERS) {
             let filter = EventFilter::parse(text).map_err(|error| refused(400, error.to_string()))?;
             filters.push((text.to_owned(), filter));
@@ -122,14 +153,20 @@ impl Listener {
                 })?
             }
         };
-        Ok(Self { endpoint, caller, feed, filters, resumes: since.is_some() })
+        let resumes = since.is_some();
+        Ok(Self { endpoint, caller, given, feed, filters, resumes })
     }
 
     async fn run(mut self, mut socket: WebSocket) {
         let Err(end) = self.serve(&mut socket).await else { return };
-        if let End::Told(reason) = &end {
+        let told = match &end {
+            End::Told(reason) => Some((close_code::AGAIN, reason)),
+            End::Refused(reason) => Some((close_code::POLICY, reason)),
+            End::Gone | End::Goodbye => None,
+        };
+        if let Some((code, reason)) = told {
             tracing::warn!(principal = %self.caller.principal, reason, "listener dropped");
-            let frame = CloseFrame { code: close_code::AGAIN, reason: reason.clone().into() };
+            let frame = CloseFrame { code, reason: reason.clone().into() };
             let _ = sent(socket.send(Message::Close(Some(frame)))).await;
         }
         if !matches!(end, End::Gone) {
@@ -143,6 +180,7 @@ impl Listener {
         let mut passing = self.endpoint.hub.listen();
         let mut ping = tokio::time::interval(PING);
         ping.tick().await;
+        let mut expired = std::pin::pin!(self.expired());
         loop {
             let ready = !self.resumes || !self.filters.is_empty();
             tokio::select! {
@@ -179,7 +217,39 @@ impl Listener {
                     }
                     Err(RecvError::Closed) => return Err(End::Goodbye),
                 },
-                _ = ping.tick() => sent(socket.send(Message::Ping(Vec::new().into()))).await?,
+                () = expired.as_mut() => return Err(End::Refused(String::from("the token is expired"))),
+                _ = ping.tick() => {
+                    self.again().await?;
+                    sent(socket.send(Message::Ping(Vec::new().into()))).await?;
+                }
+            }
+        }
+    }
+
+    /// Asks again who listens: rights change, and tokens are revoked.
+    async fn again(&mut self) -> Result<(), End> {
+        let query = &self.given.query;
+        let token = query.value("token").or_else(|| query.value("Token"));
+        let given = Credentials { headers: &self.given.headers, token, address: None };
+        match authenticate(&self.endpoint, given).await {
+            Ok(caller) => self.caller = caller,
+            // Too many logins at once say nothing about this one.
+            Err(error) if error.code == 429 || error.code == 503 => {}
+            Err(error) => return Err(End::Refused(error.messages.join(", "))),
+        }
+        Ok(())
+    }
+
+    /// Ends when the token does that the listener came with.
+    fn expired(&self) -> impl Future<Output = ()> + use<> {
+        let left = self.caller.expires_seconds.map(|end| {
+            let millis = end.saturating_mul(1000).saturating_sub(self.endpoint.now().millis());
+            Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+        });
+        async move {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
             }
         }
     }

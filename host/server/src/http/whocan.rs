@@ -5,10 +5,8 @@
 use std::{borrow::Cow, sync::Arc};
 
 use axum::{
-    Router,
     extract::{RawQuery, State},
     http::StatusCode,
-    routing::get,
 };
 use formwork_api::ApiError;
 use formwork_model::{ObjectsExt, Role, User};
@@ -18,6 +16,7 @@ use serde::Serialize;
 use super::{
     answer::{self, Handled},
     request::{Authenticated, Query},
+    route::{Body, Route, Shape},
 };
 use crate::{
     auth::{Rights, Wanted},
@@ -40,8 +39,21 @@ pub(super) struct Whocan {
     users: Vec<String>,
 }
 
-pub(super) fn routes() -> Router<Arc<Endpoint>> {
-    Router::new().route("/whocan", get(whocan))
+pub(super) fn routes() -> Vec<Route> {
+    let whocan = Route::get("/whocan", "whocan", whocan)
+        .tells("Tells which roles and users may do something.")
+        .query(&[
+            ("scope", Shape::Text, "The type of objects, or another scope."),
+            ("action", Shape::Text, "What is to be done, as `get` or `update:/Params/x`."),
+            (
+                "specific",
+                Shape::Text,
+                "The key of the object; `*` for all of them, nothing for the type as a whole.",
+            ),
+        ])
+        .answers(200, Body::json::<Whocan>())
+        .refuses(&[400]);
+    vec![whocan]
 }
 
 async fn whocan(

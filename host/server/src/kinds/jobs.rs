@@ -7,7 +7,7 @@ use formwork_core::jobs;
 use formwork_model::{Job, Machine, Object, ObjectsExt};
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::{Behaviour, pair};
+use super::{Behaviour, machines, pair};
 use crate::{
     auth::Caller,
     commands::objects::Request,
@@ -71,7 +71,7 @@ pub(crate) fn change(
     let ended = jobs::update(&*work.tx, before, wanted, decision, work.now)
         .map_err(|refusal| refused(old.kind().prefix, &before.uuid, refusal))?;
     if let Some(machine) = ended.machine {
-        work.put_unchecked(machine)?;
+        machines::put_after_job(work, *machine)?;
     }
     work.put_unchecked(Box::new(ended.job))
 }

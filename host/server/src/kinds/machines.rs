@@ -7,16 +7,24 @@ use formwork_api::ApiError;
 use formwork_core::{
     jobs,
     machine::{self, Fresh, Rules},
+    pools,
 };
-use formwork_model::{Kind, Lease, Machine, Object, Objects, ObjectsExt};
+use formwork_model::{Kind, Lease, Machine, Object, Objects, ObjectsExt, Record};
 
 use super::Behaviour;
 use crate::{
     auth::Caller,
-    commands::objects::Request,
+    commands::{
+        machines::{GOES_AFTER, ROLE, remove_if_over, stay},
+        objects::Request,
+    },
     commit::{Stop, Work, refused},
     random,
 };
+
+/// The members of the meta that only the endpoint writes: what will become of a machine, and whether it is the endpoint's
+/// own host.
+const OWN_META: &[&str] = &[GOES_AFTER, pools::DESTINATION, ROLE];
 
 /// How machines, clusters and resource brokers behave.
 pub(super) struct Machines;
@@ -26,6 +34,16 @@ impl Behaviour for Machines {
     fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
         let kind = object.kind();
         let Some(mut machine) = Machine::of(object.as_ref()).cloned() else { return Ok(object) };
+        // A token names no more than a UUID, so none of the three types may have one of another.
+        if let Some(other) = Machine::find(&*work.tx, &machine.uuid)
+            && other.kind().prefix != kind.prefix
+        {
+            let message = format!("{} has the Uuid already", other.kind().prefix);
+            return Err(ApiError::new(409, "CREATE", message).about(kind.prefix, &machine.uuid).into());
+        }
+        OWN_META.iter().for_each(|name| {
+            machine.header.meta.remove(*name);
+        });
         if machine.address.is_empty() {
             machine.address = leased_address(&*work.tx, &machine.hardware_addrs);
         }
@@ -44,17 +62,27 @@ impl Behaviour for Machines {
         let (Some(before), Some(wanted)) = (Machine::of(old.as_ref()), Machine::of(new)) else {
             return work.put(new.boxed());
         };
+        let mut wanted = wanted.clone();
+        for name in OWN_META {
+            match before.header.meta.get(*name) {
+                Some(text) => wanted.header.meta.insert((*name).to_owned(), text.clone()),
+                None => wanted.header.meta.remove(*name),
+            };
+        }
         let rules =
             Rules { force: request.force, by_user: request.caller.is_user(), fresh_secret: random::secret() };
         let kind = old.kind();
-        let decided = machine::change(&*work.tx, before, wanted.clone(), &rules)
+        let decided = machine::change(&*work.tx, before, wanted, &rules)
             .map_err(|refusal| refused(kind.prefix, &before.uuid, refusal))?;
-        let machine = planned(work, kind, decided)?;
+        let mut machine = settled(work, kind, before, decided)?;
+        stay(&mut machine);
         if machine.tasks != before.tasks && (machine.current_task <= 0 || machine.workflow != before.workflow)
         {
             end_job(work, before)?;
         }
-        work.put(machine.into_kind(kind))
+        let stored = work.put(machine.into_kind(kind))?;
+        remove_if_over(work, stored.as_ref())?;
+        Ok(stored)
     }
 
     /// Unlocking is always told (drp-api.md 5.6).
@@ -90,6 +118,46 @@ fn leased_address(objects: &(impl Objects + ?Sized), cards: &[String]) -> String
         .unwrap_or_default()
 }
 
+/// Completes a change of a machine: with its task list, and with what its pool makes of a workflow that is over.
+pub(crate) fn settled(
+    work: &Work<'_>,
+    kind: &Kind,
+    before: &Machine,
+    mut change: machine::Change,
+) -> Result<Machine, Stop> {
+    loop {
+        let machine = planned(work, kind, change)?;
+        let key = machine.uuid.clone();
+        change = pools::settle(&*work.tx, before, machine)
+            .map_err(|refusal| refused(kind.prefix, &key, refusal))?;
+        if let machine::Change::Ready(machine) = change {
+            return Ok(*machine);
+        }
+    }
+}
+
+/// Stores a machine as a job left it. Where its pool cannot do with it what it should, it is held; when it was its last
+/// workflow, it goes.
+pub(crate) fn put_after_job(work: &mut Work<'_>, machine: Machine) -> Result<(), Stop> {
+    let stored = match pools::is_under_way(&machine.pool_status) {
+        true => moved_on(work, machine)?,
+        false => work.put_unchecked(Box::new(machine))?,
+    };
+    remove_if_over(work, stored.as_ref())
+}
+
+fn moved_on(work: &mut Work<'_>, machine: Machine) -> Result<Arc<dyn Object>, Stop> {
+    let before = work.tx.get::<Machine>(&machine.uuid).unwrap_or_default();
+    let change = machine::Change::Ready(Box::new(machine.clone()));
+    match settled(work, Machine::KIND, &before, change).and_then(|moved| work.put(Box::new(moved))) {
+        Err(Stop::Fail(error)) => {
+            tracing::warn!(machine = %machine.uuid, pool = %machine.pool, %error, "held in its pool");
+            work.put_unchecked(Box::new(pools::hold(machine)))
+        }
+        moved => moved,
+    }
+}
+
 /// Has a component complete a machine that needs a task list.
 fn planned(work: &Work<'_>, kind: &Kind, change: machine::Change) -> Result<Machine, Stop> {
     match change {
@@ -103,7 +171,7 @@ fn planned(work: &Work<'_>, kind: &Kind, change: machine::Change) -> Result<Mach
 }
 
 /// Fails the job of a machine whose task list was replaced under it.
-fn end_job(work: &mut Work<'_>, machine: &Machine) -> Result<(), Stop> {
+pub(crate) fn end_job(work: &mut Work<'_>, machine: &Machine) -> Result<(), Stop> {
     match jobs::fail_unfinished(&*work.tx, machine, work.now) {
         Some(job) => work.put_unchecked(Box::new(job)).map(|_| ()),
         None => Ok(()),

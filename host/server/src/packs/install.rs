@@ -43,7 +43,7 @@ impl Version {
         let components = components.unwrap_or_else(|| asked.collect());
         Self {
             granted: consent::asked(&components),
-            layer: Layer { meta: pack.meta, objects: pack.objects, components, replace_writable: false },
+            layer: Layer { components, ..Layer::of(pack.meta, pack.objects) },
             digest,
             signer,
         }
@@ -163,8 +163,21 @@ pub(crate) async fn remove(
     name: &str,
 ) -> Result<Arc<InstalledPack>, ApiError> {
     caller.require("packs", "delete", name)?;
+    take_out(endpoint, &caller.principal, name).await
+}
+
+/// Does what [`remove`] does, for a caller who may do it for another reason.
+///
+/// # Errors
+///
+/// Those of [`remove`].
+pub(crate) async fn take_out(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    name: &str,
+) -> Result<Arc<InstalledPack>, ApiError> {
     let (library, name) = (Arc::clone(&endpoint.library), name.to_owned());
-    let removed = commit(endpoint, &caller.principal, move |work| {
+    let removed = commit(endpoint, principal, move |work| {
         let pack = work.tx.get::<InstalledPack>(&name);
         let pack = pack.ok_or_else(|| ApiError::not_found("DELETE", "packs", &name))?;
         refuse_under_way(&pack, "DELETE")?;

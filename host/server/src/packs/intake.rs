@@ -34,9 +34,9 @@ pub(crate) struct Wanted {
 }
 
 /// An archive that is ready to be recorded.
-struct Found {
-    manifest: ArchiveManifest,
-    upload: Upload,
+pub(super) struct Found {
+    pub(super) manifest: ArchiveManifest,
+    pub(super) upload: Upload,
 }
 
 /// Takes an upload over and records it. Returns the record, in which it is on its way unless it is in use already.
@@ -64,6 +64,10 @@ pub(crate) async fn receive(
         replace_writable: wanted.replace_writable,
         ..IncomingPack::default()
     };
+    if is_own(&endpoint.library, &name) {
+        let message = format!("the name `{name}` is the endpoint's own");
+        return Err(ApiError::new(409, "Conflict", message).about("packs", &name));
+    }
     let library = Arc::clone(&endpoint.library);
     blocking(move || library.keep_archive(&found.upload.digest, &found.upload.path))
         .await?
@@ -107,9 +111,6 @@ pub(crate) async fn again(
 fn begin(work: &mut Work<'_>, name: &str, mut incoming: IncomingPack) -> Result<Arc<InstalledPack>, Stop> {
     let refused =
         |message: String| Err(Stop::from(ApiError::new(409, "Conflict", message).about("packs", name)));
-    if is_own(name) {
-        return refused(format!("the name `{name}` is the endpoint's own"));
-    }
     let mut pack = work
         .tx
         .get::<InstalledPack>(name)
@@ -172,7 +173,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Tells what an upload is; a bare component becomes a pack of one.
-fn identify(folder: &Path, upload: Upload, wanted: &Wanted) -> Result<Found, ApiError> {
+pub(super) fn identify(folder: &Path, upload: Upload, wanted: &Wanted) -> Result<Found, ApiError> {
     let refused = |message: String| ApiError::new(422, "POST", message).about("packs", "");
     let upload = match upload.form() {
         Form::Archive => upload,

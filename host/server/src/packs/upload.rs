@@ -96,6 +96,22 @@ impl Upload {
         Ok(upload)
     }
 
+    /// Takes a file over that was received otherwise. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub(crate) fn adopt(path: PathBuf) -> std::io::Result<Self> {
+        let mut start = Vec::new();
+        std::io::Read::read_to_end(
+            &mut std::io::Read::take(std::fs::File::open(&path)?, MAGIC_BYTES as u64),
+            &mut start,
+        )?;
+        let (mut hasher, bytes) = (blake3::Hasher::new(), std::fs::metadata(&path)?.len());
+        hasher.update_reader(std::fs::File::open(&path)?)?;
+        Ok(Self { digest: hasher.finalize().to_hex().to_string(), path, bytes, start })
+    }
+
     fn count(&mut self, chunk: &Bytes) -> Result<(), ApiError> {
         self.bytes = self.bytes.saturating_add(chunk.len() as u64);
         if self.bytes > MAX_UPLOAD_BYTES {
@@ -104,6 +120,11 @@ impl Upload {
         let missing = MAGIC_BYTES.saturating_sub(self.start.len());
         self.start.extend(chunk.iter().take(missing));
         Ok(())
+    }
+
+    /// Returns its first bytes.
+    pub(crate) fn start(&self) -> &[u8] {
+        &self.start
     }
 
     /// Tells what it is.

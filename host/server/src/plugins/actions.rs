@@ -55,8 +55,14 @@ pub(crate) fn available(
 ///
 /// Nobody offers it (404), a param is missing or not valid (400), the plugin refuses (422, with its own code as the type),
 /// or its component cannot be called (500).
-pub(crate) async fn act(endpoint: &Arc<Endpoint>, asked: Asked) -> Result<Value, ApiError> {
+pub(crate) async fn act(endpoint: &Arc<Endpoint>, mut asked: Asked) -> Result<Value, ApiError> {
     let endpoint = Arc::clone(endpoint);
+    if let Some(subject) = &asked.subject {
+        let (prefix, key) = (subject.kind().prefix, subject.key());
+        let opened = endpoint.vault.opened(&endpoint.snapshot(), (prefix, &key), asked.params);
+        asked.params =
+            opened.map_err(|error| ApiError::new(400, "POST", error.to_string()).about(prefix, &key))?;
+    }
     let acting = tokio::spawn(async move { act_now(&endpoint, &asked).await });
     acting.await.unwrap_or_else(|error| {
         tracing::error!(%error, "an action ended in a fault");

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use formwork_api::ApiError;
-use formwork_core::{params, plugins as rules};
-use formwork_model::{Objects, ObjectsExt, Plugin, PluginProvider, Profile, Values};
+use formwork_core::{
+    params::{self, Found},
+    plugins as rules,
+};
+use formwork_model::{Objects, ObjectsExt, Plugin, PluginProvider, Profile, Record, Values};
 use formwork_sandbox::{
     Host, HostAnswer, HostCall, HostError, HostFuture, Level, LogLine, ParamsCall, native,
 };
@@ -13,6 +16,9 @@ use serde_json::Value;
 
 use super::{kv, lines::Line};
 use crate::{commit::commit, endpoint::Endpoint};
+
+/// The profile that holds for everything.
+const GLOBAL: &str = "global";
 
 /// The side of the host in one call.
 pub(super) struct PluginHost {
@@ -107,7 +113,8 @@ impl PluginHost {
         }
         let plugin = snapshot.get::<Plugin>(&self.plugin)?;
         let subject = self.subject.as_ref().and_then(|(prefix, key)| snapshot.find(prefix, key));
-        rules::value(snapshot, subject.as_deref(), &plugin, name)
+        let found = rules::find(snapshot, subject.as_deref(), &plugin, name)?;
+        self.endpoint.vault.used_or_none(snapshot, name, found)
     }
 
     async fn params(&self, call: ParamsCall) -> Result<HostAnswer, HostError> {
@@ -135,6 +142,7 @@ impl PluginHost {
             return Err(HostError::Unavailable(String::from("the call is about no object")));
         };
         let (prefix, key, name) = (*prefix, key.clone(), name.to_owned());
+        let vault = Arc::clone(&self.endpoint.vault);
         let changed = commit(&self.endpoint, &self.principal, move |work| {
             let object =
                 work.tx.find(prefix, &key).ok_or_else(|| ApiError::not_found("POST", prefix, &key))?;
@@ -144,7 +152,11 @@ impl PluginHost {
             }
             let values = object.params().ok_or_else(|| refused("has no params"))?;
             // What is so already is no change: nobody is told of it.
-            if values.get(&name) == value.as_ref() {
+            let own = values.get(&name).map(|own| {
+                let found = Found { owner: Some((prefix, key.clone())), value: own.clone() };
+                vault.used_or_none(&*work.tx, &name, found).unwrap_or_else(|| own.clone())
+            });
+            if own == value {
                 return Ok(());
             }
             let mut object = object.boxed();
@@ -178,9 +190,11 @@ impl PluginHost {
     /// profile.
     fn secret(&self, name: &str) -> Option<String> {
         let snapshot = self.endpoint.snapshot();
-        let value = self
-            .value(&snapshot, name)
-            .or_else(|| snapshot.get::<Profile>("global")?.params.get(name).cloned())?;
+        let value = self.value(&snapshot, name).or_else(|| {
+            let value = snapshot.get::<Profile>(GLOBAL)?.params.get(name).cloned()?;
+            let owner = Some((Profile::KIND.prefix, GLOBAL.to_owned()));
+            self.endpoint.vault.used_or_none(&snapshot, name, Found { owner, value })
+        })?;
         Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }
 }

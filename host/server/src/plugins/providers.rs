@@ -156,6 +156,18 @@ impl Installed<'_> {
     }
 }
 
+/// Asks a component that is ready and not installed yet what it is, and returns what is wrong with the answer.
+pub(crate) async fn problems_of(
+    endpoint: &Arc<Endpoint>,
+    pack: &str,
+    record: &ComponentRecord,
+) -> Vec<String> {
+    match call::describe(endpoint, &format!("{pack}/{}", record.name), record).await {
+        Ok(description) => problems(&record.name, &description),
+        Err(words) => vec![words],
+    }
+}
+
 /// Writes what a component says of itself into its provider.
 fn fill(provider: &mut PluginProvider, description: PluginDescription) {
     let name = provider.name.clone();

@@ -4,6 +4,7 @@ use std::{io::Read, sync::Arc};
 
 use formwork_model::{ComponentRecord, Job, JobAction, Machine, Meta, ObjectsExt, Task, TemplateInfo};
 use formwork_store::Snapshot;
+use serde_json::Value;
 
 use super::{
     BootFile, RenderProblem,
@@ -58,6 +59,53 @@ pub(crate) fn text_for(
     let about = About::machine(snapshot, machine);
     let rendered = render_all(&site, snapshot, &endpoint.files, &compiled, &about)?;
     Ok(rendered.into_iter().map(|action| action.content).collect())
+}
+
+/// The texts of a value that are rendered at most, and how deep they lie.
+const MAX_EXPANDED: usize = 1_000;
+const MAX_EXPANDED_DEPTH: usize = 64;
+
+/// Renders every text in a value for a machine; the keys of maps stay as they are (drp-behaviour.md 1.5).
+///
+/// # Errors
+///
+/// A text that is no template or does not render, or too many of them.
+pub(crate) fn expanded(
+    endpoint: &Arc<Endpoint>,
+    snapshot: &Snapshot,
+    machine: &Arc<Machine>,
+    value: Value,
+) -> Result<Value, Vec<String>> {
+    let mut left = MAX_EXPANDED;
+    let mut render = |contents: String| {
+        left = left
+            .checked_sub(1)
+            .ok_or_else(|| vec![format!("{}: more than {MAX_EXPANDED} texts to expand", machine.uuid)])?;
+        let entry = TemplateInfo { name: String::from("expand"), contents, ..TemplateInfo::default() };
+        text_for(endpoint, snapshot, Arc::clone(machine), entry)
+    };
+    walked(value, &mut render, MAX_EXPANDED_DEPTH)
+}
+
+fn walked(
+    value: Value,
+    render: &mut impl FnMut(String) -> Result<String, Vec<String>>,
+    depth: usize,
+) -> Result<Value, Vec<String>> {
+    let Some(below) = depth.checked_sub(1) else {
+        return Err(vec![format!("more than {MAX_EXPANDED_DEPTH} levels to expand")]);
+    };
+    Ok(match value {
+        Value::String(text) if text.contains("{{") => Value::String(render(text)?),
+        Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| walked(item, render, below)).collect::<Result<_, _>>()?)
+        }
+        Value::Object(members) => {
+            let walk = |(name, member)| Ok((name, walked(member, render, below)?));
+            Value::Object(members.into_iter().map(walk).collect::<Result<_, Vec<String>>>()?)
+        }
+        other => other,
+    })
 }
 
 /// Renders all entries that are for the operating system, and collects what is wrong with any.

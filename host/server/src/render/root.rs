@@ -2,7 +2,6 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
-use formwork_core::params;
 use formwork_model::{BootEnv, Object as _, canonical_arch};
 use formwork_template::{Arguments, CallError, Engine, Object, Value};
 use serde_json::Value as Json;
@@ -34,8 +33,7 @@ impl Root {
     }
 
     fn composed(&self, name: &str) -> Result<Value, CallError> {
-        let composed = params::compose(&self.0.objects, self.0.subject().as_ref(), name);
-        composed.as_ref().map(Value::from).ok_or_else(|| missing(name))
+        self.0.composed(name).as_ref().map(Value::from).ok_or_else(|| missing(name))
     }
 
     fn boot_params(&self, arch: &str, engine: &mut Engine<'_>) -> Result<Value, CallError> {

@@ -9,10 +9,8 @@ use std::{
     },
 };
 
-use formwork_core::params;
-use formwork_model::{
-    BootEnv, Job, Machine, Object, ObjectsExt, Param, Profile, Stage, Task, TemplateInfo, Values,
-};
+use formwork_core::params::{self, Found, Level};
+use formwork_model::{BootEnv, Job, Machine, Object, ObjectsExt, Param, Profile, Stage, Task, TemplateInfo};
 use formwork_store::Snapshot;
 use formwork_template::{RenderLimits, RenderOptions};
 use serde_json::{Value as Json, json};
@@ -38,6 +36,8 @@ pub(crate) trait Site: Send + Sync {
     fn file_root(&self) -> PathBuf;
     /// Returns what the endpoint says of itself, as far as it never changes.
     fn info(&self) -> Json;
+    /// Returns the value of a parameter as texts use it, secure ones in the clear; nothing when it cannot be opened.
+    fn used(&self, objects: &Snapshot, name: &str, found: Found) -> Option<Json>;
     /// Returns a token for the agent of a machine that is not known yet.
     fn unknown_token(&self, objects: &Snapshot) -> String;
     /// Returns a token for the agent of a machine; the usual life, or the longest.
@@ -75,6 +75,10 @@ impl Site for Endpoint {
         })
     }
 
+    fn used(&self, objects: &Snapshot, name: &str, found: Found) -> Option<Json> {
+        self.vault.used_or_none(objects, name, found)
+    }
+
     fn unknown_token(&self, objects: &Snapshot) -> String {
         auth::unknown_token(self, objects)
     }
@@ -89,7 +93,7 @@ pub(super) struct Scene {
     pub(super) site: Arc<dyn Site>,
     pub(super) objects: Snapshot,
     pub(super) about: About,
-    sources: OnceLock<Vec<Values>>,
+    levels: OnceLock<Vec<Level<'static>>>,
     machine_json: OnceLock<Json>,
     used_mac: AtomicBool,
     incomplete: AtomicBool,
@@ -131,7 +135,7 @@ impl Scene {
             site: Arc::clone(site),
             objects: objects.clone(),
             about,
-            sources: OnceLock::new(),
+            levels: OnceLock::new(),
             machine_json: OnceLock::new(),
             used_mac: AtomicBool::new(false),
             incomplete: AtomicBool::new(false),
@@ -157,16 +161,35 @@ impl Scene {
 
     /// Returns the value of a parameter.
     pub(super) fn param(&self, name: &str) -> Option<Json> {
-        self.sources
-            .get_or_init(|| params::sources(&self.objects, self.subject().as_ref()))
-            .iter()
-            .find_map(|values| values.get(name).cloned())
-            .or_else(|| self.objects.get::<Param>(name)?.default_value().cloned())
+        let own = self.levels().iter().find_map(|level| Found::at(level, name));
+        match own {
+            Some(found) => self.site.used(&self.objects, name, found),
+            None => self.default(name),
+        }
+    }
+
+    /// Returns the value of a parameter merged over all sources.
+    pub(super) fn composed(&self, name: &str) -> Option<Json> {
+        let own = self.levels().iter().filter_map(|level| Found::at(level, name));
+        let own = own.filter_map(|found| self.site.used(&self.objects, name, found));
+        params::merged(own.chain(self.default(name)))
     }
 
     /// Returns which of the required parameters have no value.
     pub(super) fn lacking(&self, required: &[String]) -> Vec<String> {
-        required.iter().filter(|name| self.param(name).is_none()).cloned().collect()
+        let has = |name: &str| {
+            self.levels().iter().any(|level| level.values().contains_key(name))
+                || self.default(name).is_some()
+        };
+        required.iter().filter(|name| !has(name)).cloned().collect()
+    }
+
+    fn levels(&self) -> &[Level<'static>] {
+        self.levels.get_or_init(|| params::levels_of(&self.objects, &self.subject()))
+    }
+
+    fn default(&self, name: &str) -> Option<Json> {
+        self.objects.get::<Param>(name)?.default_value().cloned()
     }
 
     /// Returns the machine as JSON; made once a render.

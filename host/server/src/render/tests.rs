@@ -4,6 +4,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use formwork_core::params::Found;
 use formwork_model::{Job, Machine, ObjectsExt, Param, Preference, Profile};
 use formwork_store::Snapshot;
 use serde_json::{Value as Json, json};
@@ -36,6 +37,10 @@ impl Site for Here {
 
     fn info(&self) -> Json {
         json!({"Id": "here"})
+    }
+
+    fn used(&self, _: &Snapshot, _: &str, found: Found) -> Option<Json> {
+        Some(found.value)
     }
 
     fn unknown_token(&self, _: &Snapshot) -> String {

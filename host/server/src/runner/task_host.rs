@@ -91,8 +91,9 @@ impl HostSide {
     fn names(&self, prefix: &str) -> Result<HostAnswer, HostError> {
         let machine = self.machine()?;
         let snapshot = self.endpoint.snapshot();
-        let sources = params::sources(&snapshot, machine.as_ref());
-        let mut names: BTreeSet<String> = sources.iter().flat_map(|values| values.keys().cloned()).collect();
+        let levels = params::levels(&snapshot, machine.as_ref());
+        let mut names: BTreeSet<String> =
+            levels.iter().flat_map(|level| level.values().keys().cloned()).collect();
         snapshot.visit("params", &mut |object| {
             let param = object.as_any().downcast_ref::<Param>();
             names.extend(
@@ -124,7 +125,9 @@ impl HostSide {
 
     /// A secret's text.
     fn secret(&self, name: &str) -> Result<HostAnswer, HostError> {
-        Ok(HostAnswer::Text(self.resolve(name)?.map(|value| match value {
+        let (machine, snapshot) = (self.machine()?, self.endpoint.snapshot());
+        let value = self.endpoint.vault.resolve(&snapshot, machine.as_ref(), name);
+        Ok(HostAnswer::Text(value.map(|value| match value {
             Value::String(text) => text,
             other => other.to_string(),
         })))

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use axum::http::Method;
 use formwork_api::ApiError;
-use formwork_model::{KINDS, Objects, Profile, User};
+use formwork_model::{Machine, Objects, ObjectsExt, Profile, Record, User, kinds};
 
 use super::FirstUser;
 use crate::{
-    auth::hash_password,
+    auth::{Caller, hash_password},
+    commands::{
+        machines::{ROLE, update_machine},
+        objects::{Request, create},
+    },
     commit::{Work, commit},
-    content::BUILT_IN,
+    content::is_brought_along,
     endpoint::Endpoint,
     random,
 };
@@ -19,7 +24,7 @@ const FIRST_USER: &str = "rocketskates";
 
 /// Makes what is missing; returns the first user when there was none before.
 pub(super) async fn objects(endpoint: &Arc<Endpoint>) -> Result<Option<FirstUser>, ApiError> {
-    let fresh = endpoint.snapshot().count("users") == 0;
+    let fresh = !has_users(&endpoint.snapshot());
     let given = endpoint.options.first_user.clone();
     let is_given = given.is_some();
     let (name, password) = given.unwrap_or_else(|| (FIRST_USER.to_owned(), random::secret()));
@@ -48,12 +53,54 @@ pub(super) async fn objects(endpoint: &Arc<Endpoint>) -> Result<Option<FirstUser
     Ok(fresh.then_some(FirstUser { name, made_password: (!is_given).then_some(password) }))
 }
 
-/// Removes what an earlier start noted about built-in objects, which may be newer now.
+/// Tells whether anybody was made a user; those that content brings along at each start do not count.
+fn has_users(objects: &impl Objects) -> bool {
+    let mut found = false;
+    objects.visit(User::KIND.prefix, &mut |user| {
+        found = !is_brought_along(objects, user.as_ref());
+        !found
+    });
+    found
+}
+
+/// Makes the host of the endpoint a machine, unless it is one, and returns the UUID of that.
+pub(super) async fn own_machine(endpoint: &Arc<Endpoint>) -> Result<String, ApiError> {
+    let card = endpoint.local_id.to_lowercase();
+    let snapshot = endpoint.snapshot();
+    let known = snapshot.find_by::<Machine>(|machine| {
+        machine.header.meta.get(ROLE).is_some_and(|role| role == SELF)
+            || !card.is_empty() && machine.hardware_addrs.contains(&card)
+    });
+    if let Some(known) = known {
+        return Ok(known.uuid.clone());
+    }
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    let body = serde_json::json!({
+        "Name": if name.is_empty() { endpoint.id.clone() } else { name },
+        "Address": endpoint.address.to_string(),
+        "HardwareAddrs": if card.is_empty() { Vec::new() } else { vec![card] },
+        "Arch": formwork_model::canonical_arch(std::env::consts::ARCH),
+        "BootEnv": "local",
+    });
+    let request =
+        Request { kind: Machine::KIND, caller: Caller::operator(), method: Method::POST, force: false };
+    let uuid = create(endpoint, request, body).await?.value.key();
+    let own = |machine: &mut Machine| {
+        machine.header.meta.insert(ROLE.to_owned(), SELF.to_owned());
+    };
+    update_machine(endpoint, "system", &uuid, own).await?;
+    Ok(uuid)
+}
+
+/// The role of the endpoint's own host.
+const SELF: &str = "self";
+
+/// Removes what an earlier start noted about objects that it brought along, which may be others now.
 fn uncover(work: &mut Work<'_>) {
-    for kind in KINDS {
+    for kind in kinds() {
         let mut stale = Vec::new();
         work.tx.visit(kind.prefix, &mut |object| {
-            if object.header().bundle == BUILT_IN && !work.tx.is_base(kind.prefix, &object.key()) {
+            if is_brought_along(&*work.tx, object.as_ref()) && !work.tx.is_base(kind.prefix, &object.key()) {
                 stale.push(object.key());
             }
             true

@@ -39,6 +39,7 @@ async fn endpoint() -> (String, mpsc::UnboundedReceiver<String>) {
                 ("GET", "?aggregate=true") => ("200 OK", r#"{"a/1":1,"a/2":2,"b":null}"#),
                 ("GET", "/a/1?aggregate=true") => ("200 OK", "1"),
                 ("GET", "/b?aggregate=true") => ("200 OK", "null"),
+                ("GET", "/s?aggregate=true") => ("200 OK", r#"{"Key":"a","Nonce":"b","Payload":"c"}"#),
                 ("POST", "/a/1") => ("200 OK", "7"),
                 ("POST", "/a/2") => {
                     ("422 Unprocessable Entity", r#"{"Code":422,"Messages":["it must be a text"]}"#)
@@ -69,6 +70,14 @@ fn host(url: &str) -> (AgentHost, mpsc::Receiver<Vec<u8>>) {
         log,
     };
     (AgentHost::new(place, native::Http::new()), pieces)
+}
+
+#[tokio::test]
+async fn secure_param_is_never_told_as_a_param() {
+    let (url, _asked) = endpoint().await;
+    let (host, _log) = host(&url);
+    let read = HostCall::Params(ParamsCall::Read { name: "s".to_owned() });
+    assert_eq!(host.call(read).await, Ok(HostAnswer::Text(None)));
 }
 
 #[tokio::test]

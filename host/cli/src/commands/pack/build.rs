@@ -25,7 +25,7 @@ struct BuildArgs {
     #[arg(default_value = ".")]
     folder: PathBuf,
     /// Only this component, or these
-    #[arg(short, long = "component", value_name = "NAME")]
+    #[arg(long = "component", value_name = "NAME")]
     components: Vec<String>,
 }
 

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use formwork_packs::{Difference, PackShape};
 
 use super::source;
-use crate::{arguments::Format, commands::Context};
+use crate::commands::Context;
 
 /// What is compared.
 #[derive(Clone, Debug, Args)]
@@ -27,7 +27,7 @@ pub(super) fn run(matches: &ArgMatches, context: &mut Context) -> Result<()> {
     let DiffArgs { old, new } = DiffArgs::from_arg_matches(matches)?;
     let (old, new) = (source::read(&old)?, source::read(&new)?);
     let difference = Difference::between(&PackShape::from(old.pack()), &PackShape::from(new.pack()));
-    if context.settings.format == Format::Table {
+    if context.out.is_table() {
         return context.out.line(difference.to_string().trim_end());
     }
     context.out.value(&difference, &[])

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use formwork_api::ApiError;
 use formwork_core::availability;
 use formwork_model::{
-    ComponentRecord, ContentMeta, InstalledContent, Object, Objects, ObjectsExt, Task, Workflow,
+    Artifacts, ComponentRecord, ContentMeta, InstalledContent, Object, Objects, ObjectsExt, Task, Workflow,
 };
 use formwork_packs::{
     layers::{self, LayerType, ObjectName},
@@ -16,7 +16,7 @@ use formwork_packs::{
 
 use crate::{
     commit::{Stop, Work},
-    content::{BUILT_IN, CORE, FEATURES, Library, WRITABLE},
+    content::{FEATURES, Library, WRITABLE},
 };
 
 /// The order in which objects are admitted, so that what others refer to is there before them.
@@ -44,23 +44,44 @@ pub(crate) struct Layer {
     pub(crate) components: Vec<ComponentRecord>,
     /// True when it may take the place of writable objects.
     pub(crate) replace_writable: bool,
+    /// The files that belong to it.
+    pub(crate) artifacts: Artifacts,
+    /// The SHA-256 of the archive that it came in, if there was one.
+    pub(crate) archive: String,
+    /// What tells this load from others, where files were placed for it.
+    pub(crate) load: String,
+}
+
+impl Layer {
+    /// Makes a layer of objects alone.
+    pub(crate) fn of(meta: ContentMeta, objects: Vec<Arc<dyn Object>>) -> Self {
+        Self {
+            meta,
+            objects,
+            components: Vec::new(),
+            replace_writable: false,
+            artifacts: Artifacts::new(),
+            archive: String::new(),
+            load: String::new(),
+        }
+    }
 }
 
 /// What a transaction about layers needs beside the objects.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct About<'a> {
     /// The type of what the caller speaks of, for errors: `contents` or `packs`.
     pub(crate) model: &'static str,
     /// The method of the request, for errors.
     pub(crate) method: &'a str,
-    /// The version of the built-in pack.
-    pub(crate) core_version: &'a str,
+    /// The layers that are there without having been installed.
+    pub(crate) library: &'a Library,
 }
 
 impl<'a> About<'a> {
     /// Describes a request about content bundles or packs.
     pub(crate) fn new(model: &'static str, method: &'a str, library: &'a Library) -> Self {
-        Self { model, method, core_version: library.core_version() }
+        Self { model, method, library }
     }
 
     fn refused(&self, code: u16, name: &str, messages: Vec<String>) -> Stop {
@@ -94,6 +115,9 @@ pub(crate) fn put(work: &mut Work<'_>, layer: &Layer, about: &About<'_>) -> Resu
         objects: keys(&layer.objects),
         components: layer.components.clone(),
         warnings,
+        artifacts: layer.artifacts.clone(),
+        archive: layer.archive.clone(),
+        load: layer.load.clone(),
         ..InstalledContent::default()
     };
     work.put(Box::new(installed.clone()))?;
@@ -101,7 +125,7 @@ pub(crate) fn put(work: &mut Work<'_>, layer: &Layer, about: &About<'_>) -> Resu
 }
 
 /// Returns what keeps a layer from being part of the stack, whatever its objects are.
-fn misfits(objects: &impl Objects, meta: &ContentMeta, about: &About<'_>) -> Vec<String> {
+pub(crate) fn misfits(objects: &impl Objects, meta: &ContentMeta, about: &About<'_>) -> Vec<String> {
     let missing = versions::missing_features(&meta.required_features, FEATURES);
     let mut found: Vec<String> = missing
         .iter()
@@ -137,18 +161,18 @@ impl Stack {
         new: Option<&ContentMeta>,
         gone: Option<&str>,
     ) -> Self {
-        let built_in =
-            [CORE, BUILT_IN].map(|name| (name.to_owned(), about.core_version.to_owned(), Vec::new()));
         let installed = objects.list::<InstalledContent>();
         let others = installed.iter().map(|content| &content.content_meta);
-        let others = others
+        let base = about.library.base().layers().iter().map(|layer| &layer.meta);
+        let others = base
+            .chain(others)
             .filter(|meta| Some(meta.name.as_str()) != gone && new.is_none_or(|new| new.name != meta.name));
         let all = others.chain(new).map(|meta| {
             // What was accepted once is not judged again because of another pack.
             let needs = versions::prerequisites(&meta.prerequisites).unwrap_or_default();
             (meta.name.clone(), meta.version.clone(), needs)
         });
-        Self(built_in.into_iter().chain(all).collect())
+        Self(all.collect())
     }
 
     fn packs(&self) -> Vec<Installed<'_>> {
@@ -159,7 +183,7 @@ impl Stack {
 /// Removes the writable objects that a layer may take the place of, and refuses all other collisions.
 fn make_room(work: &mut Work<'_>, layer: &Layer, about: &About<'_>) -> Result<(), Stop> {
     let new = layers::Layer {
-        kind: LayerType::Dynamic,
+        kind: LayerType::of(&layer.meta),
         name: layer.meta.name.clone(),
         overwritable: false,
         objects: layer
@@ -169,18 +193,23 @@ fn make_room(work: &mut Work<'_>, layer: &Layer, about: &About<'_>) -> Result<()
             .collect(),
     };
     let mut stack: BTreeMap<String, layers::Layer> = BTreeMap::new();
+    // A writable object that goes uncovers what is above the new layer.
+    for above in about.library.base().layers().iter().filter(|above| above.kind() < new.kind) {
+        stack.insert(above.meta.name.clone(), above.shape());
+    }
     for object in &new.objects {
         let Some(other) = work.tx.find(&object.prefix, &object.key) else { continue };
         let bundle = &other.header().bundle;
-        let (kind, name) = match bundle.as_str() {
-            "" => (LayerType::Writable, WRITABLE),
-            BUILT_IN => (LayerType::Basic, BUILT_IN),
-            name => (LayerType::Dynamic, name),
+        let base = about.library.base().layer(bundle);
+        let (kind, name) = match (bundle.as_str(), base) {
+            ("", _) => (LayerType::Writable, WRITABLE),
+            (name, Some(layer)) => (layer.kind(), name),
+            (name, None) => (installed_type(&*work.tx, name), name),
         };
         let owner = stack.entry(bundle.clone()).or_insert_with(|| layers::Layer {
             kind,
             name: name.to_owned(),
-            overwritable: kind == LayerType::Basic,
+            overwritable: base.is_some_and(|layer| layer.meta.overwritable),
             objects: [].into(),
         });
         owner.objects.insert(object.clone());
@@ -195,10 +224,19 @@ fn make_room(work: &mut Work<'_>, layer: &Layer, about: &About<'_>) -> Result<()
     Ok(())
 }
 
+/// Returns the type of an installed layer.
+fn installed_type(objects: &impl Objects, name: &str) -> LayerType {
+    objects
+        .get::<InstalledContent>(name)
+        .map_or(LayerType::Dynamic, |content| LayerType::of(&content.content_meta))
+}
+
 /// Puts the objects; returns what is not in order with them. All that refuses one is told at once.
 fn put_objects(work: &mut Work<'_>, layer: &Layer, about: &About<'_>) -> Result<Vec<String>, Stop> {
     let mut objects = layer.objects.clone();
-    objects.sort_by_key(|object| ORDER.iter().position(|prefix| *prefix == object.kind().prefix));
+    let place = |prefix: &str| ORDER.iter().position(|own| *own == prefix);
+    // What a layer declares itself comes last.
+    objects.sort_by_key(|object| (object.kind().is_declared(), place(object.kind().prefix)));
     let (mut warnings, mut refused) = (Vec::new(), Vec::new());
     for object in &objects {
         let mut object = object.boxed();

@@ -15,8 +15,8 @@ pub(in crate::http) struct Look<'a> {
     inherited: RefCell<HashMap<Sources, Inherited>>,
 }
 
-/// Where a machine has the values from that are not its own: its profiles and its stage.
-type Sources = (Vec<String>, String);
+/// Where a machine has the values from that are not its own: its profiles, its pipeline and its stage.
+type Sources = (Vec<String>, String, String);
 
 #[derive(Default)]
 struct Inherited {
@@ -65,8 +65,15 @@ impl<'a> Look<'a> {
         let known = &mut inherited.entry(sources(machine)).or_default().all;
         let all = known.get_or_insert_with(|| {
             // The first source is the machine itself.
-            let others = params::sources(self.snapshot, object).into_iter().skip(1);
-            others.fold(Values::new(), |merged, values| values.into_iter().chain(merged).collect())
+            let levels = params::levels(self.snapshot, object);
+            levels.iter().skip(1).fold(Values::new(), |mut merged, level| {
+                for (name, value) in level.values() {
+                    if !merged.contains_key(name) {
+                        merged.insert(name.clone(), value.clone());
+                    }
+                }
+                merged
+            })
         });
         let mut merged = all.clone();
         merged.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -75,5 +82,5 @@ impl<'a> Look<'a> {
 }
 
 fn sources(machine: &Machine) -> Sources {
-    (machine.profiles.clone(), machine.stage.clone())
+    (machine.profiles.clone(), machine.pipeline.clone(), machine.stage.clone())
 }

@@ -171,7 +171,8 @@ fn every_type_is_written_as_it_is_shown() {
     let store = Store::memory(Vec::new());
     let snapshot = store.snapshot();
     let (look, projection) = (Look::new(&snapshot), Projection::default());
-    for kind in formwork_model::KINDS {
+    // Of content bundles clients see summaries, which no list of objects writes.
+    for kind in formwork_model::KINDS.iter().filter(|kind| kind.prefix != "contents") {
         let members = json!({"Name": "ab", "PasswordHash": "secret", "Params": {"a": 1}});
         let object = (kind.decode)(members).unwrap();
         let mut out = Vec::new();

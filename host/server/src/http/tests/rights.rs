@@ -32,7 +32,7 @@ impl Site {
     }
 
     /// Makes a role and a user who has it, and returns a token of that user.
-    async fn user(&self, name: &str, claims: Value) -> String {
+    pub(super) async fn user(&self, name: &str, claims: Value) -> String {
         let role = json!({"Name": format!("{name}s"), "Claims": claims});
         self.taken("POST", "/roles", &role).await;
         self.taken("POST", "/users", &json!({"Name": name, "Roles": [format!("{name}s")]})).await;

@@ -17,9 +17,7 @@ async fn provider_comes_and_goes_with_its_pack() {
     assert_eq!(provider.available_actions[0].provider, "probe");
     site.plugin("p1", "probe", named()).await;
     assert!(site.get::<Plugin>("p1").unwrap().header.available);
-    for (method, path) in [("PUT", "/plugin_providers/probe"), ("DELETE", "/plugin_providers/probe")] {
-        assert_eq!(site.ask(method, path, json!({})).await.0, 409, "{method}");
-    }
+    assert_eq!(site.ask("PUT", "/plugin_providers/probe", json!({})).await.0, 409);
     assert_eq!(site.ask("POST", "/plugin_providers", json!({"Name": "other"})).await.0, 405);
     site.delete("contents", "probe").await;
     settle(&site.endpoint).await;

@@ -1,0 +1,89 @@
+//! Requests that nobody means well with: each is refused in the shape of an error, and nothing is lost.
+
+use serde_json::Value;
+
+use super::*;
+
+#[tokio::test]
+async fn deep_json_wrong_types_and_bytes_that_are_no_text_are_400() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    let nested = format!(r#"{{"Name": "m1", "Params": {{"a/b": {deep}}}}}"#);
+    for body in
+        [deep.as_str(), &nested, r#"{"Name": 3}"#, r#"{"Name": "m1", "Params": 7}"#, "\u{0}", "{", "nul"]
+    {
+        let error = site.refused("POST", "/machines", &all, body).await;
+        assert_eq!(error.code, 400, "{}: {error}", body.get(..40).unwrap_or(body));
+    }
+    for path in ["/machines?Name=%FF", "/machines?%C3%28=x", "/machines/%FF"] {
+        assert_eq!(site.refused("GET", path, &all, "").await.code, 400, "{path}");
+    }
+    assert_eq!(site.endpoint.snapshot().list::<formwork_model::Machine>().len(), 0);
+}
+
+#[tokio::test]
+async fn unknown_members_are_left_out_as_the_clients_expect() {
+    let site = Site::new(Wishes::default());
+    let (made, _) = site.taken("POST", "/machines", &json!({"Name": "m1", "Colour": "red"})).await;
+    assert!(made.get("Colour").is_none());
+}
+
+#[tokio::test]
+async fn oversized_bodies_and_queries_are_refused() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    let body = json!({"Name": "m1", "Description": "x".repeat(17 << 20)}).to_string();
+    assert_eq!(site.refused("POST", "/machines", &all, &body).await.code, 413);
+    let long = format!("/machines?Name={}", "x".repeat(40_000));
+    assert_eq!(site.refused("GET", &long, &all, "").await.code, 414);
+}
+
+#[tokio::test]
+async fn patch_at_a_huge_index_is_409_and_changes_nothing() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    let (made, tag) = site.taken("POST", "/machines", &json!({"Name": "m1", "Profiles": []})).await;
+    let path = format!("/machines/{}", made["Uuid"].as_str().unwrap());
+    for index in ["4294967296", "18446744073709551616", "999999999", "-1"] {
+        let patch = json!([{"op": "add", "path": "/Description", "value": "d"},
+                           {"op": "add", "path": format!("/Profiles/{index}"), "value": "p"}]);
+        let error = site.refused("PATCH", &path, &all, &patch.to_string()).await;
+        assert_eq!(error.code, 409, "{index}: {error}");
+    }
+    assert_eq!(site.taken("GET", &path, &Value::Null).await.1, tag);
+}
+
+#[tokio::test]
+async fn expressions_that_are_bad_or_would_take_for_ever_are_406_or_quick() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    let name = format!("{}!", "a".repeat(63));
+    site.taken("POST", "/profiles", &json!({"Name": "p1", "Description": name})).await;
+    for bad in ["Re(()", "Re(*)", "Re((x{1000}){1000}{1000})", "Re([)"] {
+        let path = format!("/profiles?Description={bad}").replace('{', "%7B").replace('}', "%7D");
+        let path = path.replace('[', "%5B").replace('*', "%2A");
+        assert_eq!(site.refused("GET", &path, &all, "").await.code, 406, "{bad}");
+    }
+    // Where others go back over what they tried this takes 2^63 steps.
+    let (found, _) = site.taken("GET", "/profiles?Description=Re((a%2B)%2B%24)", &Value::Null).await;
+    assert_eq!(found, json!([]));
+}
+
+#[tokio::test]
+async fn paths_that_lead_elsewhere_are_refused_wherever_there_are_paths() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    for path in ["..%2F..%2Fetc%2Fpasswd", "%2e%2e/x", "a/../../b", "a%00b", "./."] {
+        for space in ["files", "isos"] {
+            let error = site.refused("GET", &format!("/{space}/{path}"), &all, "").await;
+            assert_eq!(error.code, 404, "{space} {path}: {error}");
+            let error = site.refused("POST", &format!("/{space}/{path}"), &all, "x").await;
+            assert!(matches!(error.code, 400 | 404), "{space} {path}: {error}");
+        }
+    }
+    let escaping =
+        json!({"Name": "t1", "Templates": [{"Name": "x", "Path": "../../etc/cron.d/x", "Contents": "y"}]});
+    let error = site.refused("POST", "/bootenvs", &all, &escaping.to_string()).await;
+    assert_eq!(error.code, 422, "{error}");
+}

@@ -1,0 +1,290 @@
+//! How what is like a machine begins, goes through pools and ends (drp-api.md 7A.5, 13, 14).
+
+use serde_json::Value;
+
+use super::*;
+
+impl Site {
+    /// Makes a machine and returns its UUID.
+    async fn machine(&self, name: &str, more: Value) -> String {
+        let mut body = json!({"Name": name});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.taken("POST", "/machines", &body).await.0["Uuid"].as_str().unwrap().to_owned()
+    }
+
+    async fn shown(&self, path: &str) -> Value {
+        self.taken("GET", path, &Value::Null).await.0
+    }
+
+    fn all(&self) -> String {
+        self.token(60, &[Claim::new("*", "*", "*")])
+    }
+}
+
+fn names(results: &Value) -> Vec<String> {
+    let results = results.as_array().unwrap().iter();
+    let mut names: Vec<String> = results.map(|result| result["Name"].as_str().unwrap().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn machines_are_allocated_and_released_and_too_few_change_nothing() {
+    let site = Site::new(Wishes::default());
+    for name in ["m1", "m2", "m3"] {
+        site.machine(name, json!({"Pool": "lab"})).await;
+    }
+    let revision = site.endpoint.snapshot().revision();
+    let body = r#"{"pool/count": 4}"#;
+    let few = site.refused("POST", "/pools/lab/allocateMachines", &site.all(), body).await;
+    assert!(
+        few.code == 409 && few.messages[0].contains("3 of 4 machines can be taken from pool lab"),
+        "{few}"
+    );
+    assert_eq!(site.endpoint.snapshot().revision(), revision);
+
+    let filter = json!({"pool/filter": ["Name=In(m2,m3)"], "pool/count": 9, "pool/minimum": 1});
+    let (got, _) = site.taken("POST", "/pools/lab/allocateMachines", &filter).await;
+    assert_eq!(names(&got), ["m2", "m3"]);
+    assert_eq!((&got[0]["Status"], &got[0]["Allocated"]), (&json!("InUse"), &json!(true)));
+    let status = site.shown("/pools/lab/status").await;
+    assert_eq!((names(&status["Free"]), names(&status["InUse"]).len()), (vec!["m1".into()], 2));
+    let again = json!({"pool/machine-list": ["Name:m2"]});
+    let held = site.refused("POST", "/pools/lab/allocateMachines", &site.all(), &again.to_string()).await;
+    assert!(held.messages[0].contains("1 is InUse and allocated"), "{held}");
+
+    let all = json!({"pool/all-machines": true, "pool/wait-timeout": "1s"});
+    assert_eq!(names(&site.taken("POST", "/pools/lab/releaseMachines", &all).await.0), ["m2", "m3"]);
+    assert_eq!(names(&site.shown("/pools/lab/status").await["Free"]).len(), 3);
+    let (none, _) = site.taken("POST", "/pools/lab/releaseMachines", &all).await;
+    assert_eq!(none, json!([]));
+}
+
+#[tokio::test]
+async fn machines_come_from_the_parent_and_go_back_with_what_the_pools_do() {
+    let site = Site::new(Wishes::default());
+    site.taken("POST", "/profiles", &json!({"Name": "in-lab"})).await;
+    let lab = json!({"Id": "lab", "EnterActions": {"AddProfiles": ["in-lab"]},
+                     "ExitActions": {"RemoveProfiles": ["in-lab"]}});
+    site.taken("POST", "/pools", &lab).await;
+    let uuid = site.machine("m1", json!({})).await;
+    site.taken("POST", "/pools/lab/addMachines", &json!({})).await;
+    let machine = site.shown(&format!("/machines/{uuid}")).await;
+    assert_eq!((&machine["Pool"], &machine["Profiles"]), (&json!("lab"), &json!(["in-lab"])));
+    site.taken("POST", "/pools/lab/removeMachines", &json!({})).await;
+    let machine = site.shown(&format!("/machines/{uuid}")).await;
+    assert_eq!((&machine["Pool"], &machine["Profiles"]), (&json!("default"), &json!([])));
+    let wrong = json!({"pool/add-profiles": ["not-there"]}).to_string();
+    let error = site.refused("POST", "/pools/default/allocateMachines", &site.all(), &wrong).await;
+    assert_eq!(error.code, 422, "{error}");
+    assert_eq!(site.shown(&format!("/machines/{uuid}")).await["PoolStatus"], "Free");
+}
+
+#[tokio::test]
+async fn agent_gives_its_own_machine_back_and_no_other() {
+    let site = Site::new(Wishes::default());
+    let (own, other) = (site.machine("m1", json!({})).await, site.machine("m2", json!({})).await);
+    site.taken("POST", "/pools/default/allocateMachines", &json!({"pool/all-machines": true})).await;
+    let token = site.shown(&format!("/machines/{own}/token")).await["Token"].as_str().unwrap().to_owned();
+    let path = |uuid: &str| format!("/machines/{uuid}/releaseToPool");
+    assert_eq!(site.refused("POST", &path(&other), &token, "{}").await.code, 403);
+    let given = site.send("POST", &path(&own), &token, "{}").await;
+    assert_eq!(given.status(), 200);
+    assert_eq!(site.refused("POST", &path(&own), &token, "{}").await.code, 409);
+}
+
+#[tokio::test]
+async fn who_may_not_use_a_pool_is_told_what_he_lacks() {
+    let site = Site::new(Wishes::default());
+    site.machine("m1", json!({})).await;
+    let narrow = site.token(60, &[Claim::new("pools", "action:allocateMachines", "*")]);
+    let path = "/pools/default/releaseMachines";
+    assert_eq!(site.refused("POST", path, &narrow, "{}").await.code, 403);
+    let body = r#"{"pool/add-parameters": {"a/b": 1}}"#;
+    let error = site.refused("POST", "/pools/default/allocateMachines", &narrow, body).await;
+    assert!(error.code == 403 && error.messages[0].contains("update:/Params"), "{error}");
+    assert_eq!(site.send("POST", "/pools/default/allocateMachines", &narrow, "{}").await.status(), 200);
+}
+
+#[tokio::test]
+async fn start_clears_then_patches_in_one_commit() {
+    let site = Site::new(Wishes::default());
+    let uuid = site.machine("m1", json!({})).await;
+    let before = site.endpoint.snapshot().revision();
+    let patch = json!([{"op": "test", "path": "/Runnable", "value": false},
+                       {"op": "replace", "path": "/Description", "value": "d"}]);
+    let (started, _) = site.taken("PATCH", &format!("/machines/{uuid}/start"), &patch).await;
+    assert_eq!((&started["Runnable"], &started["Description"]), (&json!(false), &json!("d")));
+    assert_eq!(site.endpoint.snapshot().revision().0, before.0 + 1);
+    let wrong = json!([{"op": "test", "path": "/Description", "value": "x"}]).to_string();
+    let error = site.refused("PATCH", &format!("/machines/{uuid}/start"), &site.all(), &wrong).await;
+    assert_eq!(error.code, 409);
+}
+
+#[tokio::test]
+async fn cleanup_without_a_last_workflow_removes_at_once() {
+    let site = Site::new(Wishes::default());
+    for prefix in ["machines", "clusters", "resource_brokers"] {
+        let (made, _) = site.taken("POST", &format!("/{prefix}"), &json!({"Name": "one-more"})).await;
+        let path = format!("/{prefix}/{}", made["Uuid"].as_str().unwrap());
+        let gone = site.send("DELETE", &format!("{path}/cleanup"), &site.all(), "{}").await;
+        assert_eq!(gone.status(), 200);
+        assert_eq!(site.refused("GET", &path, &site.all(), "").await.code, 404);
+    }
+}
+
+#[tokio::test]
+async fn token_of_a_cluster_works_for_it_alone() {
+    let site = Site::new(Wishes::default());
+    let make = |name: &'static str| json!({"Name": name});
+    let own = site.taken("POST", "/clusters", &make("c1")).await.0["Uuid"].as_str().unwrap().to_owned();
+    let other = site.taken("POST", "/clusters", &make("c2")).await.0["Uuid"].as_str().unwrap().to_owned();
+    let token = site.shown(&format!("/clusters/{own}/token")).await["Token"].as_str().unwrap().to_owned();
+    assert_eq!(site.send("GET", &format!("/clusters/{own}"), &token, "").await.status(), 200);
+    assert_eq!(site.refused("GET", &format!("/clusters/{other}"), &token, "").await.code, 403);
+}
+
+#[tokio::test]
+async fn group_has_a_profile_of_its_name_that_goes_with_it_unless_it_is_used() {
+    let site = Site::new(Wishes::default());
+    let (made, _) = site.taken("POST", "/clusters", &json!({"Name": "c1"})).await;
+    let path = format!("/clusters/{}", made["Uuid"].as_str().unwrap());
+    site.taken("POST", &format!("{path}/group/params/a%2Fb"), &json!(1)).await;
+    assert_eq!(site.shown(&format!("{path}/group/params")).await, json!({"a/b": 1}));
+    assert_eq!(site.shown("/profiles/c1").await["Params"], json!({"a/b": 1}));
+    let rename = json!([{"op": "replace", "path": "/Name", "value": "c9"}]);
+    site.taken("PATCH", &path, &rename).await;
+    assert_eq!(site.shown(&format!("{path}/group/params/a%2Fb")).await, json!(1));
+    assert_eq!(site.refused("GET", "/profiles/c1", &site.all(), "").await.code, 404);
+    let member = site.machine("m1", json!({"Profiles": ["c9"]})).await;
+    let used = site.refused("DELETE", &path, &site.all(), "{}").await;
+    assert!(used.code == 409 && used.messages[0].contains("still in use"), "{used}");
+    site.taken("DELETE", &format!("/machines/{member}"), &json!({})).await;
+    site.taken("DELETE", &path, &json!({})).await;
+    assert_eq!(site.refused("GET", "/profiles/c9", &site.all(), "").await.code, 404);
+}
+
+#[tokio::test]
+async fn release_takes_the_address_from_the_body() {
+    let site = Site::new(Wishes::default());
+    let subnet = json!({"Name": "lab", "Subnet": "10.9.0.0/24", "OnlyReservations": true});
+    site.taken("POST", "/subnets", &subnet).await;
+    let uuid = site.machine("m1", json!({"HardwareAddrs": ["52:54:00:00:00:01"]})).await;
+    let asked = json!({"Machine": uuid, "Parameter": "net/address"});
+    let (made, _) = site.taken("POST", "/subnets/lab/allocate", &asked).await;
+    assert_eq!((&made["Addr"], &made["Subnet"]), (&json!("10.9.0.1"), &json!("lab")));
+    assert_eq!((&made["Allocated"], &made["Token"]), (&json!(true), &json!("52:54:00:00:00:01")));
+    let param = format!("/machines/{uuid}/params/net%2Faddress");
+    assert_eq!(site.shown(&param).await, "10.9.0.1");
+    let token = site.all();
+    let taken = site.refused("POST", "/subnets/lab/allocate", &token, r#"{"Addr": "10.9.0.1"}"#).await;
+    assert_eq!(taken.code, 409);
+    let path = "/subnets/lab/release/%7Bip%7D";
+    assert_eq!(site.refused("DELETE", path, &token, "\"10.9.0.7\"").await.code, 404);
+    assert_eq!(site.send("DELETE", path, &token, "\"10.9.0.1\"").await.status(), 200);
+    assert_eq!(site.shown(&param).await, Value::Null);
+    assert_eq!(site.refused("GET", "/reservations/0A090001", &token, "").await.code, 404);
+    let by_hand = json!({"Addr": "10.9.0.5", "Token": "52:54:00:00:00:05"});
+    assert_eq!(site.taken("POST", "/reservations", &by_hand).await.0["Subnet"], "lab");
+    assert_eq!(site.refused("DELETE", "/subnets/lab/release/10.9.0.5", &token, "").await.code, 409);
+    site.taken("DELETE", "/subnets/lab", &json!({})).await;
+    assert_eq!(site.shown("/reservations/10.9.0.5").await["Subnet"], "");
+}
+
+#[tokio::test]
+async fn zone_file_is_imported_and_looked_at() {
+    let site = Site::new(Wishes::default());
+    let token = site.all();
+    let file = "$ORIGIN lab.example.\nwww 60 IN A 10.0.0.2\n";
+    let made = site.send("POST", "/zones-import", &token, file).await;
+    assert_eq!(made.status(), 201);
+    assert_eq!(site.shown("/zones/lab.example/view").await, json!({"www": {"A": ["10.0.0.2"]}}));
+    assert_eq!(site.shown("/zones-info").await["MX"]["Value"], json!(["preference", "name"]));
+    let wrong = site.refused("POST", "/zones-import", &token, "www IN A ten").await;
+    assert!(wrong.code == 400 && wrong.messages[0].starts_with("zone file: no origin"), "{wrong}");
+}
+
+#[tokio::test]
+async fn work_orders_of_machines_that_are_gone_are_purged_and_running_them_is_501() {
+    let site = Site::new(Wishes::default());
+    let uuid = site.machine("m1", json!({})).await;
+    site.taken("POST", "/blueprints", &json!({"Name": "wipe"})).await;
+    let order = json!({"Blueprint": "wipe", "Machine": uuid, "Meta": {"pipeline-uuid": "p"}});
+    let (made, _) = site.taken("POST", "/work_orders", &order).await;
+    let run = site.shown(&format!("/machines/{uuid}/pipeline-execution")).await;
+    assert_eq!((&run["Machine"]["Uuid"], &run["WorkOrders"][0]["Uuid"]), (&json!(uuid), &made["Uuid"]));
+    let token = site.all();
+    let other = format!("/machines/{uuid}/pipeline-execution/q");
+    assert_eq!(site.refused("GET", &other, &token, "").await.code, 404);
+    let path = format!("/work_orders/{}/restart", made["Uuid"].as_str().unwrap());
+    for path in [format!("/machines/{uuid}/pick/agent"), path] {
+        let error = site.refused("POST", &path, &token, "{}").await;
+        assert!(error.code == 501 && error.messages[0].contains("does not run them yet"), "{error}");
+    }
+    assert_eq!(site.refused("POST", "/work_orders/x/restart", &token, "{}").await.code, 404);
+    assert_eq!(site.send("DELETE", "/work_orders", &token, "").await.status(), 204);
+    site.shown(&format!("/work_orders/{}", made["Uuid"].as_str().unwrap())).await;
+    site.taken("DELETE", &format!("/machines/{uuid}?force=true"), &json!({})).await;
+    assert_eq!(site.send("DELETE", "/work_orders", &token, "").await.status(), 204);
+    let path = format!("/work_orders/{}", made["Uuid"].as_str().unwrap());
+    assert_eq!(site.refused("GET", &path, &token, "").await.code, 404);
+}
+
+#[tokio::test]
+async fn no_cluster_has_the_uuid_of_a_machine_nor_a_machine_that_of_a_cluster() {
+    let site = Site::new(Wishes::default());
+    let uuid = site.machine("m1", json!({})).await;
+    let twin = json!({"Name": "c1", "Uuid": uuid}).to_string();
+    assert_eq!(site.refused("POST", "/clusters", &site.all(), &twin).await.code, 409);
+    let (made, _) = site.taken("POST", "/clusters", &json!({"Name": "c2"})).await;
+    let twin = json!({"Name": "m2", "Uuid": made["Uuid"]}).to_string();
+    assert_eq!(site.refused("POST", "/machines", &site.all(), &twin).await.code, 409);
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_machine_is_not_written_by_clients() {
+    let site = Site::new(Wishes::default());
+    let marks = json!({"delete-after-workflow": "", "pool-destination": "{}", "machine-role": "self", "color": "red"});
+    let uuid = site.machine("m1", json!({"Meta": marks})).await;
+    let path = format!("/machines/{uuid}");
+    let meta = site.shown(&path).await["Meta"].clone();
+    assert_eq!((&meta["color"], meta.get("machine-role")), (&json!("red"), None));
+    for name in ["delete-after-workflow", "pool-destination", "machine-role"] {
+        assert!(meta.get(name).is_none(), "{name}");
+        let add = json!([{"op": "add", "path": format!("/{name}"), "value": ""}]);
+        site.taken("PATCH", &format!("/meta/machines/{uuid}"), &add).await;
+        assert!(site.shown(&path).await["Meta"].get(name).is_none(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn secure_params_are_not_given_by_pools_without_the_right_nor_on_the_way() {
+    let site = Site::new(Wishes::default());
+    site.taken("POST", "/params", &json!({"Name": "bmc/word", "Secure": true})).await;
+    site.machine("m1", json!({})).await;
+    let claims =
+        [("pools", "action"), ("machines", "update")].map(|(scope, action)| Claim::new(scope, action, "*"));
+    let narrow = site.token(60, &claims);
+    let body = r#"{"pool/add-parameters": {"bmc/word": "x"}}"#;
+    let error = site.refused("POST", "/pools/default/allocateMachines", &narrow, body).await;
+    assert!(error.code == 403 && error.messages[0].contains("updateSecure"), "{error}");
+    let error = site.refused("POST", "/pools/lab/addMachines", &site.all(), body).await;
+    assert_eq!(error.code, 422, "{error}");
+}
+
+#[tokio::test]
+async fn allocated_address_has_nothing_that_clients_cannot_write() {
+    let site = Site::new(Wishes::default());
+    site.taken(
+        "POST",
+        "/subnets",
+        &json!({"Name": "lab", "Subnet": "10.9.0.0/24", "OnlyReservations": true}),
+    )
+    .await;
+    let asked = json!({"ReadOnly": true, "Bundle": "x", "CreatedBy": "nobody", "Meta": {"color": "red"}});
+    let (made, _) = site.taken("POST", "/subnets/lab/allocate", &asked).await;
+    assert_eq!(
+        (&made["ReadOnly"], &made["Bundle"], &made["Meta"]["color"]),
+        (&json!(false), &json!(""), &json!("red"))
+    );
+}
