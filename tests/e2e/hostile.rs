@@ -48,6 +48,17 @@ async fn ten_thousand_slow_connections_leave_the_api_answering_in_bounded_memory
     }
 }
 
+#[tokio::test]
+async fn refusal_of_a_body_that_is_too_large_reaches_who_sends_it() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let profiles = client.collection("profiles");
+    let large = json!({"Name": "large", "Description": "x".repeat(20 << 20)});
+    for _ in 0..5 {
+        assert_eq!(profiles.create(&large).await.unwrap_err().status(), Some(413));
+    }
+}
+
 /// Lets this process have a file for each connection, and the endpoint that it starts.
 fn raise_file_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};

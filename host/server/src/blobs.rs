@@ -19,10 +19,10 @@ use crate::{auth::Caller, commit::internal, endpoint::Endpoint};
 /// Pieces of an upload that wait for the disk.
 const WAITING: usize = 8;
 
-/// How long an upload may stand still.
+/// How long an upload waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Uploads that are received at the same time, each by a thread of its own; further ones wait as long as one may stand still.
+/// Uploads that are received at the same time, each by a thread of its own; further ones wait.
 static RECEIVING: Semaphore = Semaphore::const_new(64);
 
 /// Archives that are taken apart at the same time on request.
@@ -160,7 +160,7 @@ pub(crate) async fn read(endpoint: &Arc<Endpoint>, request: &Request) -> Result<
 ///
 /// # Errors
 ///
-/// The path is none, the upload breaks off or stands still, the disk is full; the file that was there stays. An archive
+/// The path is none, the upload breaks off, the disk is full; the file that was there stays. An archive
 /// that cannot be taken apart is kept.
 pub(crate) async fn write<E: std::fmt::Display>(
     endpoint: &Arc<Endpoint>,
@@ -207,12 +207,7 @@ async fn receive<E: std::fmt::Display>(
         upload.finish().map(Some)
     });
     let mut broke = None;
-    loop {
-        let Ok(next) = timeout(PATIENCE, chunks.next()).await else {
-            broke = Some(request.error(408, "the upload stood still for a minute"));
-            break;
-        };
-        let Some(chunk) = next else { break };
+    while let Some(chunk) = chunks.next().await {
         match chunk {
             // Nobody takes it any more: the disk has refused something.
             Ok(chunk) => {

@@ -8,13 +8,11 @@
 //! | `choose` | what a client boots |
 //! | `space` | one name space of rendered files and the file root |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
-//! | `listener` | where clients of the file server come in |
 
 mod choose;
 mod counts;
 mod dhcp;
 mod leases;
-mod listener;
 mod space;
 mod tftp;
 mod web;
@@ -26,7 +24,10 @@ use formwork_boot::{BindError, DhcpConfig, DhcpService, RaResponder, TftpConfig,
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-use crate::endpoint::Endpoint;
+use crate::{
+    accept::{self, Service},
+    endpoint::Endpoint,
+};
 
 /// A boot service could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +68,9 @@ pub(crate) async fn start(
     let advertiser = dhcp.as_ref().and_then(|_| bind_advertiser(&endpoint));
     let mut running = Vec::new();
     if let Some(listener) = files {
-        running.push(tokio::spawn(web::run(Arc::clone(&endpoint), listener, ended(shutdown.clone()))));
+        tracing::info!(url = endpoint.file_url(), "files are served");
+        let service = file_service(Arc::clone(&endpoint), None);
+        running.push(tokio::spawn(accept::serve(listener, service, shutdown.clone())));
     }
     if let Some(service) = tftp {
         tracing::info!(address = %service.address(), "tftp is served");
@@ -95,14 +98,9 @@ pub(crate) async fn start(
     Ok(running)
 }
 
-/// Serves files over TLS until the shutdown. Needs a runtime of tokio.
-pub(crate) fn serve_files(
-    endpoint: Arc<Endpoint>,
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    shutdown: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    tokio::spawn(web::run_secure(endpoint, listener, tls, ended(shutdown)))
+/// Returns what serves files, in the clear or over TLS.
+pub(crate) fn file_service(endpoint: Arc<Endpoint>, tls: Option<TlsAcceptor>) -> Service {
+    web::service(endpoint, tls)
 }
 
 async fn bind_files(endpoint: &Endpoint) -> Result<Option<TcpListener>, BootError> {

@@ -53,7 +53,6 @@ use formwork_model::{KINDS, Kind, Objects, Surface, built_in, declared_kind};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{answer::Failure, route::Route};
-pub(crate) use self::{request::PeerAddress, system::LocalAddress};
 use crate::endpoint::Endpoint;
 
 /// The largest body of a request that is no bundle, in bytes.

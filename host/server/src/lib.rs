@@ -20,6 +20,7 @@
 //! | `simulation` | an endpoint without a network, with invented time and surroundings |
 //! | `housekeeping`, `runner` | what the saved state still owes: retries, availability, jobs of the `host` context |
 
+mod accept;
 mod auth;
 mod blobs;
 mod boot;

@@ -16,9 +16,8 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use tokio::net::TcpListener;
 
-use crate::endpoint::Endpoint;
+use crate::{accept::Service, endpoint::Endpoint};
 
 /// The content type of the format.
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,21 +40,13 @@ impl ApiCounts {
     }
 }
 
-/// Serves the numbers until the shutdown ends.
-pub(crate) async fn run(
-    endpoint: Arc<Endpoint>,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send,
-) {
+/// Those who read the numbers at the same time.
+const MAX_CONNECTIONS: usize = 256;
+
+/// Returns what serves the numbers.
+pub(crate) fn service(endpoint: Arc<Endpoint>) -> Service {
     let routes = Router::new().route("/metrics", get(shown)).with_state(endpoint);
-    tokio::select! {
-        ended = axum::serve(listener, routes).into_future() => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "metrics are not served any more");
-            }
-        }
-        () = shutdown => {}
-    }
+    Service { routes, tls: None, most: MAX_CONNECTIONS, listed: None, farewell: Duration::ZERO }
 }
 
 async fn shown(State(endpoint): State<Arc<Endpoint>>) -> impl IntoResponse {

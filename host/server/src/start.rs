@@ -12,16 +12,11 @@ use formwork_blobs::Space;
 use formwork_model::{Machine, ObjectsExt};
 use formwork_sandbox::{Host, Optimise, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Semaphore, broadcast, watch},
-    task::JoinSet,
-};
-use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     ServeOptions,
+    accept::{self, Service},
     auth::{self, Desk, FOREVER_SECONDS, TokenKey},
     boot,
     certificate::{Certificate, CertificateError},
@@ -31,9 +26,7 @@ use crate::{
     content::{self, Base, Library},
     endpoint::Endpoint,
     files::FileRoot,
-    housekeeping,
-    http::{self, LocalAddress, PeerAddress},
-    log_ring,
+    housekeeping, http, log_ring,
     logs::JobLogs,
     metrics::{self, ApiCounts},
     packs::{self, Packs},
@@ -48,9 +41,6 @@ const MAX_CONNECTIONS: usize = 20_000;
 
 /// Guest calls that may be under way; further ones wait.
 const CONCURRENT_CALLS: u32 = 64;
-
-/// How long a client may take for its handshake, and for the head of a request.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long requests in flight may take when the endpoint goes down.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -197,13 +187,13 @@ pub async fn serve(
     let (stop, stopped) = watch::channel(false);
     let mut tasks = boot::start(Arc::clone(&endpoint), stopped.clone()).await?;
     if let Some(listener) = doors.secure_files {
-        let certificate =
-            endpoint.static_certificate().acceptor(&endpoint.options.tls).map_err(certificate)?;
-        tasks.push(boot::serve_files(Arc::clone(&endpoint), listener, certificate, stopped.clone()));
+        let tls = endpoint.static_certificate().acceptor(&endpoint.options.tls).map_err(certificate)?;
+        let service = boot::file_service(Arc::clone(&endpoint), Some(tls));
+        tasks.push(tokio::spawn(accept::serve(listener, service, stopped.clone())));
     }
     if let Some(listener) = doors.metrics {
-        let over = boot::ended(stopped.clone());
-        tasks.push(tokio::spawn(metrics::run(Arc::clone(&endpoint), listener, over)));
+        let service = metrics::service(Arc::clone(&endpoint));
+        tasks.push(tokio::spawn(accept::serve(listener, service, stopped.clone())));
     }
     tasks.push(housekeeping::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(tokio::spawn(tell_lines(Arc::clone(&endpoint), stopped.clone())));
@@ -212,7 +202,14 @@ pub async fn serve(
     tasks.push(plugins::start(Arc::clone(&endpoint), Patience::default(), stopped.clone()));
     tasks.push(packs::flush_until(Arc::clone(&endpoint), stopped.clone()));
     packs::resume(&endpoint);
-    let api = tokio::spawn(accept(listener, tls, Arc::clone(&endpoint), stopped));
+    let service = Service {
+        routes: http::routes(Arc::clone(&endpoint)),
+        tls: Some(tls),
+        most: MAX_CONNECTIONS,
+        listed: Some(Arc::clone(&endpoint)),
+        farewell: LAST_REQUESTS,
+    };
+    let api = tokio::spawn(accept::serve(listener, service, stopped));
     let own_machine = if endpoint.options.create_self { own_machine(&endpoint).await? } else { None };
     started(&Started { url: endpoint.api_url(), first_user, own_machine });
     shutdown.await;
@@ -385,85 +382,4 @@ async fn tell_lines(endpoint: Arc<Endpoint>, stopped: watch::Receiver<bool>) {
             }
         }
     }
-}
-
-/// Accepts connections until the endpoint goes down, then gives those in flight a last chance.
-async fn accept(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    endpoint: Arc<Endpoint>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let routes = http::routes(Arc::clone(&endpoint));
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let stream = tokio::select! {
-            _ = stopped.wait_for(|stopped| *stopped) => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = next(&listener, &slots) => accepted,
-        };
-        let Some((stream, slot)) = stream else { continue };
-        let (tls, routes, stopped) = (tls.clone(), routes.clone(), stopped.clone());
-        let endpoint = Arc::clone(&endpoint);
-        connections.spawn(async move {
-            let _slot = slot;
-            connection(stream, tls, &endpoint, routes, stopped).await;
-        });
-    }
-    let rest = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(LAST_REQUESTS, rest).await;
-}
-
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slot)),
-        Err(error) => {
-            tracing::warn!(%error, "failed to accept a connection");
-            // Without files to open every accept fails at once; a pause lets some be closed.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
-        }
-    }
-}
-
-async fn connection(
-    stream: TcpStream,
-    tls: TlsAcceptor,
-    endpoint: &Endpoint,
-    routes: axum::Router,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let (local, peer) = (stream.local_addr().ok(), stream.peer_addr());
-    let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, tls.accept(stream)).await else { return };
-    let Ok(peer) = peer else { return };
-    let open = endpoint.connections.open(peer, endpoint.now());
-    let session = open.session();
-    // Laid around the routes as a whole: a layer would be laid around each of them, for every connection.
-    let routes = routes.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        let known = request.extensions_mut();
-        if let Some(local) = local {
-            known.insert(LocalAddress(local));
-        }
-        known.insert(PeerAddress(peer.ip()));
-        known.insert(Arc::clone(&session));
-        request
-    });
-    let service = hyper_util::service::TowerToHyperService::new(routes);
-    let mut builder = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-    builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(PATIENCE);
-    builder.http2().timer(hyper_util::rt::TokioTimer::new());
-    let served = builder.serve_connection_with_upgrades(hyper_util::rt::TokioIo::new(stream), service);
-    let mut served = std::pin::pin!(served);
-    tokio::select! {
-        // A client that goes away in the middle is its own affair.
-        _ = served.as_mut() => return,
-        _ = stopped.wait_for(|stopped| *stopped) => served.as_mut().graceful_shutdown(),
-    }
-    let _ = served.await;
 }

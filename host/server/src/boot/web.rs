@@ -2,15 +2,14 @@
 
 use std::{
     fs::Metadata,
-    net::SocketAddr,
     path::Path,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
-    Router,
-    extract::{ConnectInfo, Path as UrlPath, State, connect_info::Connected},
+    Extension, Router,
+    extract::{Path as UrlPath, State},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
@@ -20,69 +19,25 @@ use axum::{
     },
     response::{IntoResponse, Response},
     routing::any,
-    serve::{IncomingStream, Listener},
 };
-use tokio::{fs::File, net::TcpListener};
+use tokio::fs::File;
 use tokio_rustls::TlsAcceptor;
 
-use super::{
-    listener::{Plain, Secure},
-    space::{Found, find},
+use super::space::{Found, find};
+use crate::{
+    accept::{PeerAddress, Service},
+    download,
+    endpoint::Endpoint,
 };
-use crate::{download, endpoint::Endpoint};
 
-/// Serves until the shutdown ends.
-pub(super) async fn run(
-    endpoint: Arc<Endpoint>,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send,
-) {
-    tracing::info!(url = endpoint.file_url(), "files are served");
-    serve(endpoint, Plain(listener), shutdown).await;
-}
+/// Connections for files at the same time, in the clear and over TLS each: a hall of machines that boot together.
+const MAX_CONNECTIONS: usize = 20_000;
 
-/// Serves the same over TLS.
-pub(super) async fn run_secure(
-    endpoint: Arc<Endpoint>,
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    shutdown: impl Future<Output = ()> + Send,
-) {
-    tracing::info!(port = endpoint.options.static_secure_port.number, "files are served over TLS");
-    serve(endpoint, Secure::new(listener, tls), shutdown).await;
-}
-
-async fn serve<L>(endpoint: Arc<Endpoint>, listener: L, shutdown: impl Future<Output = ()> + Send)
-where
-    L: Listener<Addr = SocketAddr>,
-    Peer: for<'a> Connected<IncomingStream<'a, L>>,
-{
-    let service = routes(endpoint).into_make_service_with_connect_info::<Peer>();
-    tokio::select! {
-        ended = axum::serve(listener, service).into_future() => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the file server ended");
-            }
-        }
-        // Whoever is in the middle of a file asks again for the rest.
-        () = shutdown => {}
-    }
-}
-
-/// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
-struct Peer(SocketAddr);
-
-impl Connected<IncomingStream<'_, Plain>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Plain>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-impl Connected<IncomingStream<'_, Secure>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Secure>) -> Self {
-        Self(*stream.remote_addr())
-    }
+/// Returns what serves files.
+pub(super) fn service(endpoint: Arc<Endpoint>, tls: Option<TlsAcceptor>) -> Service {
+    let routes = routes(endpoint);
+    // Whoever is in the middle of a file at the end asks again for the rest.
+    Service { routes, tls, most: MAX_CONNECTIONS, listed: None, farewell: Duration::ZERO }
 }
 
 fn routes(endpoint: Arc<Endpoint>) -> Router {
@@ -101,7 +56,7 @@ async fn welcome(State(endpoint): State<Arc<Endpoint>>) -> Response {
 
 async fn serve_path(
     State(endpoint): State<Arc<Endpoint>>,
-    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    Extension(PeerAddress(address)): Extension<PeerAddress>,
     UrlPath(path): UrlPath<String>,
     method: Method,
     headers: HeaderMap,
@@ -120,7 +75,7 @@ async fn serve_path(
         Found::Nothing => (StatusCode::NOT_FOUND, "Not Found\n").into_response(),
         Found::Broken => broken(),
     };
-    let (status, address) = (response.status().as_u16(), peer.ip());
+    let status = response.status().as_u16();
     let bytes = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).unwrap_or("-");
     tracing::info!(target: "formwork_boot::http", %address, file = path, status, bytes, "http {method}");
     response

@@ -18,88 +18,58 @@ use super::{
 use crate::endpoint::Endpoint;
 
 pub(super) fn routes() -> Vec<Route> {
-    let told = |path: &str, operation: &str, words: &str, route: fn(&str, &str) -> Route| {
-        route(&format!("/system/{path}"), operation).tells(words)
-    };
+    let mut routes = reads();
+    routes.extend(changes());
+    routes
+}
+
+fn reads() -> Vec<Route> {
+    let told = [
+        Route::get("/system/consensus/id", "get_consensus_id", id)
+            .tells("Returns the id of the host in its set."),
+        Route::get("/system/consensus/leader", "get_consensus_leader", leader)
+            .tells("Returns where the leader is."),
+        Route::get("/system/consensus/active", "get_consensus_active", leader)
+            .tells("Returns where the active host is."),
+        Route::get("/system/consensus/peers", "get_consensus_peers", peers)
+            .tells("Lists the hosts of the set."),
+        Route::get("/system/consensus/state", "get_consensus_state", state)
+            .tells("Returns the state of this host."),
+        Route::get("/system/consensus/fullstate", "get_consensus_full_state", full_state)
+            .tells("Returns all that is known."),
+        Route::get("/system/consensus/introduction", "get_consensus_introduction", introduction)
+            .tells("Returns what a new host needs.")
+            .refuses(&[409]),
+    ];
+    told.map(|route| route.answers(200, Body::any())).into()
+}
+
+fn changes() -> Vec<Route> {
     vec![
-        told(
-            "consensus/id",
-            "get_consensus_id",
-            "Returns the id of the host in its set.",
-            |path, operation| Route::get(path, operation, id).answers(200, Body::any()),
-        ),
-        told(
-            "consensus/leader",
-            "get_consensus_leader",
-            "Returns where the leader is.",
-            |path, operation| Route::get(path, operation, leader).answers(200, Body::any()),
-        ),
-        told(
-            "consensus/active",
-            "get_consensus_active",
-            "Returns where the active host is.",
-            |path, operation| Route::get(path, operation, leader).answers(200, Body::any()),
-        ),
-        told("consensus/peers", "get_consensus_peers", "Lists the hosts of the set.", |path, operation| {
-            Route::get(path, operation, peers).answers(200, Body::any())
-        }),
-        told(
-            "consensus/state",
-            "get_consensus_state",
-            "Returns the state of this host.",
-            |path, operation| Route::get(path, operation, state).answers(200, Body::any()),
-        ),
-        told(
-            "consensus/fullstate",
-            "get_consensus_full_state",
-            "Returns all that is known.",
-            |path, operation| Route::get(path, operation, full_state).answers(200, Body::any()),
-        ),
-        told(
-            "consensus/introduction",
-            "get_consensus_introduction",
-            "Returns what a new host needs.",
-            |path, operation| {
-                Route::get(path, operation, introduction).answers(200, Body::any()).refuses(&[409])
-            },
-        ),
-        told(
-            "consensus/failOverSafe",
-            "post_consensus_fail_over_safe",
-            "Tells whether another host may take over.",
-            |path, operation| {
-                Route::post(path, operation, not_here)
-                    .takes(Body::Ignored)
-                    .answers(200, Body::any())
-                    .refuses(&[409, 501])
-            },
-        ),
-        told("consensus/enroll", "post_consensus_enroll", "Joins a set of hosts.", |path, operation| {
-            Route::post(path, operation, not_here)
-                .takes(Body::any())
-                .answers(200, Body::any())
-                .refuses(&[400, 409, 501])
-        }),
-        told(
-            "consensus/node/{id}",
-            "delete_consensus_node",
-            "Removes a host from the set.",
-            |path, operation| {
-                Route::delete(path, operation, remove_node).answers(204, Body::Nothing).refuses(&[404, 409])
-            },
-        ),
-        told("active", "post_system_active", "Makes this host the active one.", |path, operation| {
-            Route::post(path, operation, active)
-                .takes(Body::Ignored)
-                .answers(204, Body::Nothing)
-                .refuses(&[409])
-        }),
-        told("passive", "post_system_passive", "Makes this host a passive one.", |path, operation| {
-            Route::post(path, operation, not_here)
-                .takes(Body::Ignored)
-                .answers(204, Body::Nothing)
-                .refuses(&[409, 501])
-        }),
+        Route::post("/system/consensus/failOverSafe", "post_consensus_fail_over_safe", not_here)
+            .tells("Tells whether another host may take over.")
+            .takes(Body::Ignored)
+            .answers(200, Body::any())
+            .refuses(&[409, 501]),
+        Route::post("/system/consensus/enroll", "post_consensus_enroll", not_here)
+            .tells("Joins a set of hosts.")
+            .takes(Body::any())
+            .answers(200, Body::any())
+            .refuses(&[400, 409, 501]),
+        Route::delete("/system/consensus/node/{id}", "delete_consensus_node", remove_node)
+            .tells("Removes a host from the set.")
+            .answers(204, Body::Nothing)
+            .refuses(&[404, 409]),
+        Route::post("/system/active", "post_system_active", active)
+            .tells("Makes this host the active one.")
+            .takes(Body::Ignored)
+            .answers(204, Body::Nothing)
+            .refuses(&[409]),
+        Route::post("/system/passive", "post_system_passive", not_here)
+            .tells("Makes this host a passive one.")
+            .takes(Body::Ignored)
+            .answers(204, Body::Nothing)
+            .refuses(&[409, 501]),
     ]
 }
 

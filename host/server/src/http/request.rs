@@ -1,6 +1,6 @@
 //! What handlers need of a request: who sends it, what it is about, its query, and its body as JSON.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Bytes,
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::answer::Failure;
 use crate::{
+    accept::PeerAddress,
     auth::{Caller, Credentials, authenticate},
     commands::objects,
     connections::Session,
@@ -23,10 +24,6 @@ use crate::{
 /// What a caller can do whose credentials are refused.
 const HINT: &str = "hint: send `Authorization: Basic` with a user and password, or `Authorization: Bearer` with \
                     a token of this endpoint that has not expired";
-
-/// The address that a connection came from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PeerAddress(pub(crate) IpAddr);
 
 /// A caller whose credentials were checked.
 pub(crate) struct Authenticated(pub(crate) Caller);

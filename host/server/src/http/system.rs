@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     sync::{Arc, LazyLock},
 };
 
@@ -17,7 +16,7 @@ use super::{
     request::{Authenticated, Json},
     route::{Body, Route},
 };
-use crate::{clock::now, commands::preferences, content::FEATURES, endpoint::Endpoint};
+use crate::{accept::LocalAddress, clock::now, commands::preferences, content::FEATURES, endpoint::Endpoint};
 
 /// The types of events that nobody can inject: who reads them must be able to trust them.
 const OWN_EVENTS: &[&str] = &["audit", "log", "websocket"];
@@ -120,10 +119,6 @@ async fn info(
     }
     answer::json(StatusCode::OK, &info)
 }
-
-/// The local address that a connection came in on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LocalAddress(pub(crate) SocketAddr);
 
 async fn prefs(State(endpoint): State<Arc<Endpoint>>, Authenticated(caller): Authenticated) -> Handled {
     caller.require("preferences", "list", "")?;

@@ -1,9 +1,6 @@
 //! Receives the bytes of an upload: to disk as they come, bounded, with their digest; never whole in memory.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use axum::body::{Body, Bytes};
 use formwork_api::ApiError;
@@ -15,9 +12,6 @@ use crate::random;
 
 /// The longest upload, in bytes: as long as a pack may be when it is unpacked.
 pub(crate) const MAX_UPLOAD_BYTES: u64 = formwork_packs::MAX_TOTAL_BYTES;
-
-/// How long an upload may stand still.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bytes at the beginning that tell what an upload is.
 const MAGIC_BYTES: usize = 4;
@@ -50,8 +44,7 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// 413 for one that is too long, 400 for one that ends early or is empty, 408 for one that stands still, 500 when it
-    /// cannot be written.
+    /// 413 for one that is too long, 400 for one that ends early or is empty, 500 when it cannot be written.
     pub(crate) async fn receive(packs: &Packs, body: Body) -> Result<Self, ApiError> {
         // The semaphore is never closed.
         let _slot = packs.uploads.acquire().await;
@@ -60,10 +53,7 @@ impl Upload {
         let mut file = File::create_new(&upload.path).await.map_err(|error| unwritable(&error))?;
         let mut hasher = blake3::Hasher::new();
         let mut chunks = body.into_data_stream();
-        loop {
-            let next = tokio::time::timeout(PATIENCE, chunks.next()).await;
-            let next = next.map_err(|_| refused(408, "the upload stood still for a minute"))?;
-            let Some(chunk) = next else { break };
+        while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| refused(400, format!("the upload broke off: {error}")))?;
             upload.count(&chunk)?;
             hasher.update(&chunk);

@@ -4,10 +4,11 @@
 //! before it is committed, and then all of it is, in one transaction of the store. An update is not remembered over a
 //! restart: what it left is removed. The archives of what is in use are kept as `SHA256.drpca`.
 
+mod archives;
 mod received;
+mod shown;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,12 +17,17 @@ use std::{
 
 use formwork_api::ApiError;
 use formwork_blobs::{ArchiveWorker, Space};
-use formwork_model::{Artifacts, ContentMeta, InstalledContent, Objects, ObjectsExt, Timestamp};
+use formwork_model::{InstalledContent, Objects, ObjectsExt, Timestamp};
 use formwork_packs::versions;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use self::received::{Item, Received, What};
+use self::{
+    archives::Archives,
+    received::{Item, Received, What},
+};
+pub(crate) use self::{
+    archives::{ContentArchiveView, list, sources},
+    shown::{CommitOperation, StagedItem, UpdateResponse},
+};
 use super::{
     load::{self, Scratch, Step, blocking},
     refuse_own,
@@ -42,12 +48,10 @@ const KEPT: Duration = Duration::from_secs(3600);
 /// Most items of one update.
 const MAX_ITEMS: usize = 1_000;
 
-/// The ending of an archive that is kept.
-const ENDING: &str = "drpca";
-
 /// The update that is being put together, and what archives were left by those before it.
 pub(crate) struct Updates {
     folder: PathBuf,
+    archives: Archives,
     staging: Space,
     current: Mutex<Option<Update>>,
     /// Held by whoever writes the artifacts of a load.
@@ -65,70 +69,6 @@ struct Update {
     folder: Arc<Scratch>,
 }
 
-/// An update as clients see it.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct UpdateResponse {
-    /// What names it in further requests.
-    pub(crate) token: String,
-    /// Who started it.
-    pub(crate) user: String,
-    /// The revision of the objects when it was started.
-    pub(crate) revision: u64,
-    /// When it was started.
-    pub(crate) created_at: Timestamp,
-    /// When it ends unless something happens to it.
-    pub(crate) expires_at: Timestamp,
-    /// What was added to it.
-    pub(crate) items: Vec<StagedItem>,
-}
-
-/// Something that was added to an update.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct StagedItem {
-    /// The name of the bundle or pack.
-    pub(crate) name: String,
-    /// Its version.
-    pub(crate) version: String,
-    /// What tells it from other items.
-    pub(crate) path: String,
-    /// The bytes of what was sent.
-    pub(crate) size: u64,
-    /// What it says of itself.
-    pub(crate) metadata: BTreeMap<String, String>,
-}
-
-/// What is done at the end of an update.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct CommitOperation {
-    /// `add` for what was added to the update, `remove` for what is installed.
-    pub(crate) op: String,
-    /// The name of the bundle or pack.
-    pub(crate) name: String,
-    /// Its version; any will do when empty.
-    pub(crate) version: String,
-    /// The path of the item; any will do when empty.
-    pub(crate) path: String,
-}
-
-/// A bundle that came in an archive.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ContentArchiveView {
-    /// Its name.
-    pub(crate) name: String,
-    /// Its version.
-    pub(crate) version: String,
-    /// The archive.
-    pub(crate) source: String,
-    /// What it says of itself.
-    pub(crate) meta: ContentMeta,
-    /// The files that belong to it.
-    pub(crate) artifacts: Artifacts,
-}
-
 impl Updates {
     /// Keeps archives below a folder. What an earlier process had put together is removed.
     ///
@@ -143,7 +83,14 @@ impl Updates {
         }
         fs::create_dir_all(folder.join("undo"))?;
         let staging = Space::open(&staging, Arc::default())?;
-        Ok(Self { folder, staging, current: Mutex::default(), loading: tokio::sync::Mutex::default() })
+        let archives = Archives(folder.clone());
+        Ok(Self {
+            folder,
+            archives,
+            staging,
+            current: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Ends the loads that an earlier process left in the middle, and removes the archives that nothing names. Blocks.
@@ -153,7 +100,7 @@ impl Updates {
     /// The disk does not do it.
     pub(crate) fn recover(&self, files: &FileRoot, objects: &impl Objects) -> Result<(), ApiError> {
         artifacts::recover(files, &self.journals(), objects).map_err(|error| internal(&error))?;
-        self.sweep(objects);
+        self.archives.sweep(objects);
         Ok(())
     }
 
@@ -175,31 +122,6 @@ impl Updates {
     /// Returns where journals are.
     pub(super) fn journals(&self) -> PathBuf {
         self.folder.join("undo")
-    }
-
-    fn archive(&self, sha256: &str) -> PathBuf {
-        self.folder.join(format!("{sha256}.{ENDING}"))
-    }
-
-    /// Returns the names of the archives that are kept.
-    fn archives(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut names: Vec<String> =
-            names.filter(|name| name.strip_suffix(ENDING).is_some_and(|rest| rest.ends_with('.'))).collect();
-        names.sort();
-        names
-    }
-
-    fn sweep(&self, objects: &impl Objects) {
-        let named = objects.list::<InstalledContent>();
-        let named: BTreeSet<String> =
-            named.iter().map(|content| format!("{}.{ENDING}", content.archive)).collect();
-        for name in self.archives().iter().filter(|name| !named.contains(*name)) {
-            if let Err(error) = fs::remove_file(self.folder.join(name)) {
-                tracing::warn!(name, %error, "an archive that nothing names stays");
-            }
-        }
     }
 
     /// Returns the update, unless its time is over.
@@ -298,12 +220,18 @@ pub(crate) fn place(endpoint: &Endpoint, caller: &Caller, token: &str) -> Result
 fn found(endpoint: &Endpoint, token: &str, method: &str) -> Result<Arc<Scratch>, ApiError> {
     let now = endpoint.now();
     let mut current = endpoint.updates.current(now);
+    let update = open(&mut current, token, method)?;
+    update.expires = after(now);
+    Ok(Arc::clone(&update.folder))
+}
+
+/// Returns the update of a token while it can be changed.
+fn open<'a>(current: &'a mut Option<Update>, token: &str, method: &str) -> Result<&'a mut Update, ApiError> {
     let update = current.as_mut().filter(|update| update.token == token).ok_or_else(|| none(method))?;
     if update.is_busy {
         return Err(error(409, method, "the update is being committed", ""));
     }
-    update.expires = after(now);
-    Ok(Arc::clone(&update.folder))
+    Ok(update)
 }
 
 /// Adds what was received to an update: a bundle, an archive with bundles, a pack or a component. Takes the place of what
@@ -334,7 +262,7 @@ pub(crate) async fn add(
         refuse_own(&endpoint.library, &item.shown.name, "POST")?;
     }
     let mut current = endpoint.updates.current(endpoint.now());
-    let update = current.as_mut().filter(|update| update.token == token).ok_or_else(|| none("POST"))?;
+    let update = open(&mut current, token, "POST")?;
     if update.items.len().saturating_add(items.len()) > MAX_ITEMS {
         return Err(error(422, "POST", format!("an update has up to {MAX_ITEMS} items"), ""));
     }
@@ -361,15 +289,14 @@ pub(crate) async fn commit(
     // It goes on when whoever waits for it is gone.
     let done = tokio::spawn(async move {
         let committed = committed(&endpoint, &caller, &operations, &items).await;
-        {
-            let mut current = endpoint.updates.current(endpoint.now());
-            match (&committed, current.as_mut()) {
-                (Err(_), Some(update)) => update.is_busy = false,
-                _ => *current = None,
-            }
+        // Before another update may keep archives that no object names yet.
+        let (archives, objects) = (endpoint.updates.archives.clone(), endpoint.snapshot());
+        let _ = tokio::task::spawn_blocking(move || archives.sweep(&objects)).await;
+        let mut current = endpoint.updates.current(endpoint.now());
+        match (&committed, current.as_mut()) {
+            (Err(_), Some(update)) => update.is_busy = false,
+            _ => *current = None,
         }
-        let swept = Arc::clone(&endpoint);
-        let _ = tokio::task::spawn_blocking(move || swept.updates.sweep(&swept.snapshot())).await;
         committed
     });
     done.await.map_err(|error| internal(&error))?
@@ -377,12 +304,9 @@ pub(crate) async fn commit(
 
 /// Makes an update busy, and returns its items.
 fn busy(endpoint: &Endpoint, token: &str) -> Result<Vec<Item>, ApiError> {
-    let _folder = found(endpoint, token, "POST")?;
     let mut current = endpoint.updates.current(endpoint.now());
-    let update = current.as_mut().filter(|update| update.token == token).ok_or_else(|| none("POST"))?;
-    if std::mem::replace(&mut update.is_busy, true) {
-        return Err(error(409, "POST", "the update is being committed", ""));
-    }
+    let update = open(&mut current, token, "POST")?;
+    update.is_busy = true;
     Ok(update.items.clone())
 }
 
@@ -409,7 +333,13 @@ async fn committed(
     if new.iter().any(|item| matches!(item.what, What::Bundle(_))) {
         caller.require("contents", "create", "")?;
     }
-    keep(endpoint, &new).await?;
+    // Who commits need not be who added.
+    if new.iter().any(|item| matches!(item.what, What::Pack(_))) {
+        caller.require("packs", "create", "")?;
+    }
+    let staged: Vec<_> = new.iter().filter_map(|item| item.archive()).collect();
+    let archives = endpoint.updates.archives.clone();
+    blocking(move || archives.keep(&staged).map_err(|error| internal(&error))).await?;
     let steps =
         gone.into_iter().map(Step::Take).chain(in_order(new).into_iter().map(received::step)).collect();
     load::load(endpoint, caller, steps).await.map(drop)
@@ -441,28 +371,6 @@ fn removed(endpoint: &Endpoint, operation: &CommitOperation) -> Result<String, A
     }
 }
 
-/// Keeps the archives of bundles that are to come into use.
-async fn keep(endpoint: &Arc<Endpoint>, items: &[&Item]) -> Result<(), ApiError> {
-    let archives = items.iter().filter_map(|item| match &item.what {
-        What::Bundle(bundle) => bundle.from.as_ref(),
-        What::Pack(_) => None,
-    });
-    let archives: Vec<(PathBuf, PathBuf)> =
-        archives.map(|opened| (opened.file.clone(), endpoint.updates.archive(&opened.sha256))).collect();
-    let folder = endpoint.updates.folder.clone();
-    blocking(move || {
-        for (from, to) in &archives {
-            // The staged file is on disk already, and both names are on one file system.
-            match fs::hard_link(from, to) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(internal(&error)),
-                _ => {}
-            }
-        }
-        fs::File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|error| internal(&error))
-    })
-    .await
-}
-
 /// Returns items so that each comes after those that it needs.
 fn in_order(mut items: Vec<&Item>) -> Vec<&Item> {
     let mut found = Vec::new();
@@ -478,28 +386,6 @@ fn in_order(mut items: Vec<&Item>) -> Vec<&Item> {
         found.push(items.remove(next));
     }
     found
-}
-
-/// Lists the bundles that came in archives.
-pub(crate) fn list(endpoint: &Endpoint, caller: &Caller) -> Result<Vec<ContentArchiveView>, ApiError> {
-    caller.require("contents", "list", "")?;
-    let installed = endpoint.snapshot().list::<InstalledContent>();
-    let archived = installed.iter().filter(|content| !content.archive.is_empty());
-    let view = |content: &Arc<InstalledContent>| ContentArchiveView {
-        name: content.name.clone(),
-        version: content.content_meta.version.clone(),
-        source: format!("{}.{ENDING}", content.archive),
-        meta: content.content_meta.clone(),
-        artifacts: content.artifacts.clone(),
-    };
-    Ok(archived.map(view).collect())
-}
-
-/// Lists the archives that are kept.
-pub(crate) async fn sources(endpoint: &Arc<Endpoint>, caller: &Caller) -> Result<Vec<String>, ApiError> {
-    caller.require("contents", "list", "")?;
-    let endpoint = Arc::clone(endpoint);
-    blocking(move || Ok(endpoint.updates.archives())).await
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use formwork_model::Timestamp;
 use serde_json::Value;
 
 use super::*;
-use crate::clock::Clock;
+use crate::{accept::PeerAddress, clock::Clock};
 
 /// An invented time at which tests begin.
 const START: i64 = 1_700_000_000_000;

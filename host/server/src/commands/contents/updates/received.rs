@@ -13,7 +13,7 @@ use formwork_model::{Artifacts, Content, ContentMeta, Object};
 use formwork_packs::ArchiveManifest;
 use serde_json::Value;
 
-use super::{ENDING, StagedItem, error};
+use super::{archives::ENDING, error, shown::StagedItem};
 use crate::{
     commands::{
         contents::{
@@ -52,16 +52,16 @@ pub(super) struct Bundle {
     objects: Vec<Arc<dyn Object>>,
     artifacts: Artifacts,
     /// The archive that it came in.
-    pub(super) from: Option<Opened>,
+    from: Option<Opened>,
 }
 
 /// An archive that was taken apart.
 #[derive(Clone)]
-pub(super) struct Opened {
+struct Opened {
     /// The sum of the archive.
-    pub(super) sha256: String,
+    sha256: String,
     /// The archive.
-    pub(super) file: PathBuf,
+    file: PathBuf,
     /// What was in it.
     space: Space,
 }
@@ -186,6 +186,16 @@ impl Item {
         match &self.what {
             What::Bundle(bundle) => &bundle.meta,
             What::Pack(staged) => staged.meta(),
+        }
+    }
+
+    /// Returns the sum of the archive that it came in, and where that was received.
+    pub(super) fn archive(&self) -> Option<(String, PathBuf)> {
+        match &self.what {
+            What::Bundle(bundle) => {
+                bundle.from.as_ref().map(|opened| (opened.sha256.clone(), opened.file.clone()))
+            }
+            What::Pack(_) => None,
         }
     }
 }

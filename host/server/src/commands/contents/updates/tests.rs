@@ -169,9 +169,9 @@ async fn what_an_earlier_process_put_together_is_removed() {
     let site = site();
     let updates = Updates::new(folder.path()).unwrap();
     assert!(!staged.exists());
-    assert_eq!(updates.archives().len(), 1);
+    assert_eq!(updates.archives.names().len(), 1);
     updates.recover(&site.endpoint.files, &site.endpoint.snapshot()).unwrap();
-    assert!(updates.archives().is_empty(), "nothing names it");
+    assert!(updates.archives.names().is_empty(), "nothing names it");
 }
 
 #[tokio::test]
