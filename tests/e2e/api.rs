@@ -202,7 +202,7 @@ async fn stage_becomes_available_when_its_task_arrives() {
 }
 
 #[tokio::test]
-async fn jobs_of_a_workflow_are_handed_out_in_order() {
+async fn row_006_workflow_gives_stage_and_tasks_and_jobs_are_asked_for_in_order() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();
     for name in ["first", "second"] {
@@ -218,23 +218,53 @@ async fn jobs_of_a_workflow_are_handed_out_in_order() {
     let machine =
         client.collection("machines").create(&json!({"Name": "m1", "Workflow": "wf"})).await.unwrap();
     assert_eq!(machine["Tasks"], json!(["stage:one", "first", "second"]));
-    assert_eq!(machine["CurrentTask"], json!(-1));
+    assert_eq!((&machine["CurrentTask"], &machine["Stage"]), (&json!(-1), &json!("none")));
     let uuid = machine["Uuid"].as_str().unwrap().to_owned();
     let mut done = Vec::new();
+    let mut places = Vec::new();
     loop {
         let job: Job = match client.job_create(&uuid, "", "").await.unwrap() {
             JobCreation::Created(job) | JobCreation::Resumed(job) => job,
             JobCreation::Nothing => break,
         };
         done.push(job.task.clone());
+        let machine: Machine = client.get(&uuid).await.unwrap();
+        assert_eq!((machine.stage.as_str(), &machine.current_job), ("one", &job.uuid));
+        places.push(machine.current_task);
         for (old, new) in [("created", "running"), ("running", "finished")] {
             let patch = [PatchOp::test("/State", old), PatchOp::replace("/State", new)];
             client.patch::<Job>(&job.uuid, &patch).await.unwrap();
         }
     }
     assert_eq!(done, ["first", "second"]);
+    assert_eq!(places, [1, 2]);
     let machine: Machine = client.get(&uuid).await.unwrap();
     assert!(machine.workflow_complete);
+}
+
+#[tokio::test]
+async fn row_049_new_stage_of_a_machine_without_a_workflow_replaces_its_tasks() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    for name in ["old", "first", "second"] {
+        client.collection("tasks").create(&json!({"Name": name})).await.unwrap();
+    }
+    let stage = json!({"Name": "s1", "Tasks": ["first", "second"]});
+    client.collection("stages").create(&stage).await.unwrap();
+    let machines = client.collection("machines");
+    let machine = machines.create(&json!({"Name": "m1", "Tasks": ["old"]})).await.unwrap();
+    assert_eq!((&machine["Stage"], &machine["Tasks"]), (&json!("none"), &json!(["old"])));
+    let uuid = machine["Uuid"].as_str().unwrap();
+    let JobCreation::Created(job) = client.job_create(uuid, "", "").await.unwrap() else { panic!("no job") };
+    for state in ["running", "finished"] {
+        client.patch::<Job>(&job.uuid, &[PatchOp::replace("/State", state)]).await.unwrap();
+    }
+    assert!(matches!(client.job_create(uuid, "", "").await.unwrap(), JobCreation::Nothing));
+    let machine = machines.patch(uuid, &[PatchOp::replace("/Stage", "s1")]).await.unwrap();
+    assert_eq!((&machine["Stage"], &machine["Tasks"]), (&json!("s1"), &json!(["first", "second"])));
+    assert_eq!((&machine["CurrentTask"], &machine["WorkflowComplete"]), (&json!(-1), &json!(false)));
+    let error = refusal(machines.patch(uuid, &[PatchOp::replace("/Stage", "none")]).await.unwrap_err());
+    assert_eq!(error.messages[0], "Can not change stages with pending tasks unless forced");
 }
 
 #[tokio::test]

@@ -148,6 +148,7 @@ async fn agent_ends_with_the_code_of_what_a_script_asks_for() {
         assert_eq!(ended.status.code(), Some(code), "{name}: {words}");
         let machine = json_of(&endpoint, &["machines", "show", machine["Uuid"].as_str().unwrap()]);
         assert_eq!(machine["Runnable"], json!(false), "{name}");
+        assert_eq!(machine["JobExitState"], json!(exit_state), "{name}");
         let job = json_of(&endpoint, &["jobs", "show", machine["CurrentJob"].as_str().unwrap()]);
         assert_eq!((&job["State"], &job["ExitState"]), (&json!(state), &json!(exit_state)), "{name}");
     }
@@ -184,8 +185,13 @@ fn row_004_machine_is_found_by_its_name_and_by_a_hardware_address() {
     );
     let uuid = made["Uuid"].as_str().unwrap();
     let by_key = json_of(&endpoint, &["machines", "show", uuid]);
-    assert_eq!(json_of(&endpoint, &["machines", "show", "Name:m1"]), by_key);
     assert_eq!(by_key["Uuid"], made["Uuid"]);
+    for key in ["Name:m1", "HardwareAddr:52:54:00:00:04:01"] {
+        assert_eq!(json_of(&endpoint, &["machines", "show", key]), by_key, "{key}");
+    }
+    for key in ["Name:m2", "HardwareAddr:52:54:00:00:04:02", "Address:10.0.0.1"] {
+        assert!(refused(&endpoint, &["machines", "show", key]).contains("Not Found"), "{key}");
+    }
 }
 
 #[test]

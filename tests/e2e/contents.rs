@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     endpoint::{Endpoint, program},
     files::{curl, post},
+    plugins::webhook_pack,
 };
 
 /// A bundle as tools with another reader of YAML accept it: TABs, numbers for texts, a word for a boolean, a member that
@@ -358,7 +359,7 @@ fn row_054_machine_is_not_available_while_a_referenced_object_is_missing() {
 
 #[test]
 fn row_196_packs_and_plugins_are_uploaded_collide_and_go() {
-    let endpoint = Endpoint::start();
+    let endpoint = Endpoint::start_with(&["--allow-unsigned"]);
     let bundle = |name: &str| {
         format!(r#"{{"meta": {{"Name": "{name}"}}, "sections": {{"profiles": {{"pp": {{}}}}}}}}"#)
     };
@@ -378,4 +379,18 @@ fn row_196_packs_and_plugins_are_uploaded_collide_and_go() {
     assert_eq!(native.code, "422");
     let words = native.json()["Messages"][0].as_str().unwrap().to_owned();
     assert!(words.contains("a Linux program") && words.contains("formwork pack new"), "{words}");
+    let folder = tempfile::tempdir().unwrap();
+    let pack = fs::read(webhook_pack(folder.path(), "http://127.0.0.1:9")).unwrap();
+    assert_eq!(post(&endpoint, "plugin_providers/webhook?grant=all", &pack).code, "201");
+    let provider = || curl(&endpoint, "plugin_providers/webhook", &[], b"");
+    assert_eq!(provider().json()["Available"], true);
+    let plugin =
+        br#"{"Name": "hooks", "Provider": "webhook", "Params": {"webhook/url": "http://127.0.0.1:9/in"}}"#;
+    assert_eq!(post(&endpoint, "plugins", plugin).code, "201");
+    // What it brings is no other's to bring.
+    let override_ = br#"{"meta": {"Name": "five"}, "sections": {"params": {"webhook/url": {}}}}"#;
+    assert_eq!(post(&endpoint, "contents", override_).code, "422");
+    assert_eq!(curl(&endpoint, "plugins/hooks", &["-X", "DELETE"], b"").code, "200");
+    assert_eq!(curl(&endpoint, "plugin_providers/webhook", &["-X", "DELETE"], b"").code, "200");
+    assert_eq!(provider().code, "404");
 }

@@ -1,12 +1,15 @@
 //! What was acknowledged survives, and what was interrupted goes on.
 
-use std::process::Stdio;
+use std::{collections::BTreeMap, process::Stdio};
 
-use formwork_client::{PatchOp, Query};
+use formwork_client::{Credentials, JobCreation, PatchOp, Query};
 use formwork_model::{Job, JobState, Machine};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::endpoint::{Endpoint, PATIENCE, program, serve_command};
+use crate::{
+    endpoint::{Endpoint, PATIENCE, program, serve_command},
+    files::{curl, post},
+};
 
 #[tokio::test]
 async fn acknowledged_objects_survive_a_kill() {
@@ -123,7 +126,7 @@ async fn job_survives_a_restart_of_the_endpoint_in_its_middle() {
 }
 
 #[tokio::test]
-async fn two_writers_never_lose_an_update() {
+async fn row_060_test_operation_keeps_writers_from_losing_an_update() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();
     client.collection("profiles").create(&json!({"Name": "counter", "Params": {"count": 0}})).await.unwrap();
@@ -148,5 +151,56 @@ async fn two_writers_never_lose_an_update() {
     for writer in writers {
         writer.await.unwrap();
     }
-    assert_eq!(client.collection("profiles").param("counter", "count", false).await.unwrap(), json!(80));
+    let profiles = client.collection("profiles");
+    assert_eq!(profiles.param("counter", "count", false).await.unwrap(), json!(80));
+    let before = profiles.show("counter", &Query::new()).await.unwrap();
+    let wrong = [
+        PatchOp::replace("/Description", "before the test"),
+        PatchOp::test("/Params/count", 79),
+        PatchOp::replace("/Params/count", 0),
+    ];
+    assert_eq!(profiles.patch("counter", &wrong).await.unwrap_err().status(), Some(409));
+    assert_eq!(profiles.show("counter", &Query::new()).await.unwrap(), before, "nothing changed");
+}
+
+/// drp-behaviour.md 9.5: everything is below one folder, so a copy of that is a backup.
+#[tokio::test]
+async fn row_195_copy_of_the_folder_is_a_backup_that_starts_as_the_same_endpoint() {
+    let mut endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let secure = json!({"Name": "pass/word", "Secure": true, "Schema": {"type": "string"}});
+    client.collection("params").create(&secure).await.unwrap();
+    client.collection("tasks").create(&json!({"Name": "one"})).await.unwrap();
+    let machine =
+        json!({"Name": "m1", "Tasks": ["one"], "Params": {"pass/word": "hidden", "a/b": {"c": [1]}}});
+    let machine = client.collection("machines").create(&machine).await.unwrap();
+    let uuid = machine["Uuid"].as_str().unwrap();
+    let JobCreation::Created(job) = client.job_create(uuid, "", "").await.unwrap() else { panic!("no job") };
+    client.job_log_append(&job.uuid, b"kept\n").await.unwrap();
+    let bundle = json!({"meta": {"Name": "extra"}, "sections": {"stages": {"st": {"Name": "st"}}}});
+    client.content_create(&bundle).await.unwrap();
+    assert_eq!(post(&endpoint, "files/dir/one.txt", b"of a user").code, "201");
+    let token = client.machine_token(uuid, "1h").await.unwrap().token;
+    let before = dump(&endpoint);
+    endpoint.kill();
+
+    let copy = endpoint.start_copy();
+    endpoint.start_again();
+    let changed = [PatchOp::replace("/Description", "not in the backup")];
+    endpoint.client().patch::<Machine>(uuid, &changed).await.unwrap();
+    assert_eq!(dump(&copy), before);
+    assert_ne!(dump(&endpoint), before);
+    let restored = copy.client();
+    assert_eq!(restored.job_log(&job.uuid).await.unwrap(), b"kept\n");
+    assert_eq!(curl(&copy, "files/dir/one.txt", &[], b"").body, b"of a user");
+    let clear = curl(&copy, &format!("machines/{uuid}/params/pass%2Fword?decode=true"), &[], b"");
+    assert_eq!(clear.json(), "hidden", "the key is part of it");
+    let agent = copy.client_with(Credentials::Token(token));
+    assert!(agent.get::<Machine>(uuid).await.is_ok(), "tokens are good as before");
+}
+
+/// Returns all objects of an endpoint by their types.
+fn dump(endpoint: &Endpoint) -> BTreeMap<&'static str, Value> {
+    let types = formwork_model::KINDS.iter();
+    types.map(|kind| (kind.prefix, curl(endpoint, kind.prefix, &[], b"").json())).collect()
 }

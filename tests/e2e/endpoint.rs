@@ -94,6 +94,17 @@ impl Endpoint {
         self.process = serve(self.folder.path(), self.ports, &[self.flags, flags].concat());
     }
 
+    /// Starts another endpoint on a copy of this one's folder, which nobody may write to meanwhile.
+    pub(crate) fn start_copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let all = self.folder.path().join(".");
+        let copied = Command::new("cp").arg("-a").arg(all).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+        let ports = Ports::free();
+        let process = serve(folder.path(), ports, self.flags);
+        Self { ports, folder, process, flags: self.flags }
+    }
+
     /// Tells the endpoint to end, and returns what it has logged once it has.
     pub(crate) fn stop(&mut self) -> String {
         let id = self.process.id().to_string();
@@ -104,9 +115,13 @@ impl Endpoint {
 
     /// Returns how much memory the endpoint has resident, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn folder(&self) -> &Path {

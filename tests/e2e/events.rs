@@ -37,6 +37,63 @@ async fn stream_resumes_without_a_gap_or_a_repetition() {
 }
 
 #[tokio::test]
+async fn row_197_filters_are_lists_with_escapes_and_end_when_deregistered() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let mut stream = client.events().await.unwrap();
+    let lists = "profiles, stages.create,delete.p1, p2,s1";
+    stream.register(lists).await.unwrap();
+    stream.register(r"odd\1type.odd\2act.odd\3key,end").await.unwrap();
+    let (profiles, stages) = (client.collection("profiles"), client.collection("stages"));
+    for name in ["p1", "p2", "p3"] {
+        profiles.create(&json!({ "Name": name })).await.unwrap();
+        profiles.patch(name, &[PatchOp::replace("/Description", "d")]).await.unwrap();
+        profiles.destroy(name).await.unwrap();
+    }
+    stages.create(&json!({"Name": "s1"})).await.unwrap();
+    let odd = async |r#type: &str, action: &str, key: &str| {
+        let event = formwork_api::Event {
+            r#type: r#type.into(),
+            action: action.into(),
+            key: key.into(),
+            ..formwork_api::Event::default()
+        };
+        client.event_post(&event).await.unwrap();
+    };
+    for (r#type, action, key) in
+        [("odd", "odd,act", "end"), ("odd.type", "act", "end"), ("odd.type", "odd,act", "oddxkey")]
+    {
+        odd(r#type, action, key).await;
+    }
+    odd("odd.type", "odd,act", "odd*key").await;
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|last: &String| !last.starts_with("odd")) {
+        let event = stream.next().await.unwrap();
+        seen.push(format!("{} {} {}", event.r#type, event.action, event.key));
+    }
+    let expected = [
+        "profiles create p1",
+        "profiles delete p1",
+        "profiles create p2",
+        "profiles delete p2",
+        "stages create s1",
+    ];
+    assert_eq!(seen[..5], expected);
+    assert_eq!(seen[5..], ["odd.type odd,act odd*key"]);
+    stream.deregister(lists).await.unwrap();
+    profiles.create(&json!({"Name": "p1"})).await.unwrap();
+    odd("odd.type", "odd,act", "end").await;
+    let event = stream.next().await.unwrap();
+    assert_eq!(
+        (event.r#type.as_str(), event.key.as_str()),
+        ("odd.type", "end"),
+        "what was deregistered is over"
+    );
+    // What is no filter is refused and ends nothing.
+    assert!(stream.register("profiles.create").await.is_err());
+}
+
+#[tokio::test]
 async fn row_055_jobs_of_one_machine_are_watched_with_their_logs() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();

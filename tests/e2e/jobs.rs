@@ -124,4 +124,7 @@ async fn job_of_a_deleted_machine_has_failed() {
     let job: Job = client.get(&job.uuid).await.unwrap();
     assert_eq!(job.state.as_str(), "failed");
     assert!(!job.end_time.is_unset());
+    assert!(job.archived);
+    let gone = client.job_log(&job.uuid).await.unwrap_err();
+    assert_eq!(gone.status(), Some(404));
 }

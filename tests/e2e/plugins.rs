@@ -27,7 +27,7 @@ use crate::{
 const MACHINES: usize = 30;
 
 /// Builds the plugin and returns the folder of the pack `webhook` with a grant for one address.
-fn webhook_pack(folder: &Path, address: &str) -> PathBuf {
+pub(crate) fn webhook_pack(folder: &Path, address: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     // This program is in `<target>/<profile>/deps`.
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();

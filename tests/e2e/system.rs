@@ -50,7 +50,7 @@ async fn last_lines_of_the_log_are_told_and_sent_to_who_watches() {
 }
 
 #[tokio::test]
-async fn alert_counts_until_somebody_has_seen_it() {
+async fn row_199_alert_counts_until_somebody_has_seen_it() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();
     let alerts = client.collection("alerts");

@@ -4,7 +4,7 @@ mod filter;
 mod group;
 mod index;
 
-use formwork_model::{Header, Kind, Objects};
+use formwork_model::{Header, Kind, Machine, Objects, Record as _};
 
 pub use self::{
     filter::{Bounds, Condition, Filter, Operand, Operator},
@@ -69,6 +69,8 @@ pub struct Projection {
     pub aggregate: bool,
     /// True when secure params are decrypted.
     pub decode: bool,
+    /// True when params that are templates are rendered.
+    pub expand: bool,
     /// True when members that clients cannot write are left out.
     pub reduced: bool,
 }
@@ -117,10 +119,12 @@ pub struct ListQuery {
     pub stored: Vec<String>,
     /// Query strings that apply as well, still encoded.
     pub raw: Vec<String>,
+    /// True when the endpoint's own machine is left out of machines.
+    pub exclude_self: bool,
 }
 
 /// Members of a query that are accepted and have no effect.
-const IGNORED: &[&str] = &["commented", "expand", "token", "Token", "exclude-self", "force"];
+const IGNORED: &[&str] = &["commented", "token", "Token", "force"];
 
 /// The conditions that one query may have.
 const MAX_FILTERS: usize = 1_000;
@@ -159,6 +163,8 @@ impl ListQuery {
                 "params" => self.projection.params.get_or_insert_default().extend(words(value)),
                 "aggregate" => self.projection.aggregate = truth(value),
                 "decode" => self.projection.decode = truth(value),
+                "expand" => self.projection.expand = truth(value),
+                "exclude-self" => self.exclude_self = truth(value),
                 "reduced" => self.projection.reduced = truth(value),
                 "group-by" => self.group_by.push(value.to_owned()),
                 "range-only" => self.range_only = truth(value),
@@ -203,6 +209,7 @@ impl ListQuery {
         projection.aggregate |= stored.aggregate;
         projection.decode |= stored.decode;
         projection.reduced |= stored.reduced;
+        self.exclude_self |= stored.exclude_self;
         self.bounded()
     }
 
@@ -238,8 +245,14 @@ impl ListQuery {
             _ => Err(QueryError::Unordered(name.clone())),
         };
         let condition = |filter: &Filter| filter.on(find(&filter.index)?);
+        let mut conditions = self.filters.iter().map(condition).collect::<Result<Vec<_>, _>>()?;
+        if self.exclude_self && kind.prefix == Machine::KIND.prefix {
+            let operator = Operator::Ne(String::from(Machine::OWN_ROLE));
+            let filter = Filter { index: String::from(Machine::ROLE), operator };
+            conditions.push(filter.on(Index::meta(Machine::ROLE))?);
+        }
         Ok(Resolved {
-            conditions: self.filters.iter().map(condition).collect::<Result<_, _>>()?,
+            conditions,
             sort: self.sort.iter().map(ordered).collect::<Result<_, _>>()?,
             group_by: self.group_by.iter().map(find).collect::<Result<_, _>>()?,
         })

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn each_firmware_gets_its_loader_by_its_protocol() {
+    fn row_191_each_firmware_gets_its_loader_by_its_protocol() {
         let file = |name: &str| BootOffer::File(name.to_owned());
         let url = |name: &str| BootOffer::Url(format!("{BASE}{name}"));
         assert_eq!(offer("PXEClient:Arch:00000:UNDI:002001", Some(0), b""), file("lpxelinux.0"));

@@ -315,13 +315,17 @@ async fn transfers_over_the_limit_are_told_to_come_again() {
 }
 
 #[tokio::test]
-async fn answer_comes_from_the_address_that_was_asked() {
+async fn row_192_answer_comes_from_the_address_that_was_asked() {
     let service = start();
-    let client = Client::new(("127.0.0.2", service.port)).await;
-    let first = client.ask(&request(1, "dir/small", "octet", &[])).await;
-    assert_eq!(first.1.ip(), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
-    let refused = client.ask(&request(2, "x", "octet", &[])).await;
-    assert_eq!(refused.1.ip(), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
+    for host in [1, 2] {
+        let address = Ipv4Addr::new(127, 0, 0, host);
+        let client = Client::new((address.to_string().as_str(), service.port)).await;
+        let first = client.ask(&request(1, "dir/small", "octet", &[])).await;
+        assert_eq!(first.1.ip(), IpAddr::V4(address));
+        assert_eq!(client.read(first, 512, 1, |_| false).await[..], bytes(10)[..]);
+        let refused = client.ask(&request(2, "x", "octet", &[])).await;
+        assert_eq!(refused.1.ip(), IpAddr::V4(address));
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal as _};
 
-use formwork_server::LogRing;
+use formwork_server::{LogLevels, LogRing};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -25,7 +25,7 @@ pub(crate) fn start(default: LevelFilter, own: LevelFilter) {
     let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(io::stderr);
     // It fails only when somebody else has started logging already.
-    tracing_subscriber::registry().with(lines).with(LogRing).with(filter).try_init().ok();
+    tracing_subscriber::registry().with(lines).with(LogRing).with(LogLevels::new(filter)).try_init().ok();
     if let Some((name, error)) = unfit {
         tracing::warn!(variable = name, error, "what is to be logged is not understood, so it is the usual");
     }

@@ -17,7 +17,7 @@ pub fn admit(objects: &impl Objects, object: &mut dyn Object, faults: Vec<String
     let key = object.key();
     let mut refused = object.problems();
     if let Some(values) = object.params() {
-        refused.extend(params::problems(objects, &key, values));
+        refused.extend(params::problems(objects, &key, &values.values()));
     }
     if let Some(param) = object.as_any().downcast_ref::<Param>() {
         refused.extend(params::definition_problems(param));

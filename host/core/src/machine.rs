@@ -116,6 +116,9 @@ pub fn change(
     } else if new.secret != old.secret {
         new.secret.clone_from(&rules.fresh_secret);
     }
+    if new.work_order_mode != old.work_order_mode {
+        return mode_change(old, new);
+    }
     if new.workflow != old.workflow {
         return Ok(begin_workflow(objects, new));
     }
@@ -167,6 +170,29 @@ pub fn begin_workflow(objects: &(impl Objects + ?Sized), mut new: Machine) -> Ch
     }
     let request = plan::for_workflow(objects, &new);
     Change::Plan(Box::new(new), Box::new(request))
+}
+
+/// Switches between tasks and work orders (drp-behaviour.md 3.12).
+fn mode_change(old: &Machine, mut new: Machine) -> Result<Change, Refusal> {
+    let refused =
+        |why: &str| Err(Refusal::invalid(format!("{}: WorkOrderMode cannot change: {why}", old.uuid)));
+    let same = (&new.workflow, &new.stage, &new.boot_env, &new.tasks, new.current_task)
+        == (&old.workflow, &old.stage, &old.boot_env, &old.tasks, old.current_task);
+    if !same {
+        return refused("Workflow, Stage, BootEnv or Tasks change with it\nhint: change one after the other");
+    }
+    if !new.work_order_mode {
+        return match old.running_work_orders {
+            0 => Ok(Change::Ready(Box::new(new))),
+            _ => refused("a work order runs"),
+        };
+    }
+    if old.current_task < length(&old.tasks) {
+        return refused("tasks are pending\nhint: let the workflow end, or clear Workflow or Tasks first");
+    }
+    new.workflow.clear();
+    restart(&mut new, Vec::new());
+    Ok(Change::Ready(Box::new(new)))
 }
 
 fn owned_by_workflow(old: &Machine, new: &Machine) -> Result<(), Refusal> {

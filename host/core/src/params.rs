@@ -4,7 +4,7 @@ mod explain;
 mod levels;
 mod schema;
 
-use formwork_model::{Object, Objects, ObjectsExt, Param, Values};
+use formwork_model::{Object, Objects, ObjectsExt, Param, Values, kinds_of};
 use serde_json::Value;
 
 pub use self::{
@@ -26,7 +26,7 @@ impl Found {
     /// Returns the value that a level has of a parameter.
     #[must_use]
     pub fn at(level: &Level<'_>, name: &str) -> Option<Self> {
-        let value = level.values().get(name)?.clone();
+        let value = level.value(name)?;
         Some(Self { owner: Some((level.object().kind().prefix, level.object().key())), value })
     }
 }
@@ -66,7 +66,7 @@ pub fn aggregate(objects: &(impl Objects + ?Sized), object: &dyn Object) -> Valu
 #[must_use]
 pub fn compose(objects: &(impl Objects + ?Sized), object: &dyn Object, name: &str) -> Option<Value> {
     let levels = levels(objects, object);
-    let values = levels.iter().filter_map(|level| level.values().get(name).cloned());
+    let values = levels.iter().filter_map(|level| level.value(name));
     merged(values.chain(objects.get::<Param>(name).and_then(|param| param.default_value().cloned())))
 }
 
@@ -74,6 +74,22 @@ pub fn compose(objects: &(impl Objects + ?Sized), object: &dyn Object, name: &st
 #[must_use]
 pub fn merged(values: impl IntoIterator<Item = Value>) -> Option<Value> {
     values.into_iter().reduce(merge)
+}
+
+/// Returns the objects that have a value of their own of a parameter, as `prefix:key` (drp-behaviour.md 1.3). Looks at all
+/// objects that can have one.
+#[must_use]
+pub fn holders(objects: &(impl Objects + ?Sized), name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for kind in kinds_of(objects).into_iter().filter(|kind| kind.bears_params) {
+        objects.visit(kind.prefix, &mut |object| {
+            if object.params().is_some_and(|params| params.contains_key(name)) {
+                found.push(format!("{}:{}", kind.prefix, object.key()));
+            }
+            true
+        });
+    }
+    found
 }
 
 fn merge(specific: Value, general: Value) -> Value {

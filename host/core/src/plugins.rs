@@ -111,7 +111,7 @@ pub fn action_params(
 /// Returns a plugin's configuration: its own params, and the defaults of those that its provider names. Without secure
 /// ones, as in [`action_params`].
 pub fn config(objects: &(impl Objects + ?Sized), plugin: &Plugin) -> Values {
-    let mut found = plugin.params.clone();
+    let mut found = plugin.params.values();
     if let Some(provider) = objects.get::<PluginProvider>(&plugin.provider) {
         for name in provider.required_params.iter().chain(&provider.optional_params) {
             if let Some(default) = default_of(objects, name) {
@@ -144,8 +144,7 @@ pub fn find(
     let of_subject = subject.and_then(|object| params::find(objects, object, name));
     let is_default = of_subject.as_ref().is_none_or(|found| found.owner.is_none());
     let own = plugin.params.get(name).filter(|_| is_default);
-    let own =
-        own.map(|value| Found { owner: Some((plugin.kind().prefix, plugin.key())), value: value.clone() });
+    let own = own.map(|value| Found { owner: Some((plugin.kind().prefix, plugin.key())), value });
     own.or(of_subject).or_else(|| Some(Found { owner: None, value: default_of(objects, name)? }))
 }
 

@@ -94,6 +94,37 @@ pub fn change(
         .collect())
 }
 
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What failed.
+    Error,
+    /// What may be wrong.
+    Warn,
+    /// What happens.
+    Info,
+    /// What it is made of.
+    Debug,
+    /// All.
+    Trace,
+}
+
+/// Reads a level: a word in any case, or a number as older clients have it (drp-api.md 1.3, 12.4; drp-behaviour.md 5.3).
+#[must_use]
+pub fn log_level(text: &str) -> Option<LogLevel> {
+    Some(match text.trim().to_lowercase().as_str() {
+        "off" | "0" => LogLevel::Off,
+        "error" | "err" | "fatal" | "panic" | "audit" => LogLevel::Error,
+        "warn" | "warning" => LogLevel::Warn,
+        "info" | "1" => LogLevel::Info,
+        "debug" | "2" => LogLevel::Debug,
+        "trace" => LogLevel::Trace,
+        _ => return None,
+    })
+}
+
 fn problem(objects: &(impl Objects + ?Sized), name: &str, value: &str) -> Option<String> {
     if !DEFAULTS.iter().any(|(known, _)| *known == name) {
         let known: Vec<&str> = DEFAULTS.iter().map(|(name, _)| *name).collect();
@@ -116,6 +147,9 @@ fn problem(objects: &(impl Objects + ?Sized), name: &str, value: &str) -> Option
         "knownTokenTimeout" | "unknownTokenTimeout" => {
             value.parse::<u32>().is_err().then(|| format!("{name}: `{value}` is not a number of seconds"))
         }
+        name if name.starts_with("debug") || name == "logLevel" => (!value.is_empty()
+            && log_level(value).is_none())
+        .then(|| format!("{name}: `{value}` is no level: trace, debug, info, warn, error or off")),
         "jobsToKeep" => (!value.is_empty() && value.trim().parse::<u64>().is_err())
             .then(|| format!("{name}: `{value}` is not a number of jobs")),
         "completeJobsPurgedAfter" | "failedJobsPurgedAfter" => (!value.is_empty()

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, Layers, NameGrammar, Timestamp, Values, name_problem,
+    Header, Kind, Layers, NameGrammar, Params, Timestamp, name_problem,
     names::{uuid_problem, word_problem},
     object::{object, tell},
 };
@@ -31,7 +31,7 @@ pub struct Alert {
     /// How often it was raised; not negative.
     pub count: i64,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     /// True once somebody has seen it.
     pub acknowledged: bool,
     /// Who has seen it.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, NameGrammar, Reference, Values, name_problem,
+    Header, Kind, NameGrammar, Params, Reference, name_problem,
     names::{list_problems, other_problem},
     object::object,
     reference::Needs,
@@ -26,7 +26,7 @@ pub struct Blueprint {
     /// Profiles that a work order begins with.
     pub profiles: Vec<String>,
     /// Parameters that a work order begins with.
-    pub params: Values,
+    pub params: Params,
     /// The context of work orders in workflow mode.
     pub context: String,
     /// The pipeline that workflow mode assigns; empty for none.

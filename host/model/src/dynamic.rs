@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Choice, DecodeError, Header, Kind, NameGrammar, Object, Objects, ObjectsExt, PluginProvider, Record,
-    StoreObject, Values,
+    Choice, DecodeError, Header, Kind, NameGrammar, Object, Objects, ObjectsExt, Params, PluginProvider,
+    Record, StoreObject,
     canonical::{canonical_numbers, strip_nulls},
     kind_of, kinds, name_problem, pick, scopes,
 };
@@ -33,7 +33,7 @@ struct Members {
     /// More for people, in Markdown or reStructuredText.
     documentation: String,
     /// Parameters of its own.
-    params: Values,
+    params: Params,
     #[serde(flatten)]
     header: Header,
     #[serde(flatten)]
@@ -86,11 +86,11 @@ impl Object for DynamicObject {
         &mut self.members.header
     }
 
-    fn params(&self) -> Option<&Values> {
+    fn params(&self) -> Option<&Params> {
         Some(&self.members.params)
     }
 
-    fn params_mut(&mut self) -> Option<&mut Values> {
+    fn params_mut(&mut self) -> Option<&mut Params> {
         Some(&mut self.members.params)
     }
 
@@ -262,7 +262,7 @@ mod tests {
         );
         assert_eq!((&json["Meta"], json.get("Gone")), (&json!({"a": "b"}), None));
         assert_eq!((object.key(), object.header().validated), (String::from("g1"), true));
-        assert_eq!(object.params().unwrap()["x/y"], json!({"z": null}));
+        assert_eq!(object.params().unwrap().get("x/y").unwrap(), json!({"z": null}));
         assert_eq!((kind.decode)(json.clone()).unwrap().to_json(), json);
         for (wrong, part) in [
             (json!({"Type": "machines", "Id": "g1"}), "machines"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Element, Header, Kind, NameGrammar, Plugin, Reference, Values, name_problem, object::object,
+    Element, Header, Kind, NameGrammar, Params, Plugin, Reference, Values, name_problem, object::object,
     reference::Needs, version_set::element_problems,
 };
 
@@ -52,7 +52,7 @@ pub struct Endpoint {
     /// What would bring it to its version sets.
     pub actions: Vec<ElementAction>,
     /// How it is reached: `manager/url`, `manager/username`, `manager/password` ...
-    pub params: Values,
+    pub params: Params,
     /// What went wrong when it was last brought to them.
     pub action_errors: Vec<String>,
     /// How often in a row that went wrong.

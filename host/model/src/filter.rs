@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Header, Kind, NameGrammar, Objects, Values, name_problem, object::object, scopes::is_type};
+use crate::{Header, Kind, NameGrammar, Objects, Params, name_problem, object::object, scopes::is_type};
 
 /// A query of a list that has a name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,7 +40,7 @@ pub struct Filter {
     /// True for leaving out the endpoint's own machine.
     pub exclude_self: bool,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     #[serde(flatten)]
     #[allow(missing_docs, reason = "the same in every type")]
     pub header: Header,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cluster, Header, Kind, Layers, NameGrammar, Object, Objects, Record, Reference, ResourceBroker, Values,
+    Cluster, Header, Kind, Layers, NameGrammar, Object, Objects, Params, Record, Reference, ResourceBroker,
     canonical_arch, name_problem,
     names::{list_problems, other_problem},
     object::object,
@@ -58,7 +58,7 @@ pub struct Machine {
     /// Profiles in order of precedence.
     pub profiles: Vec<String>,
     /// The machine's own parameters.
-    pub params: Values,
+    pub params: Params,
     /// Changing it to anything revokes all tokens of the machine; the server picks the new value.
     pub secret: String,
     /// True when only an unlocking change is accepted from users.
@@ -114,7 +114,7 @@ impl Default for Machine {
             runnable: true,
             context: String::new(),
             profiles: Vec::new(),
-            params: Values::new(),
+            params: Params::new(),
             secret: String::new(),
             locked: false,
             fingerprint: MachineFingerprint::default(),
@@ -145,6 +145,12 @@ impl Machine {
 impl Machine {
     /// The prefixes of machines and of the types that go through tasks as machines do.
     pub const PREFIXES: [&'static str; 3] = ["machines", "clusters", "resource_brokers"];
+
+    /// The member of `Meta` with the role of a machine, and the role of that which the endpoint itself runs on
+    /// (drp-behaviour.md 3.14).
+    pub const ROLE: &'static str = "machine-role";
+    /// See [`Self::ROLE`].
+    pub const OWN_ROLE: &'static str = "self";
 
     /// Finds the machine, the cluster or the resource broker with a UUID.
     #[must_use]
@@ -407,7 +413,7 @@ mod tests {
         for prefix in ["machines", "clusters", "resource_brokers"] {
             let object = round_trip(prefix, members());
             assert_eq!(object.key(), UUID);
-            assert_eq!(object.params().unwrap()["rack/unit"], 12);
+            assert_eq!(object.params().unwrap().get("rack/unit").unwrap(), 12);
             let machine = Machine::of(object.as_ref()).unwrap();
             assert_eq!(machine.name, "node7");
             assert_eq!(machine.clone().into_kind(object.kind()).to_json(), object.to_json());

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    Header, Kind, Native, Reference, SortKey, Span, Values,
+    Header, Kind, Native, Params, Reference, SortKey, Span,
     canonical::{canonical_numbers, strip_nulls},
     pick::{self, Choice, pick},
     span,
@@ -41,11 +41,11 @@ pub trait Object: Any + Debug + Send + Sync {
     /// Returns the common members for a change.
     fn header_mut(&mut self) -> &mut Header;
     /// Returns the parameters of the object, when its type bears parameters.
-    fn params(&self) -> Option<&Values> {
+    fn params(&self) -> Option<&Params> {
         None
     }
     /// Returns the parameters for a change.
-    fn params_mut(&mut self) -> Option<&mut Values> {
+    fn params_mut(&mut self) -> Option<&mut Params> {
         None
     }
     /// Brings members into the canonical form of the API (drp-api.md 3.1) before the object is checked.
@@ -242,8 +242,8 @@ macro_rules! object {
             fn header(&self) -> &crate::Header { &self.header }
             fn header_mut(&mut self) -> &mut crate::Header { &mut self.header }
             $(
-                fn params(&self) -> Option<&crate::Values> { Some(&self.$params) }
-                fn params_mut(&mut self) -> Option<&mut crate::Values> { Some(&mut self.$params) }
+                fn params(&self) -> Option<&crate::Params> { Some(&self.$params) }
+                fn params_mut(&mut self) -> Option<&mut crate::Params> { Some(&mut self.$params) }
             )?
             $(fn normalise(&mut self) { let normalise: fn(&mut $type) = $normalise; normalise(self) })?
             $(fn problems(&self) -> Vec<String> { $problems(self) })?

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Header, Kind, NameGrammar, Reference, Values, name_problem, object::object, reference::Needs};
+use crate::{Header, Kind, NameGrammar, Params, Reference, name_problem, object::object, reference::Needs};
 
 /// One configuration of a plugin provider. Its actions are offered and its events delivered while it is available.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,7 +18,7 @@ pub struct Plugin {
     /// The name of the plugin provider.
     pub provider: String,
     /// The configuration.
-    pub params: Values,
+    pub params: Params,
     /// What is not in order while it runs: a try that failed, events in the dead-letter list, events that are lost.
     pub plugin_errors: Vec<String>,
     /// True when an answer left members out.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, NameGrammar, Objects, Reference, Values, name_problem,
+    Header, Kind, NameGrammar, Objects, Params, Reference, name_problem,
     names::list_problems,
     object::object,
     reference::{Needs, circle_problem},
@@ -21,7 +21,7 @@ pub struct Profile {
     /// More for people.
     pub documentation: String,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     /// Nested profiles, of lower precedence than the own parameters.
     pub profiles: Vec<String>,
     /// True when an answer left members out.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DhcpOption, Header, Kind, Layers, Object, Objects, ObjectsExt, Reference, Subnet, Values,
+    DhcpOption, Header, Kind, Layers, Object, Objects, ObjectsExt, Params, Reference, Subnet,
     dhcp::{address_problem, canonical_address, optional_address_problem},
     lease::hex_address,
     names::{list_problems, param_name_problem, uuid_problem},
@@ -43,7 +43,7 @@ pub struct Reservation {
     /// What the params of the machine that are set to the options begin with; empty for none.
     pub prefix_parameter: String,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     /// Profiles in order of precedence.
     pub profiles: Vec<String>,
     /// True when a call of the subnet made it; it may be taken back.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, NameGrammar, Reference, TemplateInfo, Values, name_problem,
+    Header, Kind, NameGrammar, Params, Reference, TemplateInfo, name_problem,
     names::{list_problems, other_problem, param_problems},
     object::object,
     reference::Needs,
@@ -28,7 +28,7 @@ pub struct Stage {
     /// Profiles that take part in parameter look-up while a machine is in the stage.
     pub profiles: Vec<String>,
     /// Parameters of the stage.
-    pub params: Values,
+    pub params: Params,
     /// Files that are served while a machine is in the stage.
     pub templates: Vec<TemplateInfo>,
     /// Params that a machine must resolve.
@@ -57,7 +57,7 @@ impl Default for Stage {
             boot_env: String::new(),
             tasks: Vec::new(),
             profiles: Vec::new(),
-            params: Values::new(),
+            params: Params::new(),
             templates: Vec::new(),
             required_params: Vec::new(),
             optional_params: Vec::new(),

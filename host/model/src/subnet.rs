@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DhcpOption, Header, Kind, NameGrammar, Objects, ObjectsExt, Reference, Values,
+    DhcpOption, Header, Kind, NameGrammar, Objects, ObjectsExt, Params, Reference,
     dhcp::{address_problem, canonical_address, optional_address_problem, usable_address},
     name_problem,
     names::{list_problems, param_name_problem, word_problem},
@@ -57,7 +57,7 @@ pub struct Subnet {
     /// What the params of machines that are set to the options begin with; empty for none.
     pub prefix_parameter: String,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     /// Profiles in order of precedence.
     pub profiles: Vec<String>,
     /// True when nobody is asked whether an address is in use before it is offered.

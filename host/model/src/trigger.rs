@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, NameGrammar, Reference, Values, name_problem,
+    Header, Kind, NameGrammar, Params, Reference, Values, name_problem,
     names::{list_problems, other_problem, param_name_problem},
     object::object,
     reference::Needs,
@@ -39,7 +39,7 @@ pub struct Trigger {
     /// The parameter of the work order that is set to the data of the occasion; empty for none.
     pub store_data_in_parameter: String,
     /// Parameters by name, those that the provider needs among them.
-    pub params: Values,
+    pub params: Params,
     /// Profiles in order of precedence.
     pub profiles: Vec<String>,
     /// Parameters of the work orders.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, NameGrammar, Reference, Values, name_problem,
+    Header, Kind, NameGrammar, Params, Reference, name_problem,
     names::{list_problems, param_problems, word_problem},
     object::object,
     reference::Needs,
@@ -30,7 +30,7 @@ pub struct TriggerProvider {
     /// Params that a trigger may set.
     pub optional_parameters: Vec<String>,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     /// Profiles in order of precedence.
     pub profiles: Vec<String>,
     #[serde(flatten)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Header, Kind, NameGrammar, Values, name_problem, object::object};
+use crate::{Header, Kind, NameGrammar, Params, name_problem, object::object};
 
 /// Something of user interfaces that can be set, and for whom.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub struct UxOption {
     /// True when it is not offered.
     pub hidden: bool,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     #[serde(flatten)]
     #[allow(missing_docs, reason = "the same in every type")]
     pub header: Header,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Header, Kind, NameGrammar, Values, name_problem, object::object};
+use crate::{Header, Kind, NameGrammar, Params, name_problem, object::object};
 
 /// The value of a UX option for somebody.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +22,7 @@ pub struct UxSetting {
     /// The value.
     pub value: String,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     #[serde(flatten)]
     #[allow(missing_docs, reason = "the same in every type")]
     pub header: Header,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Header, Kind, NameGrammar, Values, name_problem, object::object};
+use crate::{Header, Kind, NameGrammar, Params, name_problem, object::object};
 
 /// What a user interface shows to the users of some roles, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +50,7 @@ pub struct UxView {
     /// Kept for old user interfaces, who spell it so; not acted upon.
     pub show_activiation: bool,
     /// Parameters by name.
-    pub params: Values,
+    pub params: Params,
     #[serde(flatten)]
     #[allow(missing_docs, reason = "the same in every type")]
     pub header: Header,
@@ -67,7 +67,7 @@ pub struct Classifier {
     /// True when its title is not added to those before.
     pub no_append: bool,
     /// What its test is given.
-    pub params: Values,
+    pub params: Params,
     /// What an empty field shows.
     pub placeholder: String,
     /// What the text must match.

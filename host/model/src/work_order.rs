@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Header, Kind, Layers, NameGrammar, Reference, TaskStack, Timestamp, Values,
+    Header, Kind, Layers, NameGrammar, Params, Reference, TaskStack, Timestamp,
     names::{list_problems, other_problem, uuid_problem, word_problem},
     object::object,
     reference::Needs,
@@ -56,7 +56,7 @@ pub struct WorkOrder {
     /// The list that an error handler replaced; at most one.
     pub task_error_stacks: Vec<TaskStack>,
     /// Parameters that go before those of the machine.
-    pub params: Values,
+    pub params: Params,
     /// Profiles that go before those of the machine.
     pub profiles: Vec<String>,
     /// The phases of the pipeline that it went through in workflow mode, in order.
@@ -99,7 +99,7 @@ impl Default for WorkOrder {
             job_result_errors: Vec::new(),
             retry_task_attempt: 0,
             task_error_stacks: Vec::new(),
-            params: Values::new(),
+            params: Params::new(),
             profiles: Vec::new(),
             pipeline_phase: Vec::new(),
             predecessor: String::new(),

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use formwork_api::ApiError;
 use formwork_core::{
     Refusal, availability,
+    params::Found,
     plan::{Decision, FailureReport, PlanRequest},
 };
-use formwork_model::{Object, Objects, Timestamp};
+use formwork_model::{Object, Objects, Params, Timestamp, Values};
 use formwork_sandbox as sandbox;
 use formwork_store::{Action, Committed, Transaction, WriteError};
 
@@ -95,6 +96,20 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Returns the params of an object for another that takes its place: what is sealed to the first would be nothing to
+    /// the second.
+    pub(crate) fn params_in_the_clear(&self, object: &dyn Object) -> Values {
+        let (prefix, key) = (object.kind().prefix, object.key());
+        let mut values = object.params().map(Params::values).unwrap_or_default();
+        for (name, value) in &mut values {
+            let found = Found { owner: Some((prefix, key.clone())), value: value.clone() };
+            if let Some(clear) = self.vault.used_or_none(&*self.tx, name, found) {
+                *value = clear;
+            }
+        }
+        values
+    }
+
     /// Checks an object and puts it.
     pub(crate) fn put(&mut self, mut object: Box<dyn Object>) -> Result<Arc<dyn Object>, Stop> {
         let (prefix, key) = (object.kind().prefix, object.key());

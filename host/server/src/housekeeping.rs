@@ -3,6 +3,8 @@
 //!
 //! Nothing here is remembered that the store does not hold: after a restart the same is found again.
 
+mod rendering;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use formwork_api::ApiError;
@@ -19,6 +21,8 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
+#[cfg(test)]
+pub(crate) use self::rendering::note_rendering;
 use crate::{
     boot::ended, commands::jobs::purge, commit::commit, content::is_brought_along, endpoint::Endpoint,
     files::FileRoot, trees,
@@ -38,7 +42,9 @@ const PRINCIPAL: &str = "system";
 
 /// Keeps house until the shutdown.
 pub(crate) fn start(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(run(endpoint, shutdown))
+    tokio::spawn(async move {
+        tokio::join!(rendering::run(&endpoint, shutdown.clone()), run(Arc::clone(&endpoint), shutdown));
+    })
 }
 
 /// Returns what is missing of a boot environment's files (drp-api.md 7.1). One that comes out of an archive is
@@ -50,9 +56,9 @@ pub(crate) fn faults(files: &FileRoot, object: &dyn Object) -> Vec<String> {
 }
 
 /// Returns what is missing of the files of a boot environment that has no archive. An archive is looked for only after
-/// the answer to the creation (drp-api.md 7.1).
+/// the answer to the creation (drp-api.md 7.1). Of a machine it is what was noted about its files.
 pub(crate) fn faults_at_once(files: &FileRoot, object: &dyn Object) -> Vec<String> {
-    let Some(env) = object.as_any().downcast_ref::<BootEnv>() else { return Vec::new() };
+    let Some(env) = object.as_any().downcast_ref::<BootEnv>() else { return rendering::noted(object) };
     let mut missing = Vec::new();
     for arch in env.arches() {
         let boot = env.for_arch(arch);

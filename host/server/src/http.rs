@@ -10,6 +10,7 @@ mod connections;
 mod consensus;
 mod content_archives;
 mod contents;
+mod debug;
 mod dynamic;
 mod edges;
 mod indexes;
@@ -31,6 +32,7 @@ mod pubkey;
 mod render;
 mod request;
 mod route;
+mod secrets;
 mod subnets;
 mod system;
 mod upgrade;
@@ -94,6 +96,7 @@ fn all() -> Vec<Route> {
         consensus::routes(),
         content_archives::routes(),
         contents::routes(),
+        debug::routes(),
         indexes::routes(),
         interfaces::routes(),
         jobs::routes(),

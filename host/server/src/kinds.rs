@@ -68,9 +68,9 @@ pub(crate) trait Behaviour: Sync {
         Ok(())
     }
 
-    /// Deletes what belongs to an object that is being deleted.
-    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object) -> Result<(), Stop> {
-        let _ = (work, object);
+    /// Deletes what belongs to an object that is being deleted; with `force` also what others use.
+    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, force: bool) -> Result<(), Stop> {
+        let _ = (work, object, force);
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 //! | `content`, `packs` | what is installed, and how it comes into use |
 //! | `auth` | users, tokens and claims |
 //! | `secure` | params that are sealed at rest |
-//! | `hub`, `log_ring` | what listeners are told; the last lines of the log |
+//! | `hub`, `log_ring`, `log_levels` | what listeners are told; the last lines of the log, and what is logged |
 //! | `interfaces` | the network of the host |
 //! | `http` | routes: parse, call, map; nothing is decided there |
 //! | `render` | the root object of templates and the files that machines are served |
@@ -38,6 +38,7 @@ mod http;
 mod hub;
 mod interfaces;
 mod kinds;
+mod log_levels;
 mod log_ring;
 mod logs;
 mod metrics;
@@ -61,6 +62,7 @@ pub const VERSION: &str = concat!("v4.17.0-formwork+", env!("CARGO_PKG_VERSION")
 pub use boot::BootError;
 pub use certificate::TlsRules;
 pub use content::GivenContentError;
+pub use log_levels::LogLevels;
 pub use log_ring::LogRing;
 pub use options::{DhcpSubnet, Port, ServeOptions};
 pub use plugins::Happening;

@@ -15,7 +15,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
-use crate::clock::now;
+use crate::{clock::now, log_levels::REQUESTS};
 
 /// Lines that are kept.
 const KEPT: usize = 1000;
@@ -116,7 +116,7 @@ fn level(metadata: &tracing::Metadata<'_>) -> &'static str {
 }
 
 /// Returns the word that clients know a part of the endpoint by.
-fn service(target: &str) -> &'static str {
+pub(crate) fn service(target: &str) -> &'static str {
     let parts = [
         ("formwork_boot::dhcp", "dhcp"),
         ("formwork_boot::http", "static"),
@@ -126,6 +126,7 @@ fn service(target: &str) -> &'static str {
         ("formwork_server::http", "frontend"),
         ("formwork_server::auth", "frontend"),
         ("audit", "frontend"),
+        (REQUESTS, "frontend"),
         ("formwork_server::render", "renderer"),
         ("formwork_server::plugins", "plugins"),
         ("formwork_server::runner", "runner"),

@@ -1,6 +1,6 @@
 //! The flags of the daemon (drp-api.md 16.1).
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf};
 
 use formwork_sandbox::Limits;
 
@@ -49,6 +49,9 @@ pub struct ServeOptions {
     pub id: Option<String>,
     /// The name of the high-availability set that the endpoint is the only host of; `id` when absent.
     pub ha_id: Option<String>,
+    /// Levels of the log by the preferences that change them: `debugDhcp` and the like (drp-api.md 12.4). They hold for
+    /// preferences that nobody set.
+    pub log_levels: BTreeMap<&'static str, String>,
     /// True when the host of the endpoint is to be a machine too.
     pub create_self: bool,
     /// True when nothing is kept on disk but logs and files.
@@ -122,6 +125,7 @@ impl ServeOptions {
             static_tls: None,
             ui_url: None,
             ha_id: None,
+            log_levels: BTreeMap::new(),
             create_self: false,
             tls: TlsRules::default(),
             static_ip: None,

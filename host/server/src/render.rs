@@ -26,11 +26,17 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use formwork_model::{BootEnv, Object, Objects, Stage, Task, Template as TemplateObject, TemplateInfo};
+use formwork_model::{
+    BootEnv, Machine, Object, Objects, ObjectsExt, Stage, Task, Template as TemplateObject, TemplateInfo,
+};
 use formwork_store::Store;
 use formwork_template::{Delimiters, ParseError, RenderError, Template};
+use tokio::sync::Notify;
 
 pub(crate) use self::{
     actions::{expanded, job_actions, lacking, subjects, text_for},
@@ -89,6 +95,9 @@ pub(crate) struct KnownMachine {
 pub(crate) struct Renderer {
     shared: SharedTemplates,
     index: Mutex<Option<Index>>,
+    /// Machines that did not get a file, until somebody looks at them.
+    failed: Mutex<BTreeSet<Arc<str>>>,
+    fails: Notify,
 }
 
 impl Renderer {
@@ -104,7 +113,30 @@ impl Renderer {
             return paths::kexec(site, &store.snapshot(), &self.shared, uuid);
         }
         let found = self.with_index(site, store, |index| index.find(&path))?;
-        found.render(site, store.snapshot())
+        let rendered = found.render(site, store.snapshot());
+        if let (Some(Err(_)), Some(machine)) = (&rendered, found.machine()) {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(machine);
+            self.fails.notify_one();
+        }
+        rendered
+    }
+
+    /// Waits for machines that do not get a file, and returns them.
+    pub(crate) async fn failed(&self) -> impl Iterator<Item = Arc<str>> + use<> {
+        self.fails.notified().await;
+        std::mem::take(&mut *self.failed.lock().unwrap_or_else(PoisonError::into_inner)).into_iter()
+    }
+
+    /// Returns why files of a machine cannot be rendered, one message a problem.
+    fn problems(&self, site: &Arc<dyn Site>, store: &Store, uuid: &Arc<str>) -> Vec<String> {
+        let (mut problems, files) = self.with_index(site, store, |index| index.of_machine(uuid));
+        for file in files {
+            if let Some(Err(problem)) = file.render(site, store.snapshot()) {
+                problems.push(format!("{} failed: {problem}", file.owner()));
+            }
+        }
+        problems.dedup();
+        problems
     }
 
     /// Returns the machine that has a network card.
@@ -125,6 +157,21 @@ impl Renderer {
 pub(crate) fn boot_file(endpoint: &Arc<Endpoint>, path: &str) -> Option<Result<BootFile, RenderProblem>> {
     let site: Arc<dyn Site> = Arc::clone(endpoint) as _;
     endpoint.renderer.boot_file(&site, &endpoint.store, path)
+}
+
+/// Returns why files of a machine cannot be rendered: the object that has the template, and what is wrong.
+pub(crate) fn problems(endpoint: &Arc<Endpoint>, uuid: &Arc<str>) -> Vec<String> {
+    let objects = endpoint.snapshot();
+    let Some(machine) = objects.get::<Machine>(uuid) else { return Vec::new() };
+    let env = formwork_core::machine::boot_env(&objects, &machine);
+    let stage = objects.get::<Stage>(&machine.stage);
+    // Most machines have no files most of the time; for these nothing is indexed.
+    if env.is_none_or(|env| env.templates.is_empty()) && stage.is_none_or(|stage| stage.templates.is_empty())
+    {
+        return Vec::new();
+    }
+    let site: Arc<dyn Site> = Arc::clone(endpoint) as _;
+    endpoint.renderer.problems(&site, &endpoint.store, uuid)
 }
 
 /// Returns what is wrong with the templates in an object by themselves, one message a problem.

@@ -24,7 +24,7 @@ use formwork_core::{
     secure::{KEY_BYTES, Sealed, Shape},
 };
 use formwork_model::{
-    Cluster, Machine, Object, ObjectKey, Objects, ObjectsExt, Param, Record, ResourceBroker, Values,
+    Cluster, Machine, Object, ObjectKey, Objects, ObjectsExt, Record, ResourceBroker, Values,
     canonical_numbers,
 };
 use serde_json::Value;
@@ -94,49 +94,6 @@ impl Vault {
         name: &str,
     ) -> Option<Value> {
         self.used_or_none(objects, name, params::find(objects, object, name)?)
-    }
-
-    /// Returns one param as [`Vault::resolve`] does, merged over all sources.
-    pub(crate) fn compose(
-        &self,
-        objects: &(impl Objects + ?Sized),
-        object: &dyn Object,
-        name: &str,
-    ) -> Option<Value> {
-        let levels = params::levels(objects, object);
-        let values =
-            levels.iter().filter_map(|level| self.used_or_none(objects, name, Found::at(level, name)?));
-        let values: Vec<Value> = values.collect();
-        params::merged(
-            values
-                .into_iter()
-                .chain(objects.get::<Param>(name).and_then(|param| param.default_value().cloned())),
-        )
-    }
-
-    /// Returns the params of an object that a test accepts, its own or those of all sources, in the clear. What cannot
-    /// be opened stays as it is.
-    pub(crate) fn all(
-        &self,
-        objects: &(impl Objects + ?Sized),
-        object: &dyn Object,
-        aggregate: bool,
-        keeps: impl Fn(&str) -> bool,
-    ) -> Values {
-        // The first source is the object itself.
-        let count = if aggregate { usize::MAX } else { 1 };
-        let mut merged = Values::new();
-        for level in params::levels(objects, object).iter().take(count) {
-            for (name, value) in level.values() {
-                if !keeps(name) || merged.contains_key(name) {
-                    continue;
-                }
-                let found = Found::at(level, name);
-                let clear = found.and_then(|found| self.used_or_none(objects, name, found));
-                merged.insert(name.clone(), clear.unwrap_or_else(|| value.clone()));
-            }
-        }
-        merged
     }
 
     /// Opens the sealed ones among values that somebody sends for a use on an object.

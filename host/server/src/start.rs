@@ -26,7 +26,7 @@ use crate::{
     content::{self, Base, Library},
     endpoint::Endpoint,
     files::FileRoot,
-    housekeeping, http, log_ring,
+    housekeeping, http, log_levels, log_ring,
     logs::JobLogs,
     metrics::{self, ApiCounts},
     packs::{self, Packs},
@@ -198,6 +198,7 @@ pub async fn serve(
     tasks.push(housekeeping::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(tokio::spawn(tell_lines(Arc::clone(&endpoint), stopped.clone())));
     tasks.push(trees::start(Arc::clone(&endpoint), stopped.clone()));
+    tasks.push(log_levels::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(runner::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(plugins::start(Arc::clone(&endpoint), Patience::default(), stopped.clone()));
     tasks.push(packs::flush_until(Arc::clone(&endpoint), stopped.clone()));

@@ -45,7 +45,7 @@ impl Loader {
             self.log = Log::default();
         }
         match codec::decode_entry(revision, value) {
-            Ok(entry) => self.push(entry, value.len()),
+            Ok(entry) => self.log.push(Arc::new(self.shared(entry)), value.len()),
             Err(reason) => {
                 tracing::warn!(
                     feed.revision = revision.0,
@@ -66,8 +66,18 @@ impl Loader {
         (self.state.share(revision), self.log)
     }
 
-    fn push(&mut self, entry: Entry, bytes: usize) {
-        self.log.push(Arc::new(entry), bytes);
+    /// Lets an entry hold the objects of the state where it made them what they are, as it did before the restart: a second
+    /// copy of each would take as much memory again.
+    fn shared(&self, mut entry: Entry) -> Entry {
+        for change in Arc::make_mut(&mut entry.changes) {
+            let stored = self.state.stored(change.prefix, &change.key);
+            if let Some(stored) = stored.filter(|stored| stored.revision == change.revision)
+                && let Some(after) = &mut change.after
+            {
+                *after = Arc::clone(&stored.object);
+            }
+        }
+        entry
     }
 }
 
@@ -86,6 +96,22 @@ mod tests {
         let (state, log) = loader.finish(Revision(7));
         assert_eq!(state.revision, Revision(7));
         assert_eq!((log.oldest(), log.newest()), (Some(Revision(6)), Some(Revision(7))));
+    }
+
+    #[test]
+    fn entry_shares_the_object_that_it_made() {
+        let profile = |text: &str| serde_json::json!({"Name": "aa", "Description": text});
+        let mut loader = Loader::new(Vec::new());
+        loader.row(b"profiles\0aa", &row(5, &profile("new"))).unwrap();
+        for (revision, text) in [(4, "old"), (5, "new")] {
+            let change = serde_json::json!({"prefix": "profiles", "key": "aa", "action": "updated", "after": profile(text)});
+            let entry = serde_json::json!({"principal": "p", "changes": [change]}).to_string();
+            loader.entry(Revision(revision), entry.as_bytes());
+        }
+        let (state, log) = loader.finish(Revision(5));
+        let made = |revision| log.entry(Revision(revision)).unwrap().changes[0].after.clone().unwrap();
+        assert!(Arc::ptr_eq(&made(5), &state.stored("profiles", "aa").unwrap().object));
+        assert_eq!(made(4).to_json()["Description"], "old");
     }
 
     fn row(revision: u64, object: &serde_json::Value) -> Vec<u8> {

@@ -58,7 +58,7 @@ impl Log {
         trimmed
     }
 
-    fn entry(&self, revision: Revision) -> Option<&Arc<Entry>> {
+    pub(crate) fn entry(&self, revision: Revision) -> Option<&Arc<Entry>> {
         let index = revision.0.checked_sub(self.oldest()?.0)?;
         self.entries.get(usize::try_from(index).ok()?).map(|logged| &logged.entry)
     }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use formwork_bench::Row;
 
+use crate::python;
 use crate::report::{say, table};
 use crate::shell;
 use crate::workspace::Workspace;
@@ -36,6 +37,8 @@ enum Suite {
     Sandbox,
     /// The API's latency while hostile packs are refused.
     Uploads,
+    /// The API with many machines, writers and listeners, beside Ironic.
+    Api,
 }
 
 impl Suite {
@@ -43,7 +46,7 @@ impl Suite {
     fn package(self) -> &'static str {
         match self {
             Self::Sandbox => "formwork-sandbox",
-            Self::Uploads => "formwork-cli",
+            Self::Uploads | Self::Api => "formwork-cli",
         }
     }
 
@@ -52,6 +55,19 @@ impl Suite {
         match self {
             Self::Sandbox => "sandbox",
             Self::Uploads => "uploads",
+            Self::Api => "api",
+        }
+    }
+
+    /// Makes ready what the program is compared with; without it the program says so.
+    fn prepare(self, workspace: &Workspace, command: &mut Command) {
+        if self == Self::Api {
+            let (folder, place) =
+                (workspace.root.join("tests/peers/ironic"), workspace.target.join("peers/ironic"));
+            match python::environment(&folder, &place) {
+                Ok(python) => command.env("FORMWORK_IRONIC_PYTHON", python),
+                Err(error) => command.env("FORMWORK_IRONIC_MISSING", format!("{error:#}")),
+            };
         }
     }
 }
@@ -64,6 +80,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     shell::run(workspace.cargo().args(["build", "--release", "--package", suite.package(), "--examples"]))?;
     let mut command = workspace.cargo();
     command.args(["bench", "--package", suite.package(), "--bench", suite.target()]);
+    suite.prepare(&workspace, &mut command);
     if !args.json {
         say(&format!("load before: {}", load()));
     }

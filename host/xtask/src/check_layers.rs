@@ -57,7 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const BUILD_ARROWS: &[(&str, &[&str])] = &[("packs", &["toolchain"])];
 
 /// What every package's tests may use besides.
-const TEST_ARROWS: &[&str] = &["bench", "toolchain"];
+const TEST_ARROWS: &[&str] = &["bench", "tls", "toolchain"];
 
 /// What a guest may use: the host's crates are not for it.
 const GUEST_ARROWS: &[&str] = &["sdk"];

@@ -8,6 +8,8 @@ mod conformance;
 mod debian;
 mod demo;
 mod discovery;
+#[cfg(test)]
+mod feature_rows;
 mod guests;
 mod product;
 mod python;

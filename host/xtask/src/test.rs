@@ -55,7 +55,11 @@ impl Step {
             Self::Layers => check_layers::run()?,
             Self::Licences => check_licences::run()?,
             Self::Clippy => {
-                cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+                // As the program is built, so that what runs at build time is built once for both.
+                let mut clippy = workspace.cargo();
+                clippy.args(["clippy", "--workspace", "--all-targets", "--release", "--locked"]);
+                product::make_static(&mut clippy, &shell::host_triple()?);
+                shell::run(clippy.args(["--", "-D", "warnings"]))?;
             }
             Self::Build => drop(product::build(workspace)?),
             Self::Tests => {

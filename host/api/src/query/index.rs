@@ -96,9 +96,13 @@ impl Index {
         }
         let key = name.strip_prefix("Meta.").unwrap_or(name);
         let known = any(objects, kind.prefix, |object| object.header().meta.contains_key(key));
-        let index =
-            || Self { subject: Subject::Meta(key.to_owned()), shape: Shape::One, native: Some(Native::Text) };
-        known.then(index).ok_or_else(unknown)
+        known.then(|| Self::meta(key)).ok_or_else(unknown)
+    }
+
+    /// Returns the index of a member of `Meta`, whether any object has it or not.
+    #[must_use]
+    pub fn meta(key: &str) -> Self {
+        Self { subject: Subject::Meta(key.to_owned()), shape: Shape::One, native: Some(Native::Text) }
     }
 
     /// Finds a member that only a declared type has: one that its declaration tells, or that any object has.

@@ -43,7 +43,7 @@ fn some() -> Few {
         object(
             "machines",
             json!({"Uuid": "u-3", "Name": "cc", "Runnable": true, "CurrentTask": 3, "Profiles": ["x", "y"],
-                   "Params": {"free": "word"}}),
+                   "Params": {"free": "word"}, "Meta": {"machine-role": "self"}}),
         ),
         object("params", json!({"Name": "heat", "Schema": {"type": "integer"}})),
         object("params", json!({"Name": "tags", "Schema": {"type": "array", "items": {"type": "string"}}})),
@@ -62,7 +62,7 @@ fn parse(query: &str) -> Result<ListQuery, QueryError> {
 fn value(index: &Index, object: &dyn Object) -> Option<Value> {
     match &index.subject {
         Subject::Member(name) => Some(object.member(name).unwrap_or_default()),
-        Subject::Param(name) => object.params().and_then(|values| values.get(name).cloned()),
+        Subject::Param(name) => object.params().and_then(|values| values.get(name)),
         Subject::Meta(name) => object.header().meta.get(name).map(|text| Value::String(text.clone())),
     }
 }
@@ -274,4 +274,16 @@ fn objects_of_which_something_is_left_out_are_partial() {
     assert!(!projection("params=a").is_partial(kind_of("tasks").unwrap()));
     assert!(projection("slim=Meta").leaves_out("Meta"));
     assert!(projection("reduced=true").leaves_out("CreatedAt"));
+}
+
+#[test]
+fn own_machine_of_the_endpoint_is_left_out_on_request_by_query_or_by_stored_filter() {
+    assert_eq!(names("exclude-self=True"), ["aa", "bb"]);
+    assert_eq!(names("exclude-self=false"), ["aa", "bb", "cc"]);
+    let mut query = parse("").unwrap();
+    query.apply(&formwork_model::Filter { exclude_self: true, ..formwork_model::Filter::default() }).unwrap();
+    assert_eq!(query.resolve(machines(), &some()).unwrap().conditions.len(), 1);
+    let profiles =
+        parse("exclude-self=true").unwrap().resolve(kind_of("profiles").unwrap(), &some()).unwrap();
+    assert!(profiles.conditions.is_empty(), "others have no role");
 }

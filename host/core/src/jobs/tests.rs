@@ -97,13 +97,14 @@ impl World {
 }
 
 #[test]
-fn every_task_runs_once_and_in_order() {
+fn row_023_every_task_runs_once_and_the_index_is_then_the_length() {
     let mut world = World::new(&["a", "b"]);
     assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
     assert_eq!(world.run(JobState::Finished).as_deref(), Some("b"));
     assert_eq!(world.run(JobState::Finished), None);
     let machine = world.machine();
-    assert_eq!((machine.current_task, machine.workflow_complete), (2, true));
+    assert_eq!(machine.current_task, i64::try_from(machine.tasks.len()).unwrap());
+    assert!(machine.workflow_complete && machine.tasks == words(&["a", "b"]));
 }
 
 #[test]
@@ -158,7 +159,12 @@ fn changed_boot_environment_stops_the_agent() {
 }
 
 #[test]
-fn context_hands_the_machine_over_and_back() {
+fn row_021_context_says_which_agent_runs_tasks() {
+    let mut given = World::new(&["a"]);
+    let machine = Machine { context: "c1".into(), ..given.machine() };
+    given.shelf.put(std::sync::Arc::new(machine));
+    assert_eq!((given.ask_in("").unwrap(), given.ask_in("c2").unwrap()), (Answer::Nothing, Answer::Nothing));
+    assert!(matches!(given.ask_in("c1"), Ok(Answer::Created(job)) if job.context == "c1"));
     let mut world = World::new(&["a", "context:host", "b", "context:"]);
     assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
     assert_eq!(world.ask().unwrap(), Answer::Nothing);
@@ -185,15 +191,47 @@ fn failure_stops_the_machine_until_its_retry_is_due() {
 }
 
 #[test]
-fn error_handler_runs_and_then_the_task_again() {
-    let mut world = World::new(&["a", "b"]);
+fn row_050_failed_error_handler_is_not_handled_again() {
+    let (mut world, _) = diverted();
+    assert_eq!(world.machine().task_error_stacks.len(), 1);
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    assert_eq!(job.task, "mend");
+    let failed = Job { state: JobState::Failed, ..job.as_ref().clone() };
+    assert_eq!(failure_report(&world.shelf, &job, &failed).unwrap().error_depth, 1);
+    world.end(&job.uuid, JobState::Running, None).unwrap();
+    // Whatever a component says, a handler has none of its own.
+    world.end(&job.uuid, JobState::Failed, Some(Decision::Divert(words(&["more"])))).unwrap();
+    let machine = world.machine();
+    assert_eq!((machine.runnable, machine.task_error_stacks.len()), (false, 1));
+    assert_eq!(machine.tasks, words(&["mend"]));
+}
+
+#[test]
+fn row_051_stack_keeps_the_list_which_goes_on_after_the_handler() {
+    let (mut world, failed) = diverted();
+    let machine = world.machine();
+    assert_eq!((&machine.tasks, machine.current_task, machine.runnable), (&words(&["mend"]), -1, true));
+    let kept = &machine.task_error_stacks[0];
+    assert_eq!((&kept.current_job, kept.current_task), (&failed, 1));
+    assert_eq!(kept.task_list, words(&["first", "a", "b"]));
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("mend"));
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"), "the task that failed runs again");
+    let machine = world.machine();
+    assert!(machine.task_error_stacks.is_empty(), "{:?}", machine.task_error_stacks);
+    assert_eq!((&machine.tasks, machine.current_task), (&words(&["first", "a", "b"]), 1));
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("b"));
+    assert_eq!(world.run(JobState::Finished), None);
+    assert!(world.machine().workflow_complete);
+}
+
+/// Returns a world whose second task has just failed and is mended, and the job that failed.
+fn diverted() -> (World, String) {
+    let mut world = World::new(&["first", "a", "b"]);
+    world.run(JobState::Finished);
     let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
     world.end(&job.uuid, JobState::Running, None).unwrap();
     world.end(&job.uuid, JobState::Failed, Some(Decision::Divert(words(&["mend"])))).unwrap();
-    assert_eq!(world.run(JobState::Finished).as_deref(), Some("mend"));
-    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
-    assert_eq!(world.run(JobState::Finished).as_deref(), Some("b"));
-    assert_eq!(world.run(JobState::Finished), None);
+    (world, job.uuid.clone())
 }
 
 #[test]

@@ -98,7 +98,46 @@ fn workflow_of_a_new_machine_is_planned_by_a_component() {
 }
 
 #[test]
-fn executed_part_of_the_list_never_changes() {
+fn row_007_work_order_mode_begins_only_when_provisioning_is_complete() {
+    let old = Machine { workflow: "wf".into(), ..running(&["stage:one", "a"], 0) };
+    let pending = changed(&old, |machine| machine.work_order_mode = true).unwrap_err();
+    assert!(pending.to_string().contains("WorkOrderMode cannot change: tasks are pending"), "{pending}");
+    let done = Machine { current_task: 2, workflow_complete: true, ..old };
+    let on = ready(changed(&done, |machine| machine.work_order_mode = true).unwrap());
+    assert_eq!((on.work_order_mode, on.workflow.as_str(), on.tasks.len()), (true, "", 0));
+    assert_eq!((on.workflow_complete, on.stage.as_str()), (true, "none"));
+    let both = changed(&done, |machine| {
+        machine.work_order_mode = true;
+        machine.workflow = "other".into();
+    });
+    assert!(both.unwrap_err().to_string().contains("one after the other"));
+    let busy = Machine { running_work_orders: 1, ..on.clone() };
+    let held = changed(&busy, |machine| machine.work_order_mode = false).unwrap_err();
+    assert!(held.to_string().contains("a work order runs"), "{held}");
+    assert!(!ready(changed(&on, |machine| machine.work_order_mode = false).unwrap()).work_order_mode);
+}
+
+#[test]
+fn row_041_base_context_is_the_context_of_each_new_workflow() {
+    let mut old = running(&[], 0);
+    old.header.meta.insert("BaseContext".into(), "c".into());
+    old.context = "elsewhere".into();
+    let begun = changed(&old, |machine| machine.workflow = "wf".into()).unwrap();
+    let Change::Plan(machine, _) = begun else { panic!("no plan asked") };
+    let machine = apply_plan(*machine, words(&["stage:one"])).unwrap();
+    assert_eq!((machine.workflow.as_str(), machine.context.as_str()), ("wf", "c"));
+    let away = Machine { context: "elsewhere".into(), ..machine };
+    assert_eq!(ready(changed(&away, |machine| machine.workflow.clear()).unwrap()).context, "c");
+    old.header.meta.clear();
+    let begun = changed(&old, |machine| machine.workflow = "wf".into()).unwrap();
+    assert!(
+        matches!(begun, Change::Plan(machine, _) if machine.context.is_empty()),
+        "absent means the machine"
+    );
+}
+
+#[test]
+fn row_052_executed_tasks_and_those_of_stages_to_come_never_change() {
     let old = running(&["a", "b", "c"], 1);
     let removed = changed(&old, |machine| machine.tasks = words(&["a"])).unwrap_err();
     assert_eq!(
@@ -109,11 +148,26 @@ fn executed_part_of_the_list_never_changes() {
     assert_eq!(altered.to_string(), "Cannot change tasks that have already executed or are executing");
     let longer = ready(changed(&old, |machine| machine.tasks = words(&["a", "b", "d", "c"])).unwrap());
     assert_eq!(longer.current_task, 1);
+    let mut staged = running(&["stage:one", "a", "b", "stage:two", "c"], 1);
+    staged.workflow = "wf".into();
+    let with = |tasks: &[&str]| changed(&staged, |machine| machine.tasks = words(tasks));
+    for future in [&["stage:one", "a", "b", "stage:two"][..], &["stage:one", "a", "b", "c", "stage:two"]] {
+        let refused = with(future).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "Cannot change tasks of the stages to come; change the Workflow instead"
+        );
+    }
+    let present = ready(with(&["stage:one", "a", "x", "stage:two", "c"]).unwrap());
+    assert_eq!(present.tasks, words(&["stage:one", "a", "x", "stage:two", "c"]));
 }
 
 #[test]
-fn current_task_goes_back_but_never_forward_by_hand() {
+fn row_022_current_task_goes_back_but_never_forward_by_hand() {
     let old = running(&["a", "b"], 0);
+    for index in [-2, 1, 2, 3] {
+        assert!(changed(&old, |machine| machine.current_task = index).is_err(), "{index}");
+    }
     let forward = changed(&old, |machine| machine.current_task = 1).unwrap_err();
     assert_eq!(forward.to_string(), "Cannot advance CurrentTask from 0 to 1 without running jobs");
     let mut done = running(&["a", "b"], 2);

@@ -1,10 +1,12 @@
 //! Which objects' parameters apply to an object, the most specific first (drp-api.md 6.2, drp-behaviour.md 1.2).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use formwork_model::{
-    Blueprint, Machine, Object, Objects, ObjectsExt, Pipeline, Profile, Reservation, Stage, Values, WorkOrder,
+    Blueprint, Machine, Object, Objects, ObjectsExt, Params, Pipeline, Profile, Reservation, Stage, Values,
+    WorkOrder,
 };
+use serde_json::Value;
 
 /// The profile that applies to every machine after all else.
 const GLOBAL: &str = "global";
@@ -14,7 +16,11 @@ const MAX_PROFILES: usize = 1_000;
 
 /// One of the objects whose parameters apply to another.
 #[derive(Clone, Debug)]
-pub struct Level<'a>(Holder<'a>);
+pub struct Level<'a> {
+    holder: Holder<'a>,
+    /// The parameters, once somebody wanted all of them.
+    values: OnceLock<Values>,
+}
 
 #[derive(Clone, Debug)]
 enum Holder<'a> {
@@ -22,11 +28,17 @@ enum Holder<'a> {
     Other(Arc<dyn Object>),
 }
 
+impl<'a> From<Holder<'a>> for Level<'a> {
+    fn from(holder: Holder<'a>) -> Self {
+        Self { holder, values: OnceLock::new() }
+    }
+}
+
 impl Level<'_> {
     /// Returns the object that has the parameters.
     #[must_use]
     pub fn object(&self) -> &dyn Object {
-        match &self.0 {
+        match &self.holder {
             Holder::Asked(object) => *object,
             Holder::Other(object) => object.as_ref(),
         }
@@ -35,8 +47,13 @@ impl Level<'_> {
     /// Returns the parameters.
     #[must_use]
     pub fn values(&self) -> &Values {
-        static NONE: Values = Values::new();
-        self.object().params().unwrap_or(&NONE)
+        self.values.get_or_init(|| self.object().params().map(Params::values).unwrap_or_default())
+    }
+
+    /// Returns one parameter, without a look at the others.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<Value> {
+        self.object().params()?.get(name)
     }
 }
 
@@ -48,7 +65,7 @@ impl Level<'_> {
 #[must_use]
 pub fn levels<'a>(objects: &(impl Objects + ?Sized), object: &'a dyn Object) -> Vec<Level<'a>> {
     let mut look = Lookup { objects, seen: Vec::new(), found: Vec::new() };
-    look.found.push(Level(Holder::Asked(object)));
+    look.found.push(Holder::Asked(object).into());
     look.of(object);
     look.found
 }
@@ -57,7 +74,7 @@ pub fn levels<'a>(objects: &(impl Objects + ?Sized), object: &'a dyn Object) -> 
 #[must_use]
 pub fn levels_of(objects: &(impl Objects + ?Sized), object: &Arc<dyn Object>) -> Vec<Level<'static>> {
     let mut look = Lookup { objects, seen: Vec::new(), found: Vec::new() };
-    look.found.push(Level(Holder::Other(Arc::clone(object))));
+    look.found.push(Holder::Other(Arc::clone(object)).into());
     look.of(object.as_ref());
     look.found
 }
@@ -70,7 +87,7 @@ struct Lookup<'s, 'a, O: Objects + ?Sized> {
 
 impl<O: Objects + ?Sized> Lookup<'_, '_, O> {
     fn add(&mut self, object: Arc<dyn Object>) {
-        self.found.push(Level(Holder::Other(object)));
+        self.found.push(Holder::Other(object).into());
     }
 
     /// Adds what applies to an object after its own parameters.

@@ -25,13 +25,14 @@ fn provider(actions: Vec<AvailableAction>) -> PluginProvider {
 }
 
 fn plugin(name: &str, params: Values) -> Plugin {
-    let mut plugin = Plugin { name: name.into(), provider: "frog".into(), params, ..Plugin::default() };
+    let mut plugin =
+        Plugin { name: name.into(), provider: "frog".into(), params: params.into(), ..Plugin::default() };
     plugin.header.set_errors(Vec::new());
     plugin
 }
 
 fn machine(params: Values) -> Machine {
-    Machine { uuid: "m".into(), name: "m1".into(), params, ..Machine::default() }
+    Machine { uuid: "m".into(), name: "m1".into(), params: params.into(), ..Machine::default() }
 }
 
 fn param(name: &str, secure: bool, default: Value) -> Param {

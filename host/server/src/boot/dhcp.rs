@@ -184,3 +184,91 @@ fn report(packet: &Packet, verdict: &Verdict) {
 fn locked(leases: &Mutex<Leases>) -> MutexGuard<'_, Leases> {
     leases.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddrV4;
+
+    use formwork_boot_proto::dhcp::{MessageType, code, server::Arrival};
+
+    use super::*;
+    use crate::testing::{Site, Wishes};
+
+    const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+    const LISTED: &str = "52:54:00:77:00:01";
+
+    /// Runs DISCOVER and REQUEST of a network card, and returns the address that it was given.
+    async fn leased(handler: &Handler, mac: &str) -> Ipv4Addr {
+        let mut request = Packet::request(mac.parse().unwrap(), 7);
+        request.options.set(code::MESSAGE_TYPE, [MessageType::Discover.code()]);
+        let given = answered(handler, &request).await;
+        request.options.set(code::MESSAGE_TYPE, [MessageType::Request.code()]);
+        request.options.set(code::SERVER_ID, SERVER.octets());
+        request.options.set(code::REQUESTED_ADDRESS, given.octets());
+        assert_eq!(answered(handler, &request).await, given);
+        given
+    }
+
+    async fn answered(handler: &Handler, request: &Packet) -> Ipv4Addr {
+        let peer = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
+        let arrival = Arrival { peer, server_port: 67, unicast: false, binl: false };
+        let received = Received { arrival, server_id: SERVER, local: SERVER, interface: 0 };
+        let answer = handler.handle(request.clone(), received).await.unwrap();
+        Packet::parse(&answer.bytes).unwrap().yiaddr
+    }
+
+    /// Returns a site with a machine that has one network card, and what answers its DHCP requests.
+    async fn site_with(machine: Machine) -> (Site, Handler) {
+        let site = Site::new(Wishes::default());
+        let machine = Machine {
+            uuid: String::from("u-1"),
+            name: String::from("m1"),
+            hardware_addrs: vec![String::from(LISTED)],
+            ..machine
+        };
+        put(&site, machine).await;
+        let range = (Ipv4Addr::new(10, 77, 0, 100), Ipv4Addr::new(10, 77, 0, 103));
+        let subnet = Subnet::new("lab", Ipv4Addr::new(10, 77, 0, 0), 24, range);
+        let handler = Handler::new(Arc::clone(&site.endpoint), subnet);
+        (site, handler)
+    }
+
+    async fn put(site: &Site, machine: Machine) {
+        let written = site.endpoint.store.write("user:anna", move |tx| {
+            tx.put(Arc::new(machine));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        written.await.unwrap();
+    }
+
+    fn machine(site: &Site) -> Arc<Machine> {
+        site.endpoint.snapshot().get("u-1").unwrap()
+    }
+
+    #[tokio::test]
+    async fn row_018_address_follows_dhcp_where_the_card_is_listed() {
+        let by_hand = Machine { address: String::from("10.77.0.9"), ..Machine::default() };
+        let (site, handler) = site_with(by_hand).await;
+        let other = leased(&handler, "52:54:00:77:00:02").await;
+        assert_eq!(machine(&site).address, "10.77.0.9", "another card was given {other}");
+        let own = leased(&handler, LISTED).await;
+        assert_ne!(own, other);
+        assert_eq!(machine(&site).address, own.to_string());
+        let lease = site.endpoint.snapshot().get::<Lease>(&format!("{:08X}", own.to_bits())).unwrap();
+        assert_eq!(lease.machine_uuid, "u-1");
+        // A card that was taken out of the machine has no say any more.
+        let without =
+            Machine { hardware_addrs: Vec::new(), address: String::new(), ..machine(&site).as_ref().clone() };
+        put(&site, without).await;
+        leased(&handler, LISTED).await;
+        assert_eq!(machine(&site).address, "");
+    }
+
+    #[tokio::test]
+    async fn row_039_locked_machine_still_learns_its_address() {
+        let (site, handler) = site_with(Machine { locked: true, ..Machine::default() }).await;
+        let given = leased(&handler, LISTED).await;
+        let machine = machine(&site);
+        assert_eq!((machine.address.as_str(), machine.locked), (given.to_string().as_str(), true));
+    }
+}

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::Method;
 use formwork_api::ApiError;
-use formwork_core::availability;
-use formwork_model::{Header, Kind, Object, Objects, Values, canonical_numbers};
+use formwork_core::{availability, params};
+use formwork_model::{Header, Kind, Object, Objects, Param, Record as _, Values, canonical_numbers};
 use formwork_store::Committed;
 use json_patch::Patch;
 use serde_json::Value;
@@ -259,8 +259,8 @@ pub(crate) fn remove(work: &mut Work<'_>, old: &dyn Object, force: bool) -> Resu
     work.tx.delete(kind.prefix, &key);
     // What it hid takes its place, for those who use it too.
     if work.tx.find(kind.prefix, &key).is_none() {
-        let users = availability::users(&*work.tx, kind.prefix, &key);
-        if !users.is_empty() && !force {
+        let users = if force { Vec::new() } else { users(work, kind.prefix, &key) };
+        if !users.is_empty() {
             let (shown, more) =
                 (users.iter().take(MAX_USERS_TOLD), users.len().saturating_sub(MAX_USERS_TOLD));
             let mut told = shown.map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -272,7 +272,16 @@ pub(crate) fn remove(work: &mut Work<'_>, old: &dyn Object, force: bool) -> Resu
         }
         tenants::forget(work, kind.prefix, &key)?;
     }
-    kinds::of(kind).delete_with(work, old)
+    kinds::of(kind).delete_with(work, old, force)
+}
+
+/// Returns what needs an object that was deleted just now.
+fn users(work: &Work<'_>, prefix: &str, key: &str) -> Vec<String> {
+    let mut users = availability::users(&*work.tx, prefix, key);
+    if prefix == Param::KIND.prefix {
+        users.extend(params::holders(&*work.tx, key));
+    }
+    users
 }
 
 /// Sets one parameter of an object.

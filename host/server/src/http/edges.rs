@@ -1,6 +1,7 @@
 //! What happens to a request before any route sees it, and to an answer after it.
 
 mod incoming;
+mod log;
 
 use std::sync::{Arc, PoisonError};
 
@@ -83,11 +84,15 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     }
 }
 
-/// Counts every answer and the time that it took.
+/// Counts every answer and the time that it took, and tells the log of those whose clients ask for that.
 pub(super) async fn count(State(endpoint): State<Arc<Endpoint>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
+    let wanted = log::Wanted::of(&request);
     let answer = next.run(request).await;
     endpoint.api_counts.note(answer.status().as_u16(), began.elapsed());
+    if let Some(wanted) = wanted {
+        wanted.tell(answer.status(), began.elapsed());
+    }
     answer
 }
 

@@ -3,14 +3,16 @@
 mod look;
 mod search;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use formwork_api::{
     ApiError, Index, LIST_COUNT, LIST_FILTER_COUNT, LIST_TOTAL_COUNT, ListQuery, Projection, QueryError,
     group,
 };
-use formwork_model::{Choice, Filter, Kind, Object, Objects, ObjectsExt};
+use formwork_model::{
+    Choice, Filter, Kind, Machine, Object, Objects, ObjectsExt, Params, Record as _, TemplateInfo, Values,
+};
 use formwork_store::Snapshot;
 use serde_json::Value;
 
@@ -18,10 +20,12 @@ pub(super) use self::look::Look;
 use self::search::Search;
 use super::{
     answer::{self, Handled},
-    params::GET_SECURE,
+    params::{GET_SECURE, rendered},
+    render::may_render,
     request::{Query, Target},
+    secrets::Secrets,
 };
-use crate::{kinds, secure::Vault};
+use crate::{kinds, render};
 
 /// Types with more objects than this are looked through away from the threads that serve requests.
 const LARGE: usize = 1_000;
@@ -35,7 +39,7 @@ const MAX_RAW: usize = 16;
 /// Answers a list.
 pub(super) async fn list(target: Target) -> Handled {
     target.require("list", "")?;
-    if target.endpoint.snapshot().count(target.kind.prefix) <= LARGE {
+    if !renders(&target.query) && target.endpoint.snapshot().count(target.kind.prefix) <= LARGE {
         return answered(&target);
     }
     tokio::task::spawn_blocking(move || answered(&target))
@@ -43,15 +47,38 @@ pub(super) async fn list(target: Target) -> Handled {
         .map_err(|failed| ApiError::new(500, "INTERNAL", failed.to_string()))?
 }
 
-/// Reads the query of a request, with those that it names and those that it holds.
+/// Tells whether the answer to a request needs templates, which is no work for the threads that serve requests.
+pub(super) fn renders(query: &Query) -> bool {
+    query.is("expand") || query.value("raw").is_some_and(is_template)
+}
+
+fn is_template(text: &str) -> bool {
+    text.contains("{{")
+}
+
+/// Reads the query of a request, with those that it names and those that it holds. Blocks when it [`renders`].
 ///
 /// A stored filter is refused that does not exist or is for another type.
 pub(super) fn query(target: &Target, snapshot: &Snapshot) -> Result<ListQuery, ApiError> {
-    read(target, snapshot).map_err(|error| unacceptable(target, &error))
+    let mut query = ListQuery::parse(target.query.pairs()).map_err(|error| unacceptable(target, &error))?;
+    for raw in query.raw.iter_mut().filter(|raw| is_template(raw)) {
+        // A template can make tokens, for machines that nobody knows yet too.
+        target.caller.require(Machine::KIND.prefix, "token", "")?;
+        let entry = TemplateInfo {
+            name: String::from("raw"),
+            contents: std::mem::take(raw),
+            ..TemplateInfo::default()
+        };
+        *raw = render::text_for(&target.endpoint, snapshot, Arc::default(), entry).map_err(|messages| {
+            let error = ApiError::new(406, target.method.as_str(), messages.join("\n"));
+            error.about(target.kind.prefix, &target.id)
+        })?;
+    }
+    complete(query, target, snapshot).map_err(|error| unacceptable(target, &error))
 }
 
-fn read(target: &Target, snapshot: &Snapshot) -> Result<ListQuery, QueryError> {
-    let mut query = ListQuery::parse(target.query.pairs())?;
+/// Adds what a query holds and names to it.
+fn complete(mut query: ListQuery, target: &Target, snapshot: &Snapshot) -> Result<ListQuery, QueryError> {
     let mut rounds = 0;
     while let Some(raw) = query.raw.pop() {
         rounds += 1;
@@ -155,28 +182,43 @@ pub(super) struct Shaper<'a> {
     projection: &'a Projection,
     is_partial: bool,
     /// What opens secure params, if they are to be shown in the clear.
-    vault: Option<&'a Vault>,
+    secrets: Option<Secrets<'a>>,
+    /// The params of each object, when they are rendered.
+    rendered: HashMap<String, String>,
 }
 
 impl<'a> Shaper<'a> {
     /// Prepares to write objects of a type.
     pub(super) fn new(look: &'a Look<'a>, kind: &'static Kind, projection: &'a Projection) -> Self {
         let is_partial = kind.has_partial && projection.is_partial(kind);
-        Self { look, kind, projection, is_partial, vault: None }
+        Self { look, kind, projection, is_partial, secrets: None, rendered: HashMap::new() }
     }
 
-    /// Shows secure params in the clear if the query asks for that; refused to a caller who may not see those of all the
-    /// objects that are to be written (drp-api.md 2.4).
+    /// Shows secure params in the clear and renders templates if the query asks for that; refused to a caller who may not
+    /// have that of all the objects that are to be written (drp-api.md 2.4). Of what is merged in, only what he may see is
+    /// opened.
     pub(super) fn opening(
         mut self,
         target: &'a Target,
         objects: &[Arc<dyn Object>],
     ) -> Result<Self, ApiError> {
-        if self.projection.decode && self.kind.bears_params {
+        if !self.kind.bears_params {
+            return Ok(self);
+        }
+        if self.projection.decode {
             for object in objects {
                 target.require(GET_SECURE, &kinds::claim_key(object.as_ref()))?;
             }
-            self.vault = Some(&target.endpoint.vault);
+            self.secrets = Some(Secrets::of(target, self.look.snapshot));
+        }
+        if self.projection.expand {
+            for object in objects {
+                may_render(&target.caller, object.as_ref())?;
+                let value = self.values(object.as_ref());
+                let value = Value::Object(value.into_iter().collect());
+                let value = rendered(&target.endpoint, self.look.snapshot, object.as_ref(), value)?;
+                self.rendered.insert(object.key(), value.to_string());
+            }
         }
         Ok(self)
     }
@@ -193,25 +235,32 @@ impl<'a> Shaper<'a> {
     }
 
     fn params(&self, object: &dyn Object) -> Choice {
-        let Some(own) = object.params() else { return Choice::Keep };
-        if let Some(vault) = self.vault {
-            let (aggregate, keeps) =
-                (self.projection.aggregate, |name: &str| self.projection.keeps_param(name));
-            let clear = vault.all(self.look.snapshot, object, aggregate, keeps);
-            return Choice::Instead(Value::Object(clear.into_iter().collect()).to_string());
-        }
-        if self.projection.params.is_none() && !self.projection.aggregate {
+        if object.params().is_none() {
             return Choice::Keep;
         }
-        let merged = self.projection.aggregate.then(|| self.look.aggregate(object));
-        let kept: serde_json::Map<String, Value> = merged
-            .as_ref()
-            .unwrap_or(own)
-            .iter()
-            .filter(|(name, _)| self.projection.keeps_param(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        Choice::Instead(Value::Object(kept).to_string())
+        if self.projection.expand
+            && let Some(rendered) = self.rendered.get(&object.key())
+        {
+            return Choice::Instead(rendered.clone());
+        }
+        if self.secrets.is_none() && self.projection.params.is_none() && !self.projection.aggregate {
+            return Choice::Keep;
+        }
+        Choice::Instead(Value::Object(self.values(object).into_iter().collect()).to_string())
+    }
+
+    /// Returns the params of an object that the query keeps.
+    fn values(&self, object: &dyn Object) -> Values {
+        let keeps = |name: &str| self.projection.keeps_param(name);
+        if let Some(secrets) = &self.secrets {
+            return secrets.all(object, self.projection.aggregate, keeps);
+        }
+        let mut values = match self.projection.aggregate {
+            true => self.look.aggregate(object),
+            false => object.params().map(Params::values).unwrap_or_default(),
+        };
+        values.retain(|name, _| keeps(name));
+        values
     }
 
     /// Appends a list of objects, or of the groups that the values of the first index make of them.

@@ -7,12 +7,13 @@ use formwork_api::ApiError;
 use formwork_model::{Kind, Object, Objects};
 use formwork_store::{Committed, Revision, Snapshot};
 use json_patch::Patch;
+use tokio::task::spawn_blocking;
 
 use super::{
     answer::{self, Handled},
     list::{self, Look, Shaper},
     params as param_routes,
-    poll::{self, Patience},
+    poll::{self, Patience, Seen},
     pubkey,
     request::{Json, Target},
     route::{Body, OF_CHANGE, OF_ONE, Route},
@@ -22,6 +23,7 @@ use crate::{
         objects::{self, Change},
         patch,
     },
+    commit::internal,
     kinds,
 };
 
@@ -179,11 +181,19 @@ pub(super) async fn show(target: Target, headers: HeaderMap) -> Handled {
     if !seen.is_new {
         return Ok(answer::written(StatusCode::NOT_MODIFIED, Vec::new(), seen.revision));
     }
-    let query = list::query(&target, &seen.snapshot)?;
+    if !list::renders(&target.query) {
+        return shaped(&target, &seen);
+    }
+    spawn_blocking(move || shaped(&target, &seen)).await.map_err(|error| internal(&error))?
+}
+
+/// Writes an object as the query wants it.
+fn shaped(target: &Target, seen: &Seen) -> Handled {
+    let query = list::query(target, &seen.snapshot)?;
     let look = Look::new(&seen.snapshot);
     let mut out = Vec::new();
     let shaper = Shaper::new(&look, target.kind, &query.projection);
-    let shaper = shaper.opening(&target, std::slice::from_ref(&seen.object))?;
+    let shaper = shaper.opening(target, std::slice::from_ref(&seen.object))?;
     shaper.write(seen.object.as_ref(), &mut out);
     Ok(answer::written(StatusCode::OK, out, seen.revision))
 }

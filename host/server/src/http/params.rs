@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::http::StatusCode;
 use formwork_api::ApiError;
 use formwork_core::params::{self, Found};
-use formwork_model::{Kind, Machine, Object, canonical_numbers};
+use formwork_model::{Kind, Machine, Object, Params, canonical_numbers};
 use formwork_store::Snapshot;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
@@ -15,8 +15,11 @@ use super::{
     objects, render as render_routes,
     request::{Json, Last, Target},
     route::{Body, OF_CHANGE, OF_ONE, Route, Shape},
+    secrets::Secrets,
 };
-use crate::{commands::objects::Change, commit::internal, kinds, render, secure::Unopened};
+use crate::{
+    commands::objects::Change, commit::internal, endpoint::Endpoint, kinds, render, secure::Unopened,
+};
 
 /// What lets somebody see secure params in the clear.
 pub(super) const GET_SECURE: &str = "getSecure";
@@ -85,12 +88,12 @@ pub(super) async fn all(target: Target) -> Handled {
     let kept = target.query.value("params");
     let keeps = |name: &str| kept.is_none_or(|kept| kept.split(',').any(|kept| kept.trim() == name));
     let values = if decodes(&target, object.as_ref())? {
-        target.endpoint.vault.all(&snapshot, object.as_ref(), aggregate, keeps)
+        Secrets::of(&target, &snapshot).all(object.as_ref(), aggregate, keeps)
     } else {
         let mut values = if aggregate {
             params::aggregate(&snapshot, object.as_ref())
         } else {
-            object.params().cloned().unwrap_or_default()
+            object.params().map(Params::values).unwrap_or_default()
         };
         values.retain(|name, _| keeps(name));
         values
@@ -104,12 +107,10 @@ pub(super) async fn one(target: Target, Last(name): Last) -> Handled {
     let (object, _) = objects::readable(&target, &snapshot)?;
     let decodes = decodes(&target, object.as_ref())?;
     if target.query.is("explain") {
-        let open = |found: Found| {
-            let sealed = found.value.clone();
-            if !decodes {
-                return sealed;
-            }
-            target.endpoint.vault.used_or_none(&snapshot, &name, found).unwrap_or(sealed)
+        let secrets = decodes.then(|| Secrets::of(&target, &snapshot));
+        let open = |found: Found| match &secrets {
+            Some(secrets) => secrets.shown(&name, found),
+            None => found.value,
         };
         return answer::json(StatusCode::OK, &params::explain(&snapshot, object.as_ref(), &name, open));
     }
@@ -125,22 +126,32 @@ pub(super) async fn one(target: Target, Last(name): Last) -> Handled {
     answer::json(StatusCode::OK, &expanded(&target, snapshot, object, value.unwrap_or_default()).await?)
 }
 
-/// Renders the texts in a value where the query wants it. Only what is like a machine has a place to render for.
+/// Renders the texts in a value where the query wants it.
 async fn expanded(
     target: &Target,
     snapshot: Snapshot,
     object: Arc<dyn Object>,
     value: Value,
 ) -> Result<Value, ApiError> {
-    let (prefix, key) = (object.kind().prefix, object.key());
-    let Some(machine) = Machine::of(object.as_ref()).filter(|_| target.query.is("expand")) else {
+    if !target.query.is("expand") {
         return Ok(value);
-    };
+    }
     render_routes::may_render(&target.caller, object.as_ref())?;
-    let (endpoint, machine) = (Arc::clone(&target.endpoint), Arc::new(machine.clone()));
-    let rendered = spawn_blocking(move || render::expanded(&endpoint, &snapshot, &machine, value)).await;
-    let rendered = rendered.map_err(|error| internal(&error))?;
-    rendered.map_err(|messages| ApiError::invalid(prefix, &key, messages))
+    let endpoint = Arc::clone(&target.endpoint);
+    let rendered = spawn_blocking(move || rendered(&endpoint, &snapshot, object.as_ref(), value)).await;
+    rendered.map_err(|error| internal(&error))?
+}
+
+/// Renders the texts in a value; only what is like a machine has a place to render for. Blocks.
+pub(super) fn rendered(
+    endpoint: &Arc<Endpoint>,
+    snapshot: &Snapshot,
+    object: &dyn Object,
+    value: Value,
+) -> Result<Value, ApiError> {
+    let Some(machine) = Machine::of(object) else { return Ok(value) };
+    render::expanded(endpoint, snapshot, &Arc::new(machine.clone()), value)
+        .map_err(|messages| ApiError::invalid(object.kind().prefix, &object.key(), messages))
 }
 
 /// Tells whether secure params are to be opened, which takes a right on the object that is asked.
@@ -159,9 +170,9 @@ fn opened(
     object: &dyn Object,
     name: &str,
 ) -> Result<Option<Value>, ApiError> {
-    let vault = &target.endpoint.vault;
+    let secrets = Secrets::of(target, snapshot);
     if target.query.is("compose") {
-        return Ok(vault.compose(snapshot, object, name));
+        return Ok(secrets.compose(object, name));
     }
     let found = if target.query.is("aggregate") {
         params::find(snapshot, object, name)
@@ -171,11 +182,11 @@ fn opened(
     };
     let unopened =
         |error: Unopened| ApiError::invalid(object.kind().prefix, &object.key(), vec![error.to_string()]);
-    found.map(|found| vault.used(snapshot, name, found)).transpose().map_err(unopened)
+    found.map(|found| secrets.opened(name, found)).transpose().map_err(unopened)
 }
 
 fn own(object: &dyn Object, name: &str) -> Option<Value> {
-    object.params().and_then(|values| values.get(name).cloned())
+    object.params().and_then(|values| values.get(name))
 }
 
 pub(super) async fn replace(target: Target, body: Json) -> Handled {

@@ -297,12 +297,13 @@ async fn object_is_found_by_any_unique_index_and_by_no_other() {
 }
 
 #[tokio::test]
-async fn object_without_a_uuid_gets_one_and_keeps_one_that_it_has() {
+async fn row_002_object_without_a_uuid_gets_one_and_keeps_one_that_it_has() {
     let site = Site::new(Wishes::default());
     for prefix in ["clusters", "machines", "resource_brokers"] {
         let (made, _) =
             site.taken("POST", &format!("/{prefix}"), &json!({"Name": "one", "Uuid": null})).await;
-        assert!(uuid::Uuid::try_parse(made["Uuid"].as_str().unwrap()).is_ok(), "{made}");
+        let random = uuid::Uuid::try_parse(made["Uuid"].as_str().unwrap()).unwrap();
+        assert_eq!(random.get_version_num(), 4, "{made}");
         assert_ne!(made["Secret"], "");
         // One of its own for each type: what has jobs is known by its UUID alone.
         let given = uuid::Uuid::new_v4().to_string();

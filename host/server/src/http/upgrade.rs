@@ -134,6 +134,6 @@ async fn status(State(endpoint): State<Arc<Endpoint>>, Authenticated(caller): Au
         .into(),
         None => [(String::from("upgrade/state"), json!("idle"))].into(),
     };
-    let told = Profile { name: String::from("upgrade-status"), params, ..Profile::default() };
+    let told = Profile { name: String::from("upgrade-status"), params: params.into(), ..Profile::default() };
     answer::json(StatusCode::OK, &told)
 }

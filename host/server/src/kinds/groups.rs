@@ -8,7 +8,10 @@ use formwork_model::{Machine, Object, ObjectsExt, Profile};
 use super::{Behaviour, machines::Machines};
 use crate::{
     auth::Caller,
-    commands::objects::{Request, remove},
+    commands::{
+        machines::ROLE,
+        objects::{Request, remove},
+    },
     commit::{Stop, Work},
 };
 
@@ -20,11 +23,13 @@ pub(super) struct Groups;
 
 impl Behaviour for Groups {
     fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        let kind = object.kind();
         let object = Machines.complete(work, object)?;
-        if let Some(group) = Machine::of(object.as_ref()) {
-            make_profile(work, group, Profile::default())?;
-        }
-        Ok(object)
+        let Some(mut group) = Machine::of(object.as_ref()).cloned() else { return Ok(object) };
+        make_profile(work, &group, Profile::default())?;
+        // The noun in the form of a role: `resource-broker` (drp-behaviour.md 3.14).
+        group.header.meta.insert(ROLE.to_owned(), kind.noun.replace(' ', "-"));
+        Ok(group.into_kind(kind))
     }
 
     fn change(
@@ -38,11 +43,13 @@ impl Behaviour for Groups {
         if let (Some(before), Some(after)) = (Machine::of(old.as_ref()), Machine::of(stored.as_ref()))
             && before.name != after.name
         {
-            let profile = own_profile(work, before);
-            if let Some(profile) = &profile {
-                remove(work, profile.as_ref(), false)?;
+            let mut like = Profile::default();
+            if let Some(profile) = own_profile(work, before) {
+                like = profile.as_ref().clone();
+                like.params = work.params_in_the_clear(profile.as_ref()).into();
+                remove(work, profile.as_ref(), request.force)?;
             }
-            make_profile(work, after, profile.map(|profile| profile.as_ref().clone()).unwrap_or_default())?;
+            make_profile(work, after, like)?;
         }
         Ok(stored)
     }
@@ -51,10 +58,10 @@ impl Behaviour for Groups {
         Machines.audited(old, new)
     }
 
-    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object) -> Result<(), Stop> {
-        Machines.delete_with(work, object)?;
+    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, force: bool) -> Result<(), Stop> {
+        Machines.delete_with(work, object, force)?;
         match Machine::of(object).and_then(|group| own_profile(work, group)) {
-            Some(profile) => remove(work, profile.as_ref(), false),
+            Some(profile) => remove(work, profile.as_ref(), force),
             None => Ok(()),
         }
     }

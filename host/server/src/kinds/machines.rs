@@ -9,7 +9,7 @@ use formwork_core::{
     machine::{self, Fresh, Rules},
     pools,
 };
-use formwork_model::{Kind, Lease, Machine, Object, Objects, ObjectsExt, Record};
+use formwork_model::{Job, Kind, Lease, Machine, Object, Objects, ObjectsExt, Record, SortKey, Span};
 
 use super::Behaviour;
 use crate::{
@@ -92,11 +92,10 @@ impl Behaviour for Machines {
     }
 
     /// The job that ran on it ends with it; what it was stays to be read (drp-api.md 5.4).
-    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object) -> Result<(), Stop> {
-        match Machine::of(object) {
-            Some(machine) => end_job(work, machine),
-            None => Ok(()),
-        }
+    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, _force: bool) -> Result<(), Stop> {
+        let Some(machine) = Machine::of(object) else { return Ok(()) };
+        end_job(work, machine)?;
+        archive_jobs(work, &machine.uuid)
     }
 
     /// A user who wants to delete a locked machine unlocks it first.
@@ -168,6 +167,20 @@ fn planned(work: &Work<'_>, kind: &Kind, change: machine::Change) -> Result<Mach
             machine::apply_plan(*machine, tasks).map_err(|refusal| refused(kind.prefix, &key, refusal).into())
         }
     }
+}
+
+/// Marks the jobs of a machine that is gone: their logs are read by `archive` only (drp-behaviour.md 3.11).
+fn archive_jobs(work: &mut Work<'_>, machine: &str) -> Result<(), Stop> {
+    let mut jobs = Vec::new();
+    let span = Span::equal(Job::KIND.prefix, "Machine", SortKey::of("Machine", &machine.into()));
+    work.tx.range(&span, &mut |object| {
+        jobs.extend(object.as_any().downcast_ref::<Job>().filter(|job| !job.archived).cloned());
+        true
+    });
+    for job in jobs {
+        work.put_unchecked(Box::new(Job { archived: true, ..job }))?;
+    }
+    Ok(())
 }
 
 /// Fails the job of a machine whose task list was replaced under it.

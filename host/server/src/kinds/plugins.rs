@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct Plugins;
 
 impl Behaviour for Plugins {
-    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object) -> Result<(), Stop> {
+    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, _force: bool) -> Result<(), Stop> {
         plugins::forget(work.tx, &object.key());
         Ok(())
     }

@@ -37,7 +37,7 @@ impl Behaviour for Subnets {
         Ok(stored)
     }
 
-    fn delete_with(&self, work: &mut Work<'_>, _object: &dyn Object) -> Result<(), Stop> {
+    fn delete_with(&self, work: &mut Work<'_>, _object: &dyn Object, _force: bool) -> Result<(), Stop> {
         place_all(work, None)
     }
 }

@@ -154,7 +154,7 @@ impl PluginHost {
             // What is so already is no change: nobody is told of it.
             let own = values.get(&name).map(|own| {
                 let found = Found { owner: Some((prefix, key.clone())), value: own.clone() };
-                vault.used_or_none(&*work.tx, &name, found).unwrap_or_else(|| own.clone())
+                vault.used_or_none(&*work.tx, &name, found).unwrap_or(own)
             });
             if own == value {
                 return Ok(());
@@ -178,7 +178,7 @@ impl PluginHost {
         let mut found =
             subject.map(|object| params::aggregate(snapshot, object.as_ref())).unwrap_or_default();
         if let Some(plugin) = snapshot.get::<Plugin>(&self.plugin) {
-            found.extend(plugin.params.clone());
+            found.extend(&plugin.params);
         }
         found.extend(self.request.clone());
         let mut names: Vec<String> = found.into_keys().filter(|name| name.starts_with(prefix)).collect();
@@ -191,7 +191,7 @@ impl PluginHost {
     fn secret(&self, name: &str) -> Option<String> {
         let snapshot = self.endpoint.snapshot();
         let value = self.value(&snapshot, name).or_else(|| {
-            let value = snapshot.get::<Profile>(GLOBAL)?.params.get(name).cloned()?;
+            let value = snapshot.get::<Profile>(GLOBAL)?.params.get(name)?;
             let owner = Some((Profile::KIND.prefix, GLOBAL.to_owned()));
             self.endpoint.vault.used_or_none(&snapshot, name, Found { owner, value })
         })?;

@@ -86,8 +86,9 @@ impl Builder<'_> {
     fn refresh(&mut self, owner: &Owner) {
         self.index.forget(owner);
         let Some((about, owned)) = self.subject(owner) else { return };
-        let mut paths = self.paths(owner, "bootenvs", &owned.env, &about);
-        paths.extend(self.paths(owner, "stages", &owned.stage, &about));
+        let mut problems = Vec::new();
+        let mut paths = self.paths((owner, "bootenvs", &owned.env), &about, &mut problems);
+        paths.extend(self.paths((owner, "stages", &owned.stage), &about, &mut problems));
         let room = MAX_PATHS.saturating_sub(self.index.paths);
         if paths.len() > room {
             tracing::warn!(limit = MAX_PATHS, ?owner, "too many rendered files: some are not served");
@@ -97,7 +98,7 @@ impl Builder<'_> {
         for (path, key) in &paths {
             self.index.files.entry(Arc::clone(path)).or_default().push(key.clone());
         }
-        self.index.owners.insert(owner.clone(), Owned { paths, ..owned });
+        self.index.owners.insert(owner.clone(), Owned { paths, problems, ..owned });
     }
 
     /// Returns what the files of an owner are about, and what is to be remembered of it.
@@ -115,16 +116,15 @@ impl Builder<'_> {
         }
         let about = About::machine(&self.objects, Arc::clone(&machine));
         let env = about.env.as_ref().map_or_else(|| machine.boot_env.clone(), |env| env.name.clone());
-        Some((about, Owned { env, stage: machine.stage.clone(), macs, paths: Vec::new() }))
+        Some((about, Owned { env, stage: machine.stage.clone(), macs, ..Owned::default() }))
     }
 
-    /// Renders the paths that an object gives its user.
+    /// Renders the paths that an object, of a type and a name, gives its user.
     fn paths(
         &mut self,
-        owner: &Owner,
-        prefix: &'static str,
-        name: &str,
+        (owner, prefix, name): (&Owner, &'static str, &str),
         about: &About,
+        problems: &mut Vec<String>,
     ) -> Vec<(Arc<str>, FileKey)> {
         let Some(compiled) = self.compiled(prefix, name) else { return Vec::new() };
         let cards = about.machine.as_ref().map_or(1, |machine| machine.hardware_addrs.len().max(1));
@@ -144,10 +144,14 @@ impl Builder<'_> {
                     }
                     Ok(None) => {
                         tracing::warn!(owner = compiled.owner, entry = source.info.name, "not a path");
+                        problems.push(format!("{} failed: {}: not a path", compiled.owner, source.info.name));
                     }
-                    Err(error) => tracing::warn!(
-                        owner = compiled.owner, entry = source.info.name, %error, "a path cannot be rendered"
-                    ),
+                    Err(error) => {
+                        tracing::warn!(
+                            owner = compiled.owner, entry = source.info.name, %error, "a path cannot be rendered"
+                        );
+                        problems.push(format!("{} failed: {error}", compiled.owner));
+                    }
                 }
                 if !scene.used_mac() {
                     break;

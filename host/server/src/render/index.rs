@@ -51,6 +51,8 @@ pub(super) struct Owned {
     pub(super) stage: String,
     pub(super) macs: Vec<String>,
     pub(super) paths: Vec<(Arc<str>, FileKey)>,
+    /// Why there are not more.
+    pub(super) problems: Vec<String>,
 }
 
 /// Which entry of which object a file is rendered from.
@@ -119,9 +121,23 @@ impl Index {
     pub(super) fn find(&self, path: &str) -> Option<Found> {
         let key = self.files.get(path)?.first()?.clone();
         let owned = self.owners.get(&key.owner)?;
+        self.found(owned, key)
+    }
+
+    fn found(&self, owned: &Owned, key: FileKey) -> Option<Found> {
         let name = if key.prefix == "bootenvs" { &owned.env } else { &owned.stage };
         let compiled = Arc::clone(self.compiled.get(&(key.prefix, name.clone()))?);
         Some(Found { key, compiled })
+    }
+
+    /// Returns why a machine lacks files, and each file that it has, for the first of its cards.
+    pub(super) fn of_machine(&self, uuid: &Arc<str>) -> (Vec<String>, Vec<Found>) {
+        let Some(owned) = self.owners.get(&Owner::Machine(Arc::clone(uuid))) else {
+            return Default::default();
+        };
+        let first = owned.paths.iter().filter(|(_, key)| key.mac == 0);
+        let files = first.filter_map(|(_, key)| self.found(owned, key.clone())).collect();
+        (owned.problems.clone(), files)
     }
 
     /// Returns the machine that has a network card; the first by UUID when several say so.
@@ -197,6 +213,19 @@ impl Stale {
 }
 
 impl Found {
+    /// Returns the machine that it is for.
+    pub(super) fn machine(&self) -> Option<Arc<str>> {
+        match &self.key.owner {
+            Owner::Machine(uuid) => Some(Arc::clone(uuid)),
+            Owner::Unknown => None,
+        }
+    }
+
+    /// Returns the object that has its template, for messages.
+    pub(super) fn owner(&self) -> &str {
+        &self.compiled.owner
+    }
+
     /// Renders the file with the objects as they are now; `None` when its owner has just gone.
     pub(super) fn render(
         &self,

@@ -164,7 +164,7 @@ impl Case {
 }
 
 #[tokio::test]
-async fn each_network_card_has_its_own_file_and_the_machine_the_others() {
+async fn row_016_each_network_card_has_its_own_file_and_the_machine_the_others() {
     let case = Case::new(Vec::new());
     let script = "#!ipxe\nkernel http://10.0.0.1:8091/discovery/install/vmlinuz console=ttyS0 endpoint=https://10.0.0.1:8092\n";
     assert_eq!(case.text("52:54:00:77:00:01.ipxe"), script);

@@ -244,9 +244,7 @@ mod tests {
         assert_eq!(read(&side, "bmc/side").await.as_deref(), Some("\"left\""));
         let write = ParamsCall::Write { name: "bmc/side".into(), json: "\"right\"".into() };
         assert_eq!(side.call(HostCall::Params(write)).await, Ok(HostAnswer::Done));
-        let own = |site: &Site| {
-            site.endpoint.snapshot().get::<Machine>("m1").unwrap().params.get("bmc/side").cloned()
-        };
+        let own = |site: &Site| site.endpoint.snapshot().get::<Machine>("m1").unwrap().params.get("bmc/side");
         assert_eq!(own(&site), Some(json!("right")));
         let names = side.call(HostCall::Params(ParamsCall::List { prefix: "bmc/".into() })).await;
         let all = ["bmc/password", "bmc/side", "bmc/user"].map(str::to_owned).to_vec();

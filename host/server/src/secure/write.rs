@@ -28,7 +28,7 @@ pub(crate) fn protect(vault: &Vault, tx: &mut Transaction, object: &mut dyn Obje
         let name = &param.name;
         match Shape::of(&value) {
             Shape::Malformed(_) => {}
-            Shape::Sealed(_) if stored(name) == Some(&value) => {}
+            Shape::Sealed(_) if stored(name).as_ref() == Some(&value) => {}
             Shape::Sealed(sealed) => match vault.open(tx, (prefix, &key), &sealed) {
                 Some(clear) => wrong.extend(
                     value_problems(&param, &clear).iter().map(|text| format!("{key}: Key `{name}`: {text}")),
@@ -55,9 +55,9 @@ pub(crate) fn protect(vault: &Vault, tx: &mut Transaction, object: &mut dyn Obje
 /// Returns the secure params that an object has values for, with their definitions.
 fn secure_params(objects: &impl Objects, object: &dyn Object) -> Vec<(Arc<Param>, Value)> {
     let Some(values) = object.params() else { return Vec::new() };
-    let secure = values.iter().filter_map(|(name, value)| {
-        let param = objects.get::<Param>(name).filter(|param| param.secure)?;
-        Some((param, value.clone()))
+    let secure = values.keys().filter_map(|name| {
+        let param = objects.get::<Param>(&name).filter(|param| param.secure)?;
+        Some((param, values.get(&name)?))
     });
     secure.collect()
 }
@@ -83,13 +83,17 @@ pub(super) fn ensure(vault: &Vault, tx: &mut Transaction, prefix: &str, key: &st
 /// Tells whether a change of an object changes a secure param: sets, replaces or removes it.
 pub(crate) fn changed(objects: &impl Objects, old: &dyn Object, new: &dyn Object) -> bool {
     let (Some(old), Some(new)) = (old.params(), new.params()) else { return false };
-    let names = old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name));
-    names.into_iter().any(|name| is_secure(objects, name))
+    if old.text() == new.text() {
+        return false;
+    }
+    let (old, new) = (old.values(), new.values());
+    let mut names = old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name));
+    names.any(|name| is_secure(objects, name))
 }
 
 /// Tells whether an object has values of secure params.
 pub(crate) fn holds_any(objects: &impl Objects, object: &dyn Object) -> bool {
-    object.params().is_some_and(|values| values.keys().any(|name| is_secure(objects, name)))
+    object.params().is_some_and(|values| values.keys().any(|name| is_secure(objects, &name)))
 }
 
 /// Deletes the key pairs of objects that are gone.
@@ -116,7 +120,7 @@ pub(crate) fn newly_secure(objects: &impl Objects, object: &dyn Object) -> Optio
 pub(crate) fn seal_holders(vault: &Vault, tx: &mut Transaction, name: &str) {
     for (prefix, key) in clear_holders(tx, name) {
         let Some(mut object) = tx.find(prefix, &key).map(|object| object.boxed()) else { continue };
-        let Some(value) = object.params().and_then(|params| params.get(name)).cloned() else { continue };
+        let Some(value) = object.params().and_then(|params| params.get(name)) else { continue };
         let sealed = seal(vault, tx, (prefix, &key), &value);
         if let Some((sealed, params)) = sealed.zip(object.params_mut()) {
             params.insert(name.to_owned(), sealed);
@@ -131,7 +135,7 @@ fn clear_holders(tx: &Transaction, name: &str) -> Vec<(&'static str, String)> {
     for kind in kinds().into_iter().filter(|kind| kind.bears_params) {
         tx.visit(kind.prefix, &mut |object| {
             let value = object.params().and_then(|params| params.get(name));
-            if value.is_some_and(|value| Shape::of(value) == Shape::Clear)
+            if value.is_some_and(|value| Shape::of(&value) == Shape::Clear)
                 && !tx.is_base(kind.prefix, &object.key())
             {
                 found.push((kind.prefix, object.key()));

@@ -110,3 +110,57 @@ fn uncover(work: &mut Work<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        commands::objects::{Change, update},
+        testing::{Site, Wishes},
+    };
+
+    fn request(prefix: &str, method: Method) -> Request {
+        let kind = formwork_model::kind_of(prefix).unwrap();
+        Request { kind, caller: Caller::operator(), method, force: false }
+    }
+
+    async fn made(site: &Site, prefix: &str, role: Option<&str>) -> String {
+        let mut body = json!({"Name": format!("one-of-{prefix}")});
+        if let Some(role) = role {
+            body["Meta"] = json!({(ROLE): role});
+        }
+        create(&site.endpoint, request(prefix, Method::POST), body).await.unwrap().value.key()
+    }
+
+    fn role(site: &Site, prefix: &str, key: &str) -> Option<String> {
+        site.endpoint.snapshot().find(prefix, key).unwrap().header().meta.get(ROLE).cloned()
+    }
+
+    #[tokio::test]
+    async fn row_042_machine_role_is_written_by_the_endpoint_alone() {
+        let site = Site::new(Wishes::default());
+        let own = own_machine(&site.endpoint).await.unwrap();
+        let mut known = vec![("machines", own, Some("self"))];
+        for (prefix, role) in
+            [("machines", None), ("clusters", Some("cluster")), ("resource_brokers", Some("resource-broker"))]
+        {
+            known.push((prefix, made(&site, prefix, Some("self")).await, role));
+        }
+        for (prefix, key, expected) in &known {
+            assert_eq!(role(&site, prefix, key).as_deref(), *expected, "{prefix}: absent means machine");
+        }
+        assert_eq!(own_machine(&site.endpoint).await.unwrap(), known[0].1, "there is one of its own");
+        for (prefix, key, expected) in &known {
+            for meta in [json!({(ROLE): "wizard", "color": "red"}), json!({"color": "red"})] {
+                let mut body = site.endpoint.snapshot().find(prefix, key).unwrap().to_json();
+                body["Meta"] = meta;
+                let put = vec![Change::Put(body)];
+                update(&site.endpoint, request(prefix, Method::PUT), key.clone(), put).await.unwrap();
+                let meta = site.endpoint.snapshot().find(prefix, key).unwrap().header().meta.clone();
+                assert_eq!((meta.get(ROLE).map(String::as_str), meta["color"].as_str()), (*expected, "red"));
+            }
+        }
+    }
+}

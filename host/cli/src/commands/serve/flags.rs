@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use formwork_sandbox::Limits;
-use formwork_server::{DhcpSubnet, Port, ServeOptions, TlsRules};
+use formwork_server::{DhcpSubnet, LogLevels, Port, ServeOptions, TlsRules};
 
 use crate::failure::UsageError;
 
@@ -131,12 +131,21 @@ pub(super) struct ServeArgs {
     /// Keep recordings of the last 1000 calls of components in this folder, for `formwork replay`; secrets too
     #[arg(long, env = "FORMWORK_RECORD_CALLS", value_name = "DIR")]
     record_calls: Option<PathBuf>,
+    /// What is logged of boot environments and their files, unless the preference `debugBootEnv` says otherwise
+    #[arg(long, env = "RS_DEBUG_BOOTENV", value_name = "LEVEL", value_parser = level)]
+    debug_bootenv: Option<String>,
+    /// What is logged of DHCP, unless the preference `debugDhcp` says otherwise
+    #[arg(long, env = "RS_DEBUG_DHCP", value_name = "LEVEL", value_parser = level)]
+    debug_dhcp: Option<String>,
+    /// What is logged of templates, unless the preference `debugRenderer` says otherwise
+    #[arg(long, env = "RS_DEBUG_RENDERER", value_name = "LEVEL", value_parser = level)]
+    debug_renderer: Option<String>,
     #[command(flatten)]
     accepted: AcceptedArgs,
 }
 
 /// Flags of `dr-provision` for services that this endpoint does not have, or does without being told. One that would ask
-/// for something that is not here is refused at the start.
+/// for something that is not here is refused at the start, and one that changes nothing is told in the log.
 #[derive(Clone, Debug, Args)]
 struct AcceptedArgs {
     #[arg(long, env = "RS_BINL_PORT", hide = true)]
@@ -157,12 +166,6 @@ struct AcceptedArgs {
     exit_on_change: bool,
     #[arg(long, env = "RS_LOCAL_UI", hide = true)]
     local_ui: Option<PathBuf>,
-    #[arg(long, env = "RS_DEBUG_BOOTENV", hide = true)]
-    debug_bootenv: Option<String>,
-    #[arg(long, env = "RS_DEBUG_DHCP", hide = true)]
-    debug_dhcp: Option<String>,
-    #[arg(long, env = "RS_DEBUG_RENDERER", hide = true)]
-    debug_renderer: Option<String>,
     #[arg(long, env = "RS_HA_ENABLED", hide = true)]
     ha_enabled: bool,
     #[arg(long, env = "RS_HA_PASSIVE", hide = true)]
@@ -206,6 +209,36 @@ impl AcceptedArgs {
     }
 }
 
+impl AcceptedArgs {
+    /// Returns the flags that were given and change nothing.
+    fn idle(&self) -> Vec<&'static str> {
+        let given = [
+            ("--binl-port", self.binl_port.is_some()),
+            ("--plugin-comm-root", self.plugin_comm_root.is_some()),
+            ("--fake-pinger", self.fake_pinger),
+            ("--no-watcher", self.no_watcher),
+            ("--disable-pxe", self.disable_pxe),
+            ("--humanize", self.humanize),
+            ("--force-static", self.force_static),
+            ("--exit-on-change", self.exit_on_change),
+            ("--ha-address", self.ha_address.is_some()),
+            ("--ha-interface", self.ha_interface.is_some()),
+            ("--ha-interface-script", self.ha_interface_script.is_some()),
+            ("--ha-token", self.ha_token.is_some()),
+            ("--ha-consensus-addr", self.ha_consensus_addr.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+    }
+}
+
+/// Checks a level as preferences have it.
+fn level(text: &str) -> Result<String, String> {
+    match LogLevels::knows(text) {
+        true => Ok(text.to_owned()),
+        false => Err(String::from("a level is trace, debug, info, warn, error or off")),
+    }
+}
+
 /// Reads a version of TLS as people and dr-provision write it; true for 1.3.
 fn tls_version(text: &str) -> Result<bool, String> {
     match text.to_lowercase().trim_start_matches("tls").trim_start_matches('v') {
@@ -229,6 +262,9 @@ fn cipher(name: &str) -> Result<String, String> {
 /// A flag asks for what cannot be, or is not here.
 pub(super) fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
     args.accepted.check()?;
+    for flag in args.accepted.idle() {
+        tracing::warn!(flag, "a flag is taken for compatibility and changes nothing");
+    }
     let base_root = std::path::absolute(args.base_root.unwrap_or_else(base_root))
         .context("failed to find the working folder")?;
     let worker = env::current_exe().context("failed to find this program")?;
@@ -262,6 +298,14 @@ pub(super) fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         tls: TlsRules { only_1_3: args.tls_min_version, ciphers: args.tls_cipher_list },
         ui_url: args.ui_url,
         data_root: args.data_root.map_or_else(|| base_root.clone(), |folder| base_root.join(folder)),
+        log_levels: [
+            ("debugBootEnv", args.debug_bootenv),
+            ("debugDhcp", args.debug_dhcp),
+            ("debugRenderer", args.debug_renderer),
+        ]
+        .into_iter()
+        .filter_map(|(name, level)| Some((name, level?)))
+        .collect(),
         create_self: args.create_self || args.start_runner,
         ha_id: args.ha_id,
         tftp_port: off_unless(!args.disable_provisioner, args.tftp_port),

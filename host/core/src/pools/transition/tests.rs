@@ -121,7 +121,7 @@ fn transition_without_a_workflow_is_over_at_once() {
 }
 
 #[test]
-fn machine_leaves_with_the_actions_of_the_old_pool_and_enters_with_those_of_the_new() {
+fn row_045_pool_status_goes_from_joining_over_free_and_in_use_to_leaving() {
     let site = site();
     let mut call = wanted(Operation::Add, "lab");
     call.source = "hall".into();
@@ -130,6 +130,12 @@ fn machine_leaves_with_the_actions_of_the_old_pool_and_enters_with_those_of_the_
     assert_eq!((joining.workflow.as_str(), joining.runnable), ("arrive", true));
     let free = ready(settle(&site, &joining, through(joining.clone())));
     assert_eq!((free.pool.as_str(), free.pool_status.as_str()), ("lab", "Free"));
+
+    let in_use = ready(begin(&site, free, &wanted(Operation::Allocate, "lab")));
+    assert_eq!((in_use.pool_status.as_str(), in_use.pool_allocated), ("InUse", true));
+    assert!(wanted(Operation::Remove, "lab").objection(&in_use).is_some(), "only what is free leaves");
+    let free = ready(begin(&site, in_use, &wanted(Operation::Release, "lab")));
+    assert_eq!((free.pool_status.as_str(), free.pool_allocated), ("Free", false));
 
     let leaving = ready(begin(&site, free, &wanted(Operation::Remove, "lab")));
     assert_eq!((leaving.pool.as_str(), leaving.pool_status.as_str()), ("lab", "Leaving"));

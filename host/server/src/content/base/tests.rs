@@ -200,6 +200,6 @@ async fn soft_faults_are_seen_and_secure_clear_values_are_sealed_at_load() {
         (false, true)
     );
     let profile = snapshot.find("profiles", "p1").unwrap();
-    assert!(profile.params().unwrap()["pass"]["Payload"].is_string(), "{profile:?}");
+    assert!(profile.params().unwrap().get("pass").unwrap()["Payload"].is_string(), "{profile:?}");
     assert!(snapshot.stored("profiles", "p2").unwrap().base, "nothing is kept of what is in order");
 }

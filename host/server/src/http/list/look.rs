@@ -41,7 +41,7 @@ impl<'a> Look<'a> {
 
     fn param(&self, name: &str, object: &dyn Object) -> Option<Value> {
         if let Some(own) = object.params()?.get(name) {
-            return Some(own.clone());
+            return Some(own);
         }
         let Some(machine) = Machine::of(object) else {
             return params::resolve(self.snapshot, object, name);
@@ -76,7 +76,7 @@ impl<'a> Look<'a> {
             })
         });
         let mut merged = all.clone();
-        merged.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+        merged.extend(own);
         merged
     }
 }

@@ -55,3 +55,61 @@ async fn param_is_explained_with_every_source() {
     assert_eq!((&told["Value"], &told["Default"]), (&json!({"a": 1}), &json!({"z": 0})));
     assert_eq!(told["Composed"], json!({"a": 1, "b": 2, "z": 0}));
 }
+
+#[tokio::test]
+async fn texts_in_params_of_objects_and_lists_are_expanded_too() {
+    let site = Site::new(Wishes::default());
+    let (machine, _) = site
+        .taken(
+            "POST",
+            "/machines",
+            &json!({"Name": "m1", "Params": {"own": "hi {{.Machine.Name}}", "left": 1}}),
+        )
+        .await;
+    let path = format!("/machines/{}", machine["Uuid"].as_str().unwrap());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    for (path, place) in [
+        (format!("{path}?expand=true"), "/Params"),
+        (String::from("/machines?expand=True&Name=m1"), "/0/Params"),
+        (String::from("/machines?expand=true&aggregate=true"), "/0/Params"),
+    ] {
+        let (answer, _) = site.taken("GET", &path, &Value::Null).await;
+        let params = answer.pointer(place).unwrap();
+        assert_eq!((&params["own"], &params["left"]), (&json!("hi m1"), &json!(1)), "{path}");
+    }
+    let reader = site.token(60, &[Claim::new("machines", "list,get", "*")]);
+    for path in [format!("{path}?expand=true"), String::from("/machines?expand=true")] {
+        assert_eq!(site.refused("GET", &path, &reader, "").await.code, 403, "{path}");
+    }
+    site.taken("POST", &format!("{path}/params/own"), &json!("{{ .Nothing ")).await;
+    let error = site.refused("GET", "/machines?expand=true", &all, "").await;
+    assert_eq!((error.code, error.key.as_str()), (422, machine["Uuid"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn query_in_a_query_may_be_a_template() {
+    let site = Site::new(Wishes::default());
+    for name in ["one", "two"] {
+        site.taken("POST", "/profiles", &json!({"Name": name})).await;
+    }
+    let path = "/profiles?raw=Name%3D%7B%7B%20%22TWO%22%20%7C%20lower%20%7D%7D";
+    let (found, _) = site.taken("GET", path, &Value::Null).await;
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["Name"]), (1, &json!("two")));
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    assert_eq!(site.refused("GET", "/profiles?raw=%7B%7B%20nothing", &all, "").await.code, 406);
+    let reader = site.token(60, &[Claim::new("profiles", "list,get", "*")]);
+    assert_eq!(site.refused("GET", path, &reader, "").await.code, 403);
+}
+
+#[tokio::test]
+async fn definition_in_use_is_not_deleted() {
+    let site = Site::new(Wishes::default());
+    site.taken("POST", "/params", &json!({"Name": "net/port", "Schema": {"type": "integer"}})).await;
+    site.taken("POST", "/profiles", &json!({"Name": "p1", "Params": {"net/port": 80}})).await;
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    let error = site.refused("DELETE", "/params/net/port", &all, "").await;
+    assert_eq!(about(&error), ("params", "net/port", "StillInUseError", 409));
+    assert_eq!(error.messages, ["net/port is still in use by profiles:p1"]);
+    site.taken("DELETE", "/profiles/p1/params/net/port", &Value::Null).await;
+    site.taken("DELETE", "/params/net/port", &Value::Null).await;
+}

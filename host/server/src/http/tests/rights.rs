@@ -144,7 +144,7 @@ async fn nobody_gives_rights_that_he_does_not_have() {
 }
 
 #[tokio::test]
-async fn tenant_hides_before_roles_404_not_403() {
+async fn row_193_tenant_hides_before_roles_404_not_403() {
     let site = Site::new(Wishes::default());
     for name in ["p1", "p2"] {
         site.taken("POST", "/profiles", &json!({"Name": name})).await;

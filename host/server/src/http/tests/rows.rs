@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::*;
 
+mod boot;
+
 impl Site {
     async fn all_rights(&self, method: &str, path: &str, body: Value) -> ApiError {
         let token = self.token(60, &[Claim::new("*", "*", "*")]);
@@ -21,6 +23,18 @@ impl Site {
 
     async fn now(&self, path: &str) -> Value {
         self.taken("GET", path, &Value::Null).await.0
+    }
+
+    /// Makes a machine with one task, and a job of it that runs. Returns the paths of both.
+    async fn running_job(&self, name: &str) -> (String, String) {
+        if self.endpoint.snapshot().find("tasks", "one").is_none() {
+            self.taken("POST", "/tasks", &json!({"Name": "one"})).await;
+        }
+        let (path, made) = self.machine_of(json!({"Name": name, "Tasks": ["one"]})).await;
+        let (job, _) = self.taken("POST", "/jobs", &json!({"Machine": made["Uuid"]})).await;
+        let of_job = format!("/jobs/{}", job["Uuid"].as_str().unwrap());
+        self.taken("PATCH", &of_job, &replace("/State", json!("running"))).await;
+        (path, of_job)
     }
 }
 
@@ -57,6 +71,23 @@ async fn row_005_work_order_mode_is_a_mode_of_the_machine() {
     assert_eq!(made["WorkOrderMode"], false);
     site.taken("PATCH", &path, &replace("/WorkOrderMode", json!(true))).await;
     assert_eq!(site.now(&path).await["WorkOrderMode"], true);
+}
+
+#[tokio::test]
+async fn row_008_own_value_goes_before_those_of_profiles_and_of_global() {
+    let site = Site::new(Wishes::default());
+    site.taken("POST", "/profiles", &json!({"Name": "p1", "Params": {"a/b": "profile"}})).await;
+    site.taken("POST", "/profiles", &json!({"Name": "global", "Params": {"a/b": "global"}})).await;
+    let body = json!({"Profiles": ["p1"], "Params": {"a/b": "own"}});
+    let (path, _) = site.machine_of(body).await;
+    let param = format!("{path}/params/a%2Fb?aggregate=true");
+    for (value, holder) in
+        [("own", path.as_str()), ("profile", "/profiles/p1"), ("global", "/profiles/global")]
+    {
+        assert_eq!(site.now(&param).await, value);
+        site.taken("DELETE", &format!("{holder}/params/a%2Fb"), &Value::Null).await;
+    }
+    assert_eq!(site.now(&param).await, Value::Null);
 }
 
 #[tokio::test]
@@ -133,14 +164,6 @@ async fn row_015_post_of_params_replaces_all_of_them() {
 }
 
 #[tokio::test]
-async fn row_019_arch_has_a_default_and_other_spellings_are_refused_with_a_hint() {
-    let site = Site::new(Wishes::default());
-    assert_eq!(site.machine_of(json!({})).await.1["Arch"], "amd64");
-    let error = site.all_rights("POST", "/machines", json!({"Name": "m2", "Arch": "aarch64"})).await;
-    assert!(error.code == 422 && error.to_string().contains("Please use arm64"), "{error}");
-}
-
-#[tokio::test]
 async fn row_033_machine_learns_who_it_is_and_gets_a_token() {
     let site = Site::new(Wishes::default());
     let (path, made) = site.machine_of(json!({"HardwareAddrs": ["52:54:00:00:00:01"]})).await;
@@ -151,21 +174,63 @@ async fn row_033_machine_learns_who_it_is_and_gets_a_token() {
 }
 
 #[tokio::test]
-async fn rows_034_035_036_machine_mirrors_its_current_job() {
+async fn row_034_job_state_is_that_of_the_current_job() {
     let site = Site::new(Wishes::default());
-    site.taken("POST", "/tasks", &json!({"Name": "one"})).await;
-    let (path, made) = site.machine_of(json!({"Tasks": ["one"]})).await;
-    let (job, _) = site.taken("POST", "/jobs", &json!({"Machine": made["Uuid"]})).await;
-    let of_job = format!("/jobs/{}", job["Uuid"].as_str().unwrap());
-    site.taken("PATCH", &of_job, &replace("/State", json!("running"))).await;
+    let (path, job) = site.running_job("m1").await;
     assert_eq!(site.now(&path).await["JobState"], "running");
-    let ends = json!([{"op": "replace", "path": "/State", "value": "finished"},
-                      {"op": "replace", "path": "/ExitState", "value": "reboot"},
-                      {"op": "replace", "path": "/ResultErrors", "value": ["odd"]}]);
-    site.taken("PATCH", &of_job, &ends).await;
-    let now = site.now(&path).await;
-    assert_eq!((&now["JobState"], &now["JobExitState"]), (&json!("finished"), &json!("reboot")));
-    assert_eq!(now["JobResultErrors"], json!(["odd"]));
+    site.taken("PATCH", &job, &replace("/State", json!("failed"))).await;
+    assert_eq!(site.now(&path).await["JobState"], "failed");
+    let forged = replace("/JobState", json!("finished"));
+    site.taken("PATCH", &path, &forged).await;
+    assert_eq!(site.now(&path).await["JobState"], "failed", "it is only a mirror");
+}
+
+#[tokio::test]
+async fn row_035_exit_state_is_that_of_the_current_job() {
+    let site = Site::new(Wishes::default());
+    for exit in ["reboot", "poweroff", "stop", "complete"] {
+        let (path, job) = site.running_job(exit).await;
+        let ends = json!([{"op": "replace", "path": "/State", "value": "finished"},
+                          {"op": "replace", "path": "/ExitState", "value": exit}]);
+        site.taken("PATCH", &job, &ends).await;
+        let now = site.now(&path).await;
+        assert_eq!((&now["JobState"], &now["JobExitState"]), (&json!("finished"), &json!(exit)));
+    }
+}
+
+#[tokio::test]
+async fn row_036_result_errors_of_the_job_are_seen_without_its_log() {
+    let site = Site::new(Wishes::default());
+    let (path, job) = site.running_job("m1").await;
+    let ends = json!([{"op": "replace", "path": "/State", "value": "failed"},
+                      {"op": "replace", "path": "/ResultErrors", "value": ["no disk", "no raid"]}]);
+    site.taken("PATCH", &job, &ends).await;
+    assert_eq!(site.now(&path).await["JobResultErrors"], json!(["no disk", "no raid"]));
+}
+
+#[tokio::test]
+async fn row_037_locked_machine_takes_only_what_unlocks_it_from_users() {
+    let site = Site::new(Wishes::default());
+    let (path, made) = site.machine_of(json!({"Locked": true})).await;
+    let mut whole = made.clone();
+    whole["Description"] = json!("d");
+    let meta = path.replace("/machines/", "/meta/machines/");
+    for (method, path, body) in [
+        ("PATCH", path.clone(), replace("/Description", json!("d"))),
+        ("PATCH", path.clone(), replace("/Locked", json!(true))),
+        ("PUT", path.clone(), whole),
+        ("POST", format!("{path}/params"), json!({"a/b": 1})),
+        ("POST", format!("{path}/params/a%2Fb"), json!(1)),
+        ("PATCH", meta, json!([{"op": "add", "path": "/color", "value": "red"}])),
+        ("DELETE", path.clone(), Value::Null),
+    ] {
+        let error = site.all_rights(method, &path, body).await;
+        assert!(error.code == 422 && error.to_string().contains("the machine is locked"), "{method} {error}");
+    }
+    assert_eq!(site.now(&path).await, made);
+    let (unlocked, _) = site.taken("PATCH", &path, &replace("/Locked", json!(false))).await;
+    assert_eq!(unlocked["Locked"], false);
+    site.taken("PATCH", &path, &replace("/Description", json!("d"))).await;
 }
 
 #[tokio::test]
@@ -193,4 +258,16 @@ async fn row_047_machine_that_is_not_runnable_gets_no_job() {
     site.taken("PATCH", &path, &replace("/Runnable", json!(false))).await;
     let error = site.all_rights("POST", "/jobs", json!({"Machine": made["Uuid"]})).await;
     assert_eq!(error.code, 409, "{error}");
+}
+
+#[tokio::test]
+async fn row_048_new_secret_ends_the_tokens_of_the_machine() {
+    let site = Site::new(Wishes::default());
+    let (path, _) = site.machine_of(json!({})).await;
+    let token = site.now(&format!("{path}/token")).await["Token"].as_str().unwrap().to_owned();
+    assert_eq!(site.send("GET", &path, &token, "").await.status(), 200);
+    site.taken("PATCH", &path, &replace("/Secret", json!("other"))).await;
+    assert_eq!(site.refused("GET", &path, &token, "").await.code, 403);
+    let fresh = site.now(&format!("{path}/token")).await["Token"].as_str().unwrap().to_owned();
+    assert_eq!(site.send("GET", &path, &fresh, "").await.status(), 200);
 }

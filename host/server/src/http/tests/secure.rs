@@ -112,7 +112,7 @@ async fn clear_value_is_sealed_before_it_is_stored_whichever_way_it_comes() {
         assert!(!text.contains(SECRET) && text.contains("Payload"), "{method} {path}: {text}");
         let name = if path == "/profiles" { "p3" } else { "p1" };
         let stored = site.endpoint.snapshot().get::<Profile>(name).unwrap();
-        assert!(is_sealed(&stored.params["bmc/password"]), "{method} {path}");
+        assert!(is_sealed(&stored.params.get("bmc/password").unwrap()), "{method} {path}");
         assert_eq!(site.got(&format!("/profiles/{name}/params/bmc/password?decode=true")).await, SECRET);
     }
     let (removed, _) = site.taken("DELETE", "/profiles/p1/params/bmc/password", &Value::Null).await;
@@ -491,4 +491,47 @@ async fn what_an_older_release_left_in_the_clear_is_sealed_at_the_start() {
     let before = revision();
     crate::secure::seal_existing(&site.endpoint).await.unwrap();
     assert_eq!(revision(), before, "what is sealed stays");
+}
+
+#[tokio::test]
+async fn merged_values_are_opened_where_the_caller_may_see_those_of_their_own_object() {
+    let site = site().await;
+    site.taken("POST", "/params", &json!({"Name": "own/secret", "Secure": true})).await;
+    site.taken("POST", "/profiles/p1/params/bmc%2Fpassword", &json!(SECRET)).await;
+    let body = json!({"Name": "m1", "Profiles": ["p1"], "Params": {"own/secret": "mine"}});
+    let (machine, _) = site.taken("POST", "/machines", &body).await;
+    let path = format!("/machines/{}", machine["Uuid"].as_str().unwrap());
+    let narrow = site.token(60, &[Claim::new("machines", "list,get,getSecure", "*")]);
+    let wide = site.token(
+        60,
+        &[Claim::new("machines", "list,get,getSecure", "*"), Claim::new("profiles", "getSecure", "p1")],
+    );
+    for (path, place) in [
+        (format!("{path}/params?decode=true&aggregate=true"), ""),
+        (format!("{path}?decode=true&aggregate=true"), "/Params"),
+        (String::from("/machines?decode=true&aggregate=true"), "/0/Params"),
+    ] {
+        for (token, opens) in [(&narrow, false), (&wide, true)] {
+            let answer = site.send("GET", &path, token, "").await;
+            let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            let answer: Value = serde_json::from_slice(&bytes).unwrap();
+            let params = answer.pointer(place).unwrap();
+            assert_eq!(params["own/secret"], "mine", "{path}");
+            assert_eq!(params["bmc/password"] == SECRET, opens, "{path}");
+            assert_eq!(is_sealed(&params["bmc/password"]), !opens, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn secure_params_of_a_cluster_go_with_its_name() {
+    let site = site().await;
+    let (cluster, _) = site.taken("POST", "/clusters", &json!({"Name": "c1"})).await;
+    site.taken("POST", "/profiles/c1/params/bmc%2Fpassword", &json!(SECRET)).await;
+    let path = format!("/clusters/{}", cluster["Uuid"].as_str().unwrap());
+    site.taken("PATCH", &path, &json!([{"op": "replace", "path": "/Name", "value": "c2"}])).await;
+    assert_eq!(site.got("/profiles/c2/params/bmc%2Fpassword?decode=true").await, SECRET);
+    assert!(is_sealed(&site.got("/profiles/c2/params/bmc%2Fpassword").await));
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    assert_eq!(site.refused("GET", "/profiles/c1", &all, "").await.code, 404);
 }

@@ -84,3 +84,27 @@ async fn endpoint_that_stands_alone_is_a_set_of_one() {
     let token = site.everything();
     assert_eq!(site.refused("DELETE", "/system/consensus/node/x", &token, "").await.code, 404);
 }
+
+#[tokio::test]
+async fn process_and_store_are_shown_to_who_may_read_the_log() {
+    let site = Site::new(Wishes::default());
+    let token = site.everything();
+    let answer = site.send("GET", "/debug/status?seconds=3", &token, "").await;
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/octet-stream");
+    let text = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    assert!(text.starts_with(b"Name:"));
+    let error = site.refused("GET", "/debug/environ", &token, "").await;
+    assert!(error.code == 404 && error.messages[0].contains("smaps_rollup"), "{error}");
+    site.taken("POST", "/profiles", &json!({"Name": "p1"})).await;
+    let (all, _) = site.taken("GET", "/drp_debug/index", &Value::Null).await;
+    let (one, _) = site.taken("GET", "/drp_debug/index/profiles", &Value::Null).await;
+    assert_eq!(all["profiles"]["Count"], one["Count"]);
+    assert!(
+        one["Keys"].as_array().unwrap().contains(&json!("p1")) && one["Indexes"]["Name"]["Unique"] == true
+    );
+    assert_eq!(site.refused("GET", "/drp_debug/index/nothing", &token, "").await.code, 404);
+    let blind = site.token(60, &[Claim::new("profiles", "*", "*")]);
+    for path in ["/debug/status", "/drp_debug/index", "/drp_debug/index/profiles"] {
+        assert_eq!(site.refused("GET", path, &blind, "").await.code, 403, "{path}");
+    }
+}

@@ -195,7 +195,8 @@ async fn plugin_that_answers_itself_stops() {
     .await;
     let writes = site.endpoint.plugins.lines.of("p1").len();
     assert_eq!(writes, 1, "one line, for the one event that was too far");
-    let seen = site.get::<Machine>(&machine.uuid).unwrap().params["probe/seen"].as_u64().unwrap();
+    let seen =
+        site.get::<Machine>(&machine.uuid).unwrap().params.get("probe/seen").unwrap().as_u64().unwrap();
     assert!(seen > u64::from(MAX_HOPS), "it was written {MAX_HOPS} times, each at a later revision");
 }
 

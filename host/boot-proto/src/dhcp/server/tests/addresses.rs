@@ -19,6 +19,37 @@ fn offered_address_is_kept_for_sixty_seconds() {
 }
 
 #[test]
+fn row_189_pickers_are_tried_in_their_order() {
+    let hinted = |client, host| {
+        let mut packet = message(client, MessageType::Discover);
+        packet.options.set(code::REQUESTED_ADDRESS, ip(host).octets());
+        packet
+    };
+    let picked = |site: &mut Site, request: &Packet| {
+        let verdict = site.ask(request);
+        (verdict.reason, verdict.reply.map(|reply| reply.packet.yiaddr))
+    };
+    let mut site = Site::new();
+    assert_eq!(site.subnet().pickers, [Picker::Hint, Picker::NextFree, Picker::MostExpired]);
+    assert_eq!(picked(&mut site, &hinted(1, 102)), (Reason::Picked(Picker::Hint), Some(ip(102))));
+    assert_eq!(picked(&mut site, &hinted(2, 102)), (Reason::HintTaken, None), "no other picker is tried");
+    site.table.last = None;
+    for (client, host) in [(3, 100), (4, 101), (5, 103)] {
+        assert_eq!(site.lease(client), ip(host), "without a hint, round robin over what nobody ever had");
+        site.now += 1000;
+    }
+    assert_eq!(picked(&mut site, &message(6, MessageType::Discover)).0, Reason::NoAddressLeft);
+    // The offer of 102 was never taken, so its time is over long before that of the others.
+    site.now += 700_000;
+    let most_expired = Reason::Picked(Picker::MostExpired);
+    assert_eq!(picked(&mut site, &message(6, MessageType::Discover)), (most_expired, Some(ip(102))));
+    assert_eq!(picked(&mut site, &message(7, MessageType::Discover)), (most_expired, Some(ip(100))));
+    assert_eq!(picked(&mut site, &hinted(8, 103)), (Reason::Picked(Picker::Hint), Some(ip(103))), "expired");
+    site.subnet().pickers = vec![Picker::None, Picker::NextFree];
+    assert_eq!(picked(&mut site, &message(9, MessageType::Discover)), (Reason::NewClientsRefused, None));
+}
+
+#[test]
 fn ack_binds_the_lease_durably_for_its_time() {
     let mut site = Site::new();
     let address = site.lease(1);

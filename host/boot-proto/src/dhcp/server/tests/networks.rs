@@ -86,7 +86,7 @@ fn inform_gets_options_and_no_address() {
 }
 
 #[test]
-fn disabled_subnet_serves_reservations_only() {
+fn row_190_disabled_subnet_serves_reservations_only() {
     let mut site = Site::new();
     let address = site.lease(1);
     site.reserve(9, 50);
