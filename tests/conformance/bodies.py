@@ -11,6 +11,8 @@ from typing import Any
 
 #: The name of everything that has a name.
 NAME = "conformance"
+#: The plugin that offers actions, as it calls itself.
+PROVIDER = "offers"
 #: A param that every bearing object gets.
 NOTE = "conformance/note"
 #: A param whose values are sealed.

@@ -24,8 +24,8 @@ _START = [{"op": "add", "path": "/Description", "value": "started"}]
 _REAL: tuple[tuple[str, str, str, Any, str | None, Wish], ...] = (
     ("put_job_log", "PUT", f"/jobs/{JOB}/log", _LOG, None, Wish(frozenset({204}))),
     ("get_job_log", "GET", f"/jobs/{JOB}/log", None, "str", Wish(raw=True, check=checks.text(_LOG))),
-    ("get_job_action", "GET", f"/jobs/{JOB}/plugin_actions/{NAME}", None, "AvailableAction", Wish(refusals=(404,))),
-    ("post_job_action", "POST", f"/jobs/{JOB}/plugin_actions/{NAME}", {}, "object", Wish(refusals=(404,))),
+    ("get_job_action", "GET", f"/jobs/{JOB}/plugin_actions/{NAME}", None, "AvailableAction", Wish()),
+    ("post_job_action", "POST", f"/jobs/{JOB}/plugin_actions/{NAME}", {}, "object", Wish()),
     (
         "start_machine",
         "PATCH",

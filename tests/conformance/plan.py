@@ -13,7 +13,7 @@ import drppy_client
 
 import bodies
 import checks
-from bodies import BROKER, BUNDLE, BY_PREFIX, CLUSTER, JOB, MACHINE, NAME, NOTE, Fixture
+from bodies import BROKER, BUNDLE, BY_PREFIX, CLUSTER, JOB, MACHINE, NAME, NOTE, PROVIDER, Fixture
 from calls import Client, Wish
 from operations import Operation, Route
 
@@ -162,14 +162,15 @@ SPECIAL: dict[str, Special] = {
     "upload_plugin_provider": Special({"name": NAME, "body": "no component"}, refusals=(400, 422)),
     "list_plugin_providers": Special({}),
     "head_plugin_providers": Special({"name": NAME}),
-    "get_plugin_provider": Special({"name": NAME}, refusals=(404,)),
-    "head_plugin_provider": Special({"name": NAME}, refusals=(404,)),
+    "get_plugin_provider": Special({"name": PROVIDER}),
+    "head_plugin_provider": Special({"name": PROVIDER}),
+    # The client takes every answer for text, which a program is not.
     "get_plugin_provider_binary": Special({"name": NAME}, refusals=(404,)),
     "delete_plugin_provider": Special({"name": NAME}, refusals=(404,)),
     # 6.5, 12.5, 14.4: nothing is staged, so there is nothing to execute or to remove.
     "get_system_actions": Special({}),
-    "get_system_action": Special({"cmd": NAME}, refusals=(404,)),
-    "post_system_action": Special({"cmd": NAME, "body": {}}, refusals=(404,)),
+    "get_system_action": Special({"cmd": NAME}),
+    "post_system_action": Special({"cmd": NAME, "body": {}}),
     "system_status": Special({}),
     "system_update_exec": Special({}, refusals=(404, 409)),
     "system_update_run": Special({}, refusals=(404, 409)),
@@ -308,8 +309,7 @@ def _call(operation: Operation, route: Route) -> Call:
     shape = f"{operation.method} {'/'.join(words)}"
     if fixture is None or shape not in _SHAPES:
         raise LookupError(f"`{operation.name}` has no row in the plan")
-    refusals = (404,) if shape in ("GET */actions/*", "POST */actions/*") else ()
-    wish = Wish(route.codes, refusals, bool(operation.literal), False, _check(shape, fixture, operation))
+    wish = Wish(route.codes, (404,) if operation.literal else (), bool(operation.literal), False, _check(shape, fixture, operation))
     prepare = _PREPARE.get(operation.name, lambda _: None)
     return Call(operation, _order(shape, fixture, operation), _arguments(shape, fixture, operation), wish, prepare)
 

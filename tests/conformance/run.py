@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Calls every operation of the Python client against an endpoint and compares the outcomes with `expected.tsv`.
 
-    run.py --program target/debug/formwork [--update] [--json] [--all]
+    run.py --program target/debug/formwork --plugin target/components/guest-offers.wasm [--update] [--json] [--all]
 
 It needs `drppy-client` 4.17.0; `cargo xtask conformance` makes the environment and runs it.
 """
@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 import extras  # noqa: E402
 import operations  # noqa: E402
 import plan  # noqa: E402
+import provider  # noqa: E402
 import table  # noqa: E402
 from calls import Client, api, perform  # noqa: E402
 from endpoint import Endpoint, limit  # noqa: E402
@@ -30,6 +31,7 @@ def main() -> int:
     """Runs the calls and returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", type=Path, required=True, help="the `formwork` program")
+    parser.add_argument("--plugin", type=Path, required=True, help="the plugin that offers an action for every type")
     parser.add_argument("--update", action="store_true", help="rewrite `expected.tsv` with what came")
     parser.add_argument("--json", action="store_true", help="print one object a line instead of a table")
     parser.add_argument("--all", action="store_true", help="print every call, not only the wrong ones")
@@ -44,7 +46,9 @@ def main() -> int:
         print("\n".join(disagreements), file=sys.stderr)
         return 1
     with Endpoint(args.program) as endpoint:
-        rows = _rows(Client(endpoint), planned)
+        client = Client(endpoint)
+        provider.offer(client, args.plugin)
+        rows = _rows(client, planned)
         if not endpoint.alive():
             print(f"the endpoint ended:\n{endpoint.log()}", file=sys.stderr)
             return 1

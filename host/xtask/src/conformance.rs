@@ -10,10 +10,10 @@ use anyhow::{Result, bail};
 
 use crate::report::say;
 use crate::workspace::Workspace;
-use crate::{product, python, shell};
+use crate::{guests, product, python, shell};
 
-/// The drivers, in the order in which they run.
-const DRIVERS: [&str; 2] = ["run.py", "goshape.py"];
+/// The drivers in the order in which they run, each with the plugins that it uploads.
+const DRIVERS: [(&str, &[&str]); 2] = [("run.py", &["guest-offers"]), ("goshape.py", &[])];
 
 /// What to compare, and with which program.
 #[derive(Debug, clap::Args)]
@@ -51,11 +51,16 @@ pub(crate) fn check(workspace: &Workspace, program: &Path, update: bool) -> Resu
         Err(error) => return Ok(Some(format!("{error:#}"))),
     };
     let mut failed = Vec::new();
-    for driver in DRIVERS {
+    for (driver, plugins) in DRIVERS {
         say(&format!("-- {driver}"));
         let mut command = Command::new(&python);
         // Without `-B` it would leave compiled files beside the sources.
         command.arg("-B").arg(folder.join(driver)).arg("--program").arg(program);
+        if !plugins.is_empty() {
+            for plugin in guests::build(workspace, plugins.iter().map(|&name| name.to_owned()).collect())? {
+                command.arg("--plugin").arg(plugin);
+            }
+        }
         if update {
             command.arg("--update");
         }

@@ -1,6 +1,7 @@
 //! `cargo xtask guests`: builds the plugins as components, for whoever works on one.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use formwork_toolchain::GuestBuild;
@@ -17,11 +18,16 @@ pub(crate) struct GuestsArgs {
     packages: Vec<String>,
 }
 
-/// Writes each component to `components/NAME.wasm` in the target folder.
+/// Builds what is named, and says where it is.
 pub(crate) fn run(args: &GuestsArgs) -> Result<()> {
     let workspace = Workspace::read()?;
-    let toolchain = setup::guest_toolchain(&workspace)?;
     let packages = if args.packages.is_empty() { plugins(&workspace) } else { args.packages.clone() };
+    build(&workspace, packages).map(drop)
+}
+
+/// Writes the component of each package to `components/NAME.wasm` in the target folder, and returns the files in order.
+pub(crate) fn build(workspace: &Workspace, packages: Vec<String>) -> Result<Vec<PathBuf>> {
+    let toolchain = setup::guest_toolchain(workspace)?;
     let components = toolchain.build(&GuestBuild {
         workspace_dir: workspace.root.clone(),
         packages,
@@ -30,6 +36,7 @@ pub(crate) fn run(args: &GuestsArgs) -> Result<()> {
     })?;
     let folder = workspace.target.join("components");
     fs::create_dir_all(&folder).with_context(|| format!("failed to make `{}`", folder.display()))?;
+    let mut files = Vec::new();
     for component in components {
         let file = folder.join(format!("{}.wasm", component.package));
         fs::write(&file, &component.wasm).with_context(|| format!("failed to write `{}`", file.display()))?;
@@ -39,8 +46,9 @@ pub(crate) fn run(args: &GuestsArgs) -> Result<()> {
             component.wasm.len(),
             component.core_size
         ));
+        files.push(file);
     }
-    Ok(())
+    Ok(files)
 }
 
 fn plugins(workspace: &Workspace) -> Vec<String> {

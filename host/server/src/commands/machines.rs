@@ -69,9 +69,6 @@ const LAST_WORKFLOW: &str = "on-delete-workflow";
 /// The member of the meta that says with the end of which workflow a machine goes.
 pub(crate) const GOES_AFTER: &str = "delete-after-workflow";
 
-/// The member of the meta that says what a machine is to the endpoint.
-pub(crate) const ROLE: &str = "machine-role";
-
 /// What became of an object that was to be cleaned up.
 pub(crate) enum Cleaned {
     /// It is gone.

@@ -8,10 +8,7 @@ use formwork_model::{Machine, Object, ObjectsExt, Profile};
 use super::{Behaviour, machines::Machines};
 use crate::{
     auth::Caller,
-    commands::{
-        machines::ROLE,
-        objects::{Request, remove},
-    },
+    commands::objects::{Request, remove},
     commit::{Stop, Work},
 };
 
@@ -28,7 +25,7 @@ impl Behaviour for Groups {
         let Some(mut group) = Machine::of(object.as_ref()).cloned() else { return Ok(object) };
         make_profile(work, &group, Profile::default())?;
         // The noun in the form of a role: `resource-broker` (drp-behaviour.md 3.14).
-        group.header.meta.insert(ROLE.to_owned(), kind.noun.replace(' ', "-"));
+        group.header.meta.insert(Machine::ROLE.to_owned(), kind.noun.replace(' ', "-"));
         Ok(group.into_kind(kind))
     }
 

@@ -15,7 +15,7 @@ use super::Behaviour;
 use crate::{
     auth::Caller,
     commands::{
-        machines::{GOES_AFTER, ROLE, remove_if_over, stay},
+        machines::{GOES_AFTER, remove_if_over, stay},
         objects::Request,
     },
     commit::{Stop, Work, refused},
@@ -24,7 +24,7 @@ use crate::{
 
 /// The members of the meta that only the endpoint writes: what will become of a machine, and whether it is the endpoint's
 /// own host.
-const OWN_META: &[&str] = &[GOES_AFTER, pools::DESTINATION, ROLE];
+const OWN_META: &[&str] = &[GOES_AFTER, pools::DESTINATION, Machine::ROLE];
 
 /// How machines, clusters and resource brokers behave.
 pub(super) struct Machines;

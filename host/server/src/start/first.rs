@@ -10,7 +10,7 @@ use super::FirstUser;
 use crate::{
     auth::{Caller, hash_password},
     commands::{
-        machines::{ROLE, update_machine},
+        machines::update_machine,
         objects::{Request, create},
     },
     commit::{Work, commit},
@@ -68,7 +68,7 @@ pub(super) async fn own_machine(endpoint: &Arc<Endpoint>) -> Result<String, ApiE
     let card = endpoint.local_id.to_lowercase();
     let snapshot = endpoint.snapshot();
     let known = snapshot.find_by::<Machine>(|machine| {
-        machine.header.meta.get(ROLE).is_some_and(|role| role == SELF)
+        machine.header.meta.get(Machine::ROLE).is_some_and(|role| role == Machine::OWN_ROLE)
             || !card.is_empty() && machine.hardware_addrs.contains(&card)
     });
     if let Some(known) = known {
@@ -86,14 +86,11 @@ pub(super) async fn own_machine(endpoint: &Arc<Endpoint>) -> Result<String, ApiE
         Request { kind: Machine::KIND, caller: Caller::operator(), method: Method::POST, force: false };
     let uuid = create(endpoint, request, body).await?.value.key();
     let own = |machine: &mut Machine| {
-        machine.header.meta.insert(ROLE.to_owned(), SELF.to_owned());
+        machine.header.meta.insert(Machine::ROLE.to_owned(), Machine::OWN_ROLE.to_owned());
     };
     update_machine(endpoint, "system", &uuid, own).await?;
     Ok(uuid)
 }
-
-/// The role of the endpoint's own host.
-const SELF: &str = "self";
 
 /// Removes what an earlier start noted about objects that it brought along, which may be others now.
 fn uncover(work: &mut Work<'_>) {
@@ -129,13 +126,13 @@ mod tests {
     async fn made(site: &Site, prefix: &str, role: Option<&str>) -> String {
         let mut body = json!({"Name": format!("one-of-{prefix}")});
         if let Some(role) = role {
-            body["Meta"] = json!({(ROLE): role});
+            body["Meta"] = json!({(Machine::ROLE): role});
         }
         create(&site.endpoint, request(prefix, Method::POST), body).await.unwrap().value.key()
     }
 
     fn role(site: &Site, prefix: &str, key: &str) -> Option<String> {
-        site.endpoint.snapshot().find(prefix, key).unwrap().header().meta.get(ROLE).cloned()
+        site.endpoint.snapshot().find(prefix, key).unwrap().header().meta.get(Machine::ROLE).cloned()
     }
 
     #[tokio::test]
@@ -153,13 +150,16 @@ mod tests {
         }
         assert_eq!(own_machine(&site.endpoint).await.unwrap(), known[0].1, "there is one of its own");
         for (prefix, key, expected) in &known {
-            for meta in [json!({(ROLE): "wizard", "color": "red"}), json!({"color": "red"})] {
+            for meta in [json!({(Machine::ROLE): "wizard", "color": "red"}), json!({"color": "red"})] {
                 let mut body = site.endpoint.snapshot().find(prefix, key).unwrap().to_json();
                 body["Meta"] = meta;
                 let put = vec![Change::Put(body)];
                 update(&site.endpoint, request(prefix, Method::PUT), key.clone(), put).await.unwrap();
                 let meta = site.endpoint.snapshot().find(prefix, key).unwrap().header().meta.clone();
-                assert_eq!((meta.get(ROLE).map(String::as_str), meta["color"].as_str()), (*expected, "red"));
+                assert_eq!(
+                    (meta.get(Machine::ROLE).map(String::as_str), meta["color"].as_str()),
+                    (*expected, "red")
+                );
             }
         }
     }
