@@ -143,10 +143,15 @@ impl Endpoint {
 
     /// Runs a command of an operator.
     pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Returns a command of an operator that is not run yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program();
         command.env("RS_ENDPOINT", self.url()).env("RS_KEY", USER).args(arguments);
-        command.env("RS_TOKEN_CACHE", self.folder.path().join("tokens"));
-        command.stdin(Stdio::null()).output().unwrap()
+        command.env("RS_TOKEN_CACHE", self.folder.path().join("tokens")).stdin(Stdio::null());
+        command
     }
 
     /// Returns once something is so that no event tells; looks again and again, until patience ends.

@@ -97,8 +97,8 @@ impl Agent {
                 recordings: options.record_calls,
                 ..SandboxConfig::new(options.state_dir.join("components"), options.compile_worker)
             }),
-            jobs_dir: base.join("jobs"),
-            runner_dir: base.join("runner"),
+            jobs_dir: options.task_dir.unwrap_or_else(|| base.join("jobs")),
+            runner_dir: options.runner_dir.unwrap_or_else(|| base.join("runner")),
         };
         let stepper = Stepper::new(&options.context, &boot_env);
         let (context, power, once) = (options.context, options.power, options.once);

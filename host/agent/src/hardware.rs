@@ -128,7 +128,7 @@ impl Sources {
     }
 
     /// Tells whether a hypervisor is below: processors say so where they have a flag for it.
-    fn is_virtual(&self) -> bool {
+    pub(crate) fn is_virtual(&self) -> bool {
         let flags = read(&self.proc.join("cpuinfo"));
         let flagged = flags
             .lines()
@@ -137,7 +137,7 @@ impl Sources {
         flagged || self.sys.join("hypervisor/type").exists()
     }
 
-    fn dmi(&self, name: &str) -> String {
+    pub(crate) fn dmi(&self, name: &str) -> String {
         read(&self.sys.join("class/dmi/id").join(name)).trim().to_owned()
     }
 
@@ -195,7 +195,7 @@ fn physical_mac(card: &Path) -> Option<String> {
 }
 
 /// Reads a small file; one that cannot be read is as empty as one that is not there.
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     String::from_utf8_lossy(&read_bytes(path)).into_owned()
 }
 

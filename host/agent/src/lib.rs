@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `options`, `exit` | how an agent is run, and how it ends |
 //! | `hardware`, `identify` | by what the machine is known, and which object it is |
+//! | `inventory` | what else there is to tell of it |
 //! | `step` | what to do next: pure, a function of the machine and of what was seen before |
 //! | `agent` | the loop that does it |
 //! | `session`, `retry`, `wakeups` | requests that outlive a restart of the endpoint, and the event stream |
@@ -21,6 +22,7 @@ mod error;
 mod exit;
 mod hardware;
 mod identify;
+mod inventory;
 mod job;
 mod log;
 mod memory;
@@ -37,4 +39,5 @@ pub use agent::run;
 pub use error::AgentError;
 pub use exit::AgentExit;
 pub use identify::this_machine;
+pub use inventory::inventory;
 pub use options::{AgentOptions, Identity, PowerMode, Simulation};

@@ -14,6 +14,11 @@ pub struct AgentOptions {
     pub context: String,
     /// The folder for job files, compiled components and what a restart should know. Not shared with another agent.
     pub state_dir: PathBuf,
+    /// The folder in which each job gets its own; below the state folder by default, or where the param `runner-tmpdir`
+    /// says. Scripts know theirs as `RS_TASK_DIR`.
+    pub task_dir: Option<PathBuf>,
+    /// The folder that all jobs share; beside that of the jobs by default. Scripts know it as `RS_RUNNER_DIR`.
+    pub runner_dir: Option<PathBuf>,
     /// What a reboot or a power-off means.
     pub power: PowerMode,
     /// Which machine this is.

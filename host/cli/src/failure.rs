@@ -6,7 +6,10 @@ use std::{
 };
 
 use formwork_agent::AgentError;
+use formwork_api::ApiError;
 use formwork_client::ClientError;
+
+use crate::jq::JqError;
 
 /// The arguments make no sense together; exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -23,11 +26,19 @@ pub(crate) struct ObjectErrors(pub(crate) Vec<String>);
 #[error("the agent ended with code {0}")]
 pub(crate) struct EndedWith(pub(crate) u8);
 
+/// A filter ended with another code than 0 and has said why.
+#[derive(Debug, thiserror::Error)]
+#[error("the filter ended with code {0}")]
+pub(crate) struct Filtered(pub(crate) u8);
+
 /// Shows an error and returns the program's exit code: 1, 2 for arguments that make no sense, or that of an agent.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         // The reader has seen enough, as in `formwork jobs list | head`.
         return ExitCode::SUCCESS;
+    }
+    if let Some(Filtered(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
     }
     let mut text = format!("Error: {}\n", words(error));
     // Who knew more has given a hint already.
@@ -42,6 +53,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(EndedWith(code)) = error.downcast_ref() {
         return ExitCode::from(*code);
     }
+    if let Some(error) = error.downcast_ref::<JqError>() {
+        return ExitCode::from(error.code());
+    }
     error.downcast_ref::<AgentError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.code()))
 }
 
@@ -49,7 +63,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 fn words(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
-        let cause = without_patch(cause.to_string());
+        let cause = without_patch(refusal(cause).unwrap_or_else(|| cause.to_string()));
         if text.is_empty() {
             text = cause;
         } else if !text.contains(&cause) {
@@ -58,6 +72,27 @@ fn words(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+/// Returns what an endpoint refused as the tools of the ecosystem write it: type, object and first message in one line,
+/// further messages below (drp-behaviour.md 10.3).
+fn refusal(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let refusal = match cause.downcast_ref::<ClientError>() {
+        Some(ClientError::Api(refusal)) => refusal,
+        _ => cause.downcast_ref::<ApiError>()?,
+    };
+    let place = [refusal.model.as_str(), refusal.key.as_str()];
+    let place: Vec<&str> = place.into_iter().filter(|part| !part.is_empty()).collect();
+    let place = place.join("/");
+    let first = refusal.messages.first().map_or("", String::as_str);
+    let parts = [refusal.r#type.as_str(), &place, first];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let mut text = parts.join(": ");
+    for message in refusal.messages.iter().skip(1) {
+        text.push_str("\n  ");
+        text.push_str(message);
+    }
+    Some(text)
 }
 
 /// Leaves out the whole patch that an endpoint repeats when a test of it failed: nobody typed it, and it can be as long as
@@ -110,16 +145,32 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use formwork_api::ApiError;
-
     use super::*;
 
     #[test]
     fn refusal_is_shown_with_type_object_and_messages() {
         let refused = ApiError::not_found("GET", "machines", "x");
         let error = anyhow::Error::from(ClientError::Api(Box::new(refused)));
-        assert_eq!(words(&error), "GET: machines/x\n  Not Found");
+        assert_eq!(words(&error), "GET: machines/x: Not Found");
         assert!(hint(&error).unwrap().contains("Name:fred"));
+    }
+
+    #[test]
+    fn further_messages_stand_below_and_empty_parts_leave_no_colon() {
+        let mut refused = ApiError::new(422, "ValidationError", "x: first").about("machines", "x");
+        refused.messages.push(String::from("x: second"));
+        let error = anyhow::Error::from(ClientError::Api(Box::new(refused))).context("failed to make it");
+        assert_eq!(words(&error), "failed to make it: ValidationError: machines/x: x: first\n  x: second");
+        for (refused, expected) in [
+            (
+                ApiError::new(406, "GET", "Limit cannot be negative").about("machines", ""),
+                "GET: machines: Limit cannot be negative",
+            ),
+            (ApiError::new(400, "GET", "no JSON"), "GET: no JSON"),
+            (ApiError { messages: Vec::new(), ..ApiError::not_found("GET", "jobs", "j") }, "GET: jobs/j"),
+        ] {
+            assert_eq!(words(&anyhow::Error::from(ClientError::Api(Box::new(refused)))), expected);
+        }
     }
 
     #[test]
@@ -152,6 +203,6 @@ mod tests {
             ApiError::new(409, "PATCH", "Patch error at line 0: Test op failed.").about("machines", "x");
         refused.messages.push(String::from("Patch: [\n  {\n    \"value\": \"secret\"\n  }\n]"));
         let shown = words(&anyhow::Error::from(ClientError::Api(Box::new(refused))));
-        assert_eq!(shown, "PATCH: machines/x\n  Patch error at line 0: Test op failed.");
+        assert_eq!(shown, "PATCH: machines/x: Patch error at line 0: Test op failed.");
     }
 }

@@ -1,13 +1,15 @@
 //! The `formwork` program: the endpoint, the agent and the command line in one file.
 //!
 //! A file a subcommand is below `commands`; each reads its arguments, calls a crate of the house and shows the answer.
-//! Started under the name `dr-provision`, the program serves.
+//! Started under the name `dr-provision`, the program serves; under one
+//! that ends in `jq`, it filters JSON.
 
 mod arguments;
 mod commands;
 mod demo;
 mod failure;
 mod input;
+mod jq;
 mod logging;
 mod output;
 mod progress;
@@ -23,6 +25,9 @@ fn main() -> ExitCode {
     // Before anything else is set up: such a child lowers its own limits.
     if let Some(work) = arguments.get(1).and_then(|word| commands::worker(word)) {
         return work();
+    }
+    if let Some(words) = jq::arguments(&arguments) {
+        return jq::program(words);
     }
     let named = arguments.first().and_then(|path| Path::new(path).file_name());
     let as_server = named.is_some_and(|name| name == commands::serve::SERVER_NAME);

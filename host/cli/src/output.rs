@@ -45,6 +45,11 @@ impl Output {
         Self { style, to: Box::new(io::stdout()) }
     }
 
+    /// Writes nothing.
+    pub(crate) fn nowhere() -> Self {
+        Self { style: Style::default(), to: Box::new(io::sink()) }
+    }
+
     /// Writes to somewhere else.
     #[cfg(test)]
     pub(crate) fn to(style: Style, to: Box<dyn Write + Send>) -> Self {
@@ -114,6 +119,11 @@ impl Output {
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<()> {
         self.to.write_all(bytes)?;
         Ok(self.to.flush()?)
+    }
+
+    /// Returns where results go, for what writes them itself.
+    pub(crate) fn writer(&mut self) -> &mut (dyn Write + Send) {
+        &mut *self.to
     }
 
     /// Makes the errors of an object that was shown those of the command, where that was asked for.

@@ -9,6 +9,7 @@ mod tests;
 
 use std::{
     io::{self, Write as _},
+    path::PathBuf,
     sync::OnceLock,
     time::Duration,
 };
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) reference: Option<String>,
     /// The catalog that was named.
     pub(crate) catalog: Option<String>,
+    /// The socket of a local proxy.
+    pub(crate) socket: Option<PathBuf>,
     /// The managed endpoint that is meant.
     pub(crate) behind: Option<String>,
     /// The proxy for downloads from elsewhere.
@@ -77,6 +80,9 @@ impl Settings {
             return Ok(client.with_credentials(self.endpoint.credentials.clone()));
         }
         let mut client = Client::connect(self.endpoint.clone())?;
+        if let Some(socket) = &self.socket {
+            client = client.through_socket(socket)?;
+        }
         for (name, value) in &self.headers {
             client = client.with_header(name, value)?;
         }

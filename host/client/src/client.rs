@@ -1,6 +1,6 @@
 //! The client itself: its connections, and typed access to objects.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use formwork_api::BASE_PATH;
 use formwork_model::Record;
@@ -36,6 +36,8 @@ pub struct Client {
     pub(crate) retries: Option<Retries>,
     /// The managed endpoint behind this one that is meant.
     pub(crate) behind: Option<String>,
+    /// The socket of a local proxy, which everything goes through.
+    pub(crate) socket: Option<PathBuf>,
 }
 
 impl Client {
@@ -58,6 +60,7 @@ impl Client {
             headers: HeaderMap::new(),
             retries: None,
             behind: None,
+            socket: None,
         })
     }
 
@@ -95,13 +98,34 @@ impl Client {
         Ok(Self { base, behind: Some(id.to_owned()), ..self.clone() })
     }
 
+    /// Returns a client whose requests and events go through the UNIX socket of a local proxy (drp-api.md 16.2). Such a
+    /// proxy speaks plain HTTP: the URL of the endpoint is to begin with `http://`.
+    ///
+    /// # Errors
+    ///
+    /// A client that cannot be made.
+    pub fn through_socket(&self, socket: &Path) -> Result<Self, ClientError> {
+        let client = Self { socket: Some(socket.to_owned()), ..self.clone() };
+        let builder = client.builder().read_timeout(READ_TIMEOUT);
+        let http = builder.build().map_err(|error| client.unusable(&error))?;
+        Ok(Self { http, ..client })
+    }
+
+    fn builder(&self) -> reqwest::ClientBuilder {
+        match &self.socket {
+            Some(socket) => builder(&self.tls).unix_socket(socket.clone()),
+            None => builder(&self.tls),
+        }
+    }
+
+    fn unusable(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::Url { text: self.endpoint().to_owned(), reason: error.to_string() }
+    }
+
     /// Returns the same client with connections of its own, on which an answer may take as long as the request does: a
     /// long upload is silent on the other side.
     pub(crate) fn patient(&self) -> Result<Self, ClientError> {
-        let http = builder(&self.tls).build().map_err(|error| ClientError::Url {
-            text: self.endpoint().to_owned(),
-            reason: error.to_string(),
-        })?;
+        let http = self.builder().build().map_err(|error| self.unusable(&error))?;
         Ok(Self { http, ..self.clone() })
     }
 
@@ -109,6 +133,18 @@ impl Client {
     #[must_use]
     pub fn with_credentials(&self, credentials: Credentials) -> Self {
         Self { credentials, ..self.clone() }
+    }
+
+    /// Returns the value of the header `Authorization` that the client sends: a secret.
+    #[must_use]
+    pub fn authorization(&self) -> String {
+        self.credentials.authorization()
+    }
+
+    /// Returns the path before the API's own; empty for an endpoint that has its host for itself.
+    #[must_use]
+    pub fn path_before(&self) -> &str {
+        self.base.path().strip_suffix(BASE_PATH).unwrap_or_default()
     }
 
     /// Returns the URL of the endpoint, without the API's own path and without a slash at its end.

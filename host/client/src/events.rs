@@ -7,7 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     time::{Instant, timeout},
 };
 use tokio_tungstenite::{
@@ -32,7 +32,8 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// How many events are kept while an acknowledgement is awaited.
 const MAX_KEPT: usize = 65_536;
 
-trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+/// A connection to an endpoint.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 
@@ -113,11 +114,26 @@ impl Client {
         opened.map(|(socket, _)| socket).map_err(|error| self.refused(error))
     }
 
+    /// Opens a connection for one request that the caller writes himself, in HTTP/1.1.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Connect`], also when it takes longer than 10 s.
+    pub async fn transport(&self) -> Result<Box<dyn Transport>, ClientError> {
+        let opened = timeout(CONNECT_TIMEOUT, self.open_transport()).await;
+        let unreachable =
+            |elapsed| ClientError::Connect { url: self.endpoint().to_owned(), source: Box::new(elapsed) };
+        opened.map_err(unreachable)?
+    }
+
     async fn open_transport(&self) -> Result<Box<dyn Transport>, ClientError> {
         let unreachable = |error| ClientError::Connect {
             url: self.endpoint().to_owned(),
             source: Box::<dyn std::error::Error + Send + Sync>::from(error),
         };
+        if let Some(socket) = &self.socket {
+            return Ok(Box::new(UnixStream::connect(socket).await.map_err(unreachable)?));
+        }
         let host = self.base.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = self.base.port_or_known_default().unwrap_or(443);
         let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(unreachable)?;

@@ -78,6 +78,55 @@ impl Collection<'_> {
     }
 }
 
+/// A key pair that secure values of a content bundle are sealed to while the bundle is in a file (drp-behaviour.md 1.6).
+pub struct BundleKey {
+    secret: SecretKey,
+}
+
+impl BundleKey {
+    /// Makes a pair for one bundle.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self { secret: SecretKey::generate(&mut OsRng) }
+    }
+
+    /// Reads the secret half: base64 of 32 bytes, as [`BundleKey::to_base64`] writes it.
+    #[must_use]
+    pub fn from_base64(text: &str) -> Option<Self> {
+        let bytes: [u8; 32] = STANDARD.decode(text).ok()?.try_into().ok()?;
+        Some(Self { secret: SecretKey::from_bytes(bytes) })
+    }
+
+    /// Returns the secret half.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(self.secret.to_bytes())
+    }
+
+    /// Seals the JSON of a value. Nothing for one that is too long for a box.
+    #[must_use]
+    pub fn seal(&self, value: &Value) -> Option<Value> {
+        seal(*self.secret.public_key().as_bytes(), value)
+    }
+
+    /// Opens a value that was sealed to this pair. Nothing for one that was sealed to another, or is broken.
+    #[must_use]
+    pub fn open(&self, sealed: &Value) -> Option<Value> {
+        let [key, nonce, payload] = MEMBERS.map(|name| STANDARD.decode(sealed.get(name)?.as_str()?).ok());
+        let (key, nonce): ([u8; 32], [u8; 24]) = (key?.try_into().ok()?, nonce?.try_into().ok()?);
+        let opening = SalsaBox::new(&PublicKey::from_bytes(key), &self.secret);
+        let clear = opening.decrypt(&nonce.into(), payload?.as_slice()).ok()?;
+        serde_json::from_slice(&clear).ok()
+    }
+}
+
+/// Shows that there is a key, never which.
+impl std::fmt::Debug for BundleKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("BundleKey")
+    }
+}
+
 fn wrong(prefix: &str, id: &str, reason: &str) -> ClientError {
     let path = format!("/{prefix}/{id}/pubkey");
     ClientError::Answer { method: String::from("GET"), path, reason: reason.to_owned() }
@@ -120,6 +169,19 @@ mod tests {
         let opening = SalsaBox::new(&PublicKey::from_slice(&key).unwrap(), &secret);
         let nonce: [u8; 24] = nonce.try_into().unwrap();
         assert_eq!(opening.decrypt(&nonce.into(), payload.as_slice()).unwrap(), br#"{"user":"root"}"#);
+    }
+
+    #[test]
+    fn value_of_a_bundle_opens_with_its_own_key_only() {
+        let key = BundleKey::generate();
+        let again = BundleKey::from_base64(&key.to_base64()).unwrap();
+        let mut sealed = key.seal(&json!({"user": "root"})).unwrap();
+        assert_eq!(again.open(&sealed), Some(json!({"user": "root"})));
+        assert_eq!(BundleKey::generate().open(&sealed), None);
+        sealed["Payload"] = json!("AAAA");
+        assert_eq!(again.open(&sealed), None);
+        assert!(BundleKey::from_base64("AAAA").is_none() && BundleKey::from_base64("?").is_none());
+        assert_eq!(format!("{key:?}"), "BundleKey");
     }
 
     #[test]

@@ -101,11 +101,26 @@ impl Certificate {
         options: &ServeOptions,
     ) -> Result<Arc<Self>, CertificateError> {
         let (certificate, key) = (certificate.to_owned(), key.to_owned());
-        if !certificate.is_file() || !key.is_file() {
+        // An endpoint that died while it made both left the key, with the certificate beside its place.
+        if key.exists() && !certificate.exists() && beside(&certificate).exists() {
+            let waiting = read(&beside(&certificate))?;
+            write(&certificate, &waiting, 0o644)?;
+        }
+        let known = [&certificate, &key].map(|file| file.exists());
+        if known == [true, false] || known == [false, true] {
+            let (known, missing) = if known[0] { (&certificate, &key) } else { (&key, &certificate) };
+            return Err(CertificateError::Invalid(format!(
+                "`{}` is there and `{}` is not\nhint: give both, or remove the first and both are made anew",
+                known.display(),
+                missing.display()
+            )));
+        }
+        if known == [false, false] {
             let mut names = vec![String::from("localhost"), String::from("127.0.0.1")];
             names.extend(options.static_ip.map(|address| address.to_string()));
             let made = rcgen::generate_simple_self_signed(names)
                 .map_err(|error| CertificateError::Invalid(error.to_string()))?;
+            stage(&beside(&certificate), &made.cert.pem(), 0o644)?;
             write(&key, &made.signing_key.serialize_pem(), 0o600)?;
             write(&certificate, &made.cert.pem(), 0o644)?;
         }
@@ -253,6 +268,22 @@ mod tests {
             assert!(error.contains(words), "{error}");
         }
         assert!(own.pair() == before && Certificate::load(&options(folder.path())).unwrap().pair() == before);
+    }
+
+    #[test]
+    fn one_file_without_the_other_is_refused_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = options(folder.path());
+        write(&options.tls_key, &made("own").key, 0o600).unwrap();
+        let before = read(&options.tls_key).unwrap();
+        let error = Certificate::load(&options).unwrap_err().to_string();
+        assert!(error.contains("is not\nhint: give both"), "{error}");
+        assert!(read(&options.tls_key).unwrap() == before && !options.tls_cert.exists());
+        // As a first start leaves it that dies in its middle.
+        let own = rcgen::generate_simple_self_signed(vec![String::from("own")]).unwrap();
+        write(&options.tls_key, &own.signing_key.serialize_pem(), 0o600).unwrap();
+        stage(&beside(&options.tls_cert), &own.cert.pem(), 0o644).unwrap();
+        assert!(Certificate::load(&options).unwrap().pair().certificate == own.cert.pem());
     }
 
     #[test]

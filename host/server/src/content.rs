@@ -38,15 +38,25 @@ pub(crate) const CORE: &str = "core";
 
 /// Words for what this endpoint can do; a word is listed only when it holds.
 pub(crate) const FEATURES: &[&str] = &[
+    "api-v3",
     "auto-boot-target",
     "default-workflow",
+    "fsm-runner",
+    "http-range-header",
     "job-exit-states",
     "log-has-head-method",
+    "multiarch",
+    "overridable-bootloaders",
+    "profileless-machine",
+    "roles",
     "sane-exit-codes",
     "secure-params",
+    "secure-params-in-content-packs",
     "selective-job-purge",
     "slim-objects",
     "sprig",
+    "task-prerequisites",
+    "tenants",
     "workflows",
 ];
 

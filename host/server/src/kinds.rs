@@ -110,14 +110,18 @@ pub(crate) trait Behaviour: Sync {
 
     /// Returns an object as clients see it: private members are there and empty.
     fn shown(&self, object: &dyn Object) -> Value {
-        let mut value = object.to_json();
-        if let Some(members) = value.as_object_mut() {
-            for name in object.kind().private {
-                members.insert((*name).to_owned(), Value::String(String::new()));
-            }
-        }
-        value
+        without_private(object.kind(), object.to_json())
     }
+}
+
+/// Empties what clients do not see of an object.
+pub(crate) fn without_private(kind: &Kind, mut value: Value) -> Value {
+    if let Some(members) = value.as_object_mut() {
+        for name in kind.private {
+            members.insert((*name).to_owned(), Value::String(String::new()));
+        }
+    }
+    value
 }
 
 /// Returns an object before and after a change as objects of one type.

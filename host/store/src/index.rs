@@ -91,6 +91,12 @@ impl<'a> Index<'a> {
         self.0.get(value).map_or(0, Keys::len)
     }
 
+    /// Returns the objects that have a value, to ask for one after the other whether it is among them.
+    #[must_use]
+    pub fn holders(self, value: &SortKey) -> Holders<'a> {
+        Holders(self.0.get(value))
+    }
+
     /// Returns the values within bounds in order, each with the number of the objects that have it; from the end
     /// when `backwards`. Finding the first costs no more than finding one object by its key.
     pub fn values(
@@ -118,6 +124,24 @@ impl std::fmt::Debug for Index<'_> {
     }
 }
 
+/// The objects that have one value of a sorted member.
+#[derive(Clone, Copy)]
+pub struct Holders<'a>(Option<&'a Keys>);
+
+impl Holders<'_> {
+    /// Tells whether the object with a key is among them, without a look at the object.
+    #[must_use]
+    pub fn contains(self, key: &Arc<str>) -> bool {
+        self.0.is_some_and(|keys| keys.contains(key))
+    }
+}
+
+impl std::fmt::Debug for Holders<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Holders").field("count", &self.0.map_or(0, Keys::len)).finish()
+    }
+}
+
 /// The keys of one or more objects in order.
 #[derive(Clone)]
 pub(crate) enum Keys {
@@ -133,6 +157,14 @@ impl Keys {
             Self::One(_) => 1,
             Self::Few(keys) => keys.len(),
             Self::Many(keys) => keys.len(),
+        }
+    }
+
+    fn contains(&self, key: &Arc<str>) -> bool {
+        match self {
+            Self::One(only) => only == key,
+            Self::Few(keys) => keys.binary_search(key).is_ok(),
+            Self::Many(keys) => keys.contains(key),
         }
     }
 
@@ -247,6 +279,8 @@ mod tests {
                 prop_assert_eq!(read(&tree), model.iter().cloned().collect::<Vec<_>>());
                 prop_assert_eq!(read(&earlier.0), earlier.1.into_iter().collect::<Vec<_>>());
                 prop_assert_eq!(tree.get(&0).map_or(0, Keys::len), model.len());
+                let name = Arc::from(format!("k{number:02}"));
+                prop_assert_eq!(Holders(tree.get(&0)).contains(&name), model.contains(&*name));
                 prop_assert_eq!(tree.len(), usize::from(!model.is_empty()));
                 let backwards = tree.get(&0).into_iter().flat_map(|keys| keys.iter(true));
                 let backwards: Vec<_> = backwards.map(|key| String::from(&**key)).collect();

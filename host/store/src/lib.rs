@@ -34,7 +34,7 @@ mod tree;
 pub use entry::{Action, Change, Entry};
 pub use error::{BackendError, OpenError, WriteError};
 pub use feed::{Feed, FeedError, FeedGone};
-pub use index::Index;
+pub use index::{Holders, Index};
 pub use limits::Limits;
 pub use revision::Revision;
 pub use snapshot::Snapshot;

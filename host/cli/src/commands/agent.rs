@@ -33,6 +33,12 @@ struct AgentArgs {
     /// The folder for state and job files
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// The folder in which each job gets its own; below the state folder by default
+    #[arg(long, env = "RS_TASK_DIR", value_name = "DIR")]
+    task_dir: Option<PathBuf>,
+    /// The folder that all jobs share; below the state folder by default
+    #[arg(long, env = "RS_RUNNER_DIR", value_name = "DIR")]
+    runner_dir: Option<PathBuf>,
     /// End with exit code 64 instead of rebooting, and with 32 instead of powering off
     #[arg(long)]
     no_power: bool,
@@ -62,6 +68,7 @@ pub(super) async fn run(matches: &ArgMatches, context: &Context) -> Result<ExitC
 
 /// Runs the agent of a machine in the foreground, with the flags of `machines processjobs`.
 pub(crate) async fn process_jobs(endpoint: &Endpoint, uuid: Option<String>, given: &Given<'_>) -> Result<()> {
+    let folder = |name| env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let args = AgentArgs {
         uuid,
         name: None,
@@ -69,6 +76,8 @@ pub(crate) async fn process_jobs(endpoint: &Endpoint, uuid: Option<String>, give
             .optional("context")
             .map_or_else(|| env::var("RS_CONTEXT").unwrap_or_default(), str::to_owned),
         state_dir: given.optional("state-dir").map(PathBuf::from),
+        task_dir: folder("RS_TASK_DIR"),
+        runner_dir: folder("RS_RUNNER_DIR"),
         no_power: given.is_on("skip-power"),
         once: given.is_on("oneshot") || given.is_on("exit-on-failure"),
         simulate_mac: Vec::new(),
@@ -92,10 +101,14 @@ fn options(args: AgentArgs, endpoint: Endpoint) -> Result<AgentOptions> {
         Some(folder) => folder,
         None => own.map_or_else(state_dir, |own| state_dir().join(own)),
     };
+    // Scripts run in folders of their own, where a relative path means another place.
+    let absolute = |folder: PathBuf| std::path::absolute(folder).context("failed to find the working folder");
     Ok(AgentOptions {
         endpoint,
         context: args.context,
-        state_dir: std::path::absolute(state_dir).context("failed to find the working folder")?,
+        state_dir: absolute(state_dir)?,
+        task_dir: args.task_dir.map(absolute).transpose()?,
+        runner_dir: args.runner_dir.map(absolute).transpose()?,
         power: if simulated || args.no_power { PowerMode::Exit } else { PowerMode::Machine },
         identity: Identity { machine: args.uuid, name: args.name, simulation },
         once: args.once,
@@ -140,6 +153,13 @@ mod tests {
         assert_eq!(options.power, PowerMode::Exit);
         assert!(options.state_dir.ends_with("formwork-agent/525400000001"), "{:?}", options.state_dir);
         assert_eq!(options.identity.simulation.unwrap().macs.len(), 2);
+    }
+
+    #[test]
+    fn folders_of_jobs_may_be_elsewhere() {
+        let options = parse("formwork agent --task-dir jobs --runner-dir /srv/runner");
+        assert_eq!(options.task_dir, Some(env::current_dir().unwrap().join("jobs")));
+        assert_eq!(options.runner_dir, Some(PathBuf::from("/srv/runner")));
     }
 
     #[test]

@@ -218,6 +218,8 @@ fn agent_options(kernel: &Kernel, card: Card, state_dir: PathBuf) -> Result<Agen
         endpoint: Endpoint { url: url.to_owned(), credentials: Credentials::Token(token.to_owned()) },
         context: String::new(),
         state_dir,
+        task_dir: None,
+        runner_dir: None,
         power: PowerMode::Exit,
         identity: Identity {
             simulation: Some(Simulation {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -46,9 +47,22 @@ pub(super) fn resolve(flags: &GlobalArgs, named: &Named) -> Result<Settings> {
         (None, Some(text)) => number("FORMWORK_RETRIES", text)?,
         (None, None) => DEFAULT_RETRIES,
     };
+    // A proxy says itself who calls, and whom; -E and -T mean that it is not to be asked.
+    let direct = flags.endpoint.is_some() || flags.token.is_some();
+    let proxy = named.value("RS_LOCAL_PROXY").filter(|_| !direct);
+    let (endpoint, socket) = match proxy {
+        Some(place) => {
+            let address = place.parse::<SocketAddr>().ok();
+            let url = address.map_or_else(|| String::from("http://localhost"), |at| format!("http://{at}"));
+            let socket = address.is_none().then(|| PathBuf::from(place));
+            (Endpoint { url, credentials: Credentials::Token(String::from("local-proxy")) }, socket)
+        }
+        None => (Endpoint { url, credentials: credentials(flags, named)? }, None),
+    };
     Ok(Settings {
-        endpoint: Endpoint { url, credentials: credentials(flags, named)? },
-        candidates: if several.len() > 1 { several } else { Vec::new() },
+        endpoint,
+        socket,
+        candidates: if several.len() > 1 && proxy.is_none() { several } else { Vec::new() },
         style: style(flags, named)?,
         force: flags.force,
         reference: flags.reference.clone(),

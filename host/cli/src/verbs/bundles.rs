@@ -7,7 +7,7 @@ use formwork_client::Query;
 use formwork_model::{Content, kind_of};
 use serde_json::{Map, Value, json};
 
-use super::{Given, contents, transfer};
+use super::{Given, contents, sealing, transfer};
 use crate::{commands::Context, failure::UsageError, input};
 
 /// Types in the order in which their objects can be made: those that others refer to first.
@@ -105,7 +105,9 @@ pub(super) async fn bundlize(given: Given<'_>, context: &mut Context) -> Result<
             }
         }
     }
-    save(&content, given.text("TARGET"), context)?;
+    let mut saved = content.clone();
+    sealing::seal(&given, context, &mut saved).await?;
+    save(&saved, given.text("TARGET"), context)?;
     if given.is_on("delete") || given.is_on("reload") {
         // What refers to others goes first.
         for (prefix, object) in in_order(found).iter().rev() {
@@ -114,7 +116,8 @@ pub(super) async fn bundlize(given: Given<'_>, context: &mut Context) -> Result<
     }
     if given.is_on("reload") {
         let name = content.pointer("/meta/Name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        contents::send(context, &name, &content).await?;
+        sealing::open(&given, context, &mut saved)?;
+        contents::send(context, &name, &saved).await?;
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Content bundles on an endpoint.
 
 use anyhow::{Result, bail};
+use formwork_client::Method;
 use serde_json::Value;
 
-use super::Given;
+use super::{Given, sealing};
 use crate::{commands::Context, failure::UsageError, input};
 
 /// What a table of bundles shows.
@@ -19,6 +20,21 @@ pub(super) async fn list(_: Given<'_>, context: &mut Context) -> Result<()> {
     context.out.value(&list, COLUMNS)
 }
 
+/// Shows a bundle with its objects; secure values as they are in files.
+pub(super) async fn show(given: Given<'_>, context: &mut Context) -> Result<()> {
+    let name = given.text("NAME");
+    let mut content = context.client()?.call(Method::GET, ["contents", name]).send().await?.value;
+    sealing::seal(&given, context, &mut content).await?;
+    context.out.value(&content, &[])
+}
+
+/// Reads a bundle that is to be sent, with its secure values in the clear.
+async fn opened(given: &Given<'_>, context: &Context) -> Result<(String, Value)> {
+    let (name, mut bundle) = bundle(given.text("SOURCE"), context).await?;
+    sealing::open(given, context, &mut bundle)?;
+    Ok((name, bundle))
+}
+
 /// Counts bundles.
 pub(super) async fn count(_: Given<'_>, context: &mut Context) -> Result<()> {
     let count = context.client()?.contents().await?.len();
@@ -32,20 +48,21 @@ pub(super) async fn exists(given: Given<'_>, context: &mut Context) -> Result<()
 
 /// Installs a new bundle.
 pub(super) async fn create(given: Given<'_>, context: &mut Context) -> Result<()> {
-    let made = context.client()?.content_create(&bundle(given.text("SOURCE"), context).await?.1).await?;
+    let bundle = opened(&given, context).await?.1;
+    let made = context.client()?.content_create(&bundle).await?;
     context.out.value(&made, &[])
 }
 
 /// Replaces a bundle.
 pub(super) async fn update(given: Given<'_>, context: &mut Context) -> Result<()> {
-    let bundle = bundle(given.text("SOURCE"), context).await?.1;
+    let bundle = opened(&given, context).await?.1;
     let changed = context.client()?.content_update(given.text("NAME"), &bundle).await?;
     context.out.value(&changed, &[])
 }
 
 /// Installs a bundle, or replaces it when it is there.
 pub(super) async fn upload(given: Given<'_>, context: &mut Context) -> Result<()> {
-    let (name, bundle) = bundle(given.text("SOURCE"), context).await?;
+    let (name, bundle) = opened(&given, context).await?;
     let sent = send(context, &name, &bundle).await?;
     context.out.value(&sent, &[])
 }

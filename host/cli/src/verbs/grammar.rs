@@ -127,6 +127,10 @@ fn arguments(command: Command, verb: &'static Verb, path: &str) -> Command {
 
 fn flag(flag: &'static Flag) -> Arg {
     let arg = Arg::new(flag.name).long(flag.name).help(flag.help).help_heading("Flags");
+    let arg = match also(flag.name) {
+        Some(name) => arg.visible_alias(name),
+        None => arg,
+    };
     match flag.value {
         None => arg.action(ArgAction::SetTrue),
         Some("N") => {
@@ -140,9 +144,14 @@ fn flag(flag: &'static Flag) -> Arg {
     }
 }
 
+/// Returns another name of a flag, which operators know it by too.
+fn also(flag: &str) -> Option<&'static str> {
+    (flag == "failed-after").then_some("fail-after")
+}
+
 /// Tells whether a value may begin with a dash.
 fn takes_anything(name: &str) -> bool {
-    matches!(name, "VALUE" | "JSON" | "TEXT" | "PATCH")
+    matches!(name, "VALUE" | "JSON" | "TEXT" | "PATCH" | "ARGUMENT")
 }
 
 /// Says what a value is.
@@ -159,6 +168,9 @@ fn help(name: &str) -> &'static str {
         "SOURCE" => "The file, or a URL; `-` is standard input",
         "MEMBER" => "The member, or a JSON pointer such as /Meta/color",
         "SECONDS" => "How long [default: a day]",
+        "SECONDS|TARGET" => "How long the endpoint looks at itself, or the file [default: standard output]",
+        "SOCKET" => "A path, or a loopback address such as 127.0.0.1:8099",
+        "ARGUMENT" => "Flags, the filter and files as jq has them",
         "PAIR" => "Names and values in turn, or a JSON map",
         "ACTION" => "The action",
         "FOLDER" => "The folder [default: the top, or this one]",

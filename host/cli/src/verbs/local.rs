@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use super::{Given, transfer};
 use crate::{
     commands::{self, Context},
-    failure::UsageError,
-    input,
+    failure::{Filtered, UsageError},
+    input, jq,
 };
 
 /// Writes what a shell needs to complete commands.
@@ -40,6 +40,20 @@ pub(super) fn script(shell: Shell) -> Vec<u8> {
 pub(super) async fn fingerprint(_: Given<'_>, context: &mut Context) -> Result<()> {
     let found = formwork_agent::this_machine(&commands::agent_state_dir());
     context.out.value(&found, &[])
+}
+
+/// Filters JSON. The program comes here only when flags of its own stand before the word.
+pub(super) async fn jq(given: Given<'_>, context: &mut Context) -> Result<()> {
+    let words: Vec<_> = given.texts("ARGUMENT").into_iter().map(Into::into).collect();
+    match jq::on_stack(&words, context.out.writer())?? {
+        0 => Ok(()),
+        code => Err(Filtered(code).into()),
+    }
+}
+
+/// Shows the hardware and the system of this computer.
+pub(super) async fn gohai(_: Given<'_>, context: &mut Context) -> Result<()> {
+    context.out.value(&formwork_agent::inventory(), &[])
 }
 
 /// Asks which machine this computer is.

@@ -64,6 +64,21 @@ pub(super) fn certificate(given: &Given<'_>) -> Result<Value> {
     Ok(json!({"Cert": read("CERTFILE")?, "Key": read("KEYFILE")?}))
 }
 
+/// Fetches what the endpoint tells of its own program: bytes, for standard output or a file.
+pub(super) async fn debug(given: Given<'_>, context: &mut Context) -> Result<()> {
+    let word = given.optional("SECONDS|TARGET");
+    let number = word.filter(|word| word.parse::<u64>().is_ok());
+    let mut query = Query::new();
+    if let Some(seconds) = given.optional("seconds").or(number) {
+        query.push("seconds", seconds);
+    }
+    let target = word.filter(|_| number.is_none()).unwrap_or_default();
+    // The endpoint is silent as long as it looks.
+    let client = context.client()?;
+    let call = client.call(Method::GET, ["debug", given.text("KIND")]).query(query).patiently();
+    super::transfer::write(&call.send().await?.bytes, target, &mut context.out)
+}
+
 /// Starts the upgrade to the release that was staged.
 pub(super) async fn start_upgrade(_: Given<'_>, context: &mut Context) -> Result<()> {
     let client = context.client()?;

@@ -81,18 +81,17 @@ fn places(operation: &PatchOperation) -> (Option<&str>, [Option<&str>; 2]) {
 }
 
 /// Refuses a caller of whose roles no single one has a claim for each place that a change touches, and for secure params
-/// where it touches those.
+/// where it touches those. `places` are the object before and after it; nothing when the caller may change all of it.
 pub(super) fn require_members(
     caller: &Caller,
     (kind, key): (&Kind, &str),
-    (before, after): (&Value, &Value),
+    places: Option<(&Value, &Value)>,
     is_secure: bool,
 ) -> Result<(), ApiError> {
     let mut actions = Vec::new();
-    if caller.may(kind.prefix, "update", key) {
-        actions.push(String::from("update"));
-    } else {
-        differences(before, after, &mut String::from("update:"), &mut actions);
+    match places {
+        Some((before, after)) => differences(before, after, &mut String::from("update:"), &mut actions),
+        None => actions.push(String::from("update")),
     }
     actions.extend(is_secure.then(|| UPDATE_SECURE.to_owned()));
     let wanted =

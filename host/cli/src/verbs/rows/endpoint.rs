@@ -5,7 +5,7 @@ use super::super::{
     Http::*,
     On, Shows, Verb,
     actions::{arguments, nothing},
-    events, files, local, system,
+    events, files, local, proxy, system,
 };
 
 const SYSTEM: On = On::Only(&["system"]);
@@ -137,20 +137,36 @@ pub(super) const ROWS: &[Verb] = &[
         |given, context| Box::pin(local::completion(given, context)),
         "Writes what bash needs to complete commands into a file",
     ),
-    Verb::ask(
+    Verb::own(
         On::Only(&["debug"]),
         "",
-        "KIND [SECONDS]",
-        (Get, "debug/{KIND}"),
+        "KIND [SECONDS|TARGET]",
+        |given, context| Box::pin(system::debug(given, context)),
         "Fetches what the endpoint tells those who look for a fault in it",
     )
-    .query(|given| {
-        Ok(match given.optional("SECONDS") {
-            Some(seconds) => formwork_client::Query::new().with("seconds", seconds),
-            None => formwork_client::Query::new(),
-        })
-    })
-    .shows(Shows::Raw),
+    .flags(&[Flag::own("seconds", Some("N"), "How long the endpoint looks at itself")]),
+    Verb::local(
+        On::Only(&["gohai"]),
+        "",
+        "",
+        |given, context| Box::pin(local::gohai(given, context)),
+        "Shows the hardware and the system of this computer",
+    ),
+    Verb::local(
+        On::Only(&["jq"]),
+        "",
+        "[ARGUMENT...]",
+        |given, context| Box::pin(local::jq(given, context)),
+        "Filters JSON with the language of the program jq",
+    ),
+    // It settles itself who calls: the password is needed longer than for one request.
+    Verb::local(
+        On::Only(&["proxy"]),
+        "",
+        "SOCKET",
+        |given, context| Box::pin(proxy::run(given, context)),
+        "Passes requests of programs on this computer on to the endpoint, as the caller of this one",
+    ),
     Verb::own(
         On::Only(&["support"]),
         "bundle",

@@ -1,11 +1,13 @@
 //! Verbs of files, content bundles and the catalog.
 
 use super::super::{
-    Flag, Http::*, On, Shows, Verb, actions::nothing, bundles, catalog, contents, files, system,
+    Flag, Http::*, On, Shows, Verb, actions::nothing, bundles, catalog, contents, files, sealing, system,
 };
 
 const BLOBS: On = On::Only(&["files", "isos"]);
 const FILES: On = On::Only(&["files"]);
+const BUNDLE_KEY: Flag =
+    Flag::own(sealing::KEY, Some("FILE"), "The key of its secure values is in this file");
 const CONTENTS: On = On::Only(&["contents"]);
 const CATALOG: On = On::Only(&["catalog"]);
 const PROVIDERS: On = On::Only(&["plugin_providers"]);
@@ -88,7 +90,14 @@ pub(super) const ROWS: &[Verb] = &[
         |given, context| Box::pin(contents::count(given, context)),
         "Counts content bundles",
     ),
-    Verb::ask(CONTENTS, "show", "NAME", (Get, "contents/{NAME}"), "Shows a content bundle with its objects"),
+    Verb::own(
+        CONTENTS,
+        "show",
+        "NAME",
+        |given, context| Box::pin(contents::show(given, context)),
+        "Shows a content bundle with its objects",
+    )
+    .flags(&[Flag::own(sealing::KEY, Some("FILE"), "Write the key of its secure values to this file")]),
     Verb::own(
         CONTENTS,
         "exists",
@@ -102,21 +111,24 @@ pub(super) const ROWS: &[Verb] = &[
         "SOURCE",
         |given, context| Box::pin(contents::create(given, context)),
         "Installs a new bundle: a file, a folder or a URL",
-    ),
+    )
+    .flags(&[BUNDLE_KEY]),
     Verb::own(
         CONTENTS,
         "update",
         "NAME SOURCE",
         |given, context| Box::pin(contents::update(given, context)),
         "Replaces a bundle",
-    ),
+    )
+    .flags(&[BUNDLE_KEY]),
     Verb::own(
         CONTENTS,
         "upload",
         "SOURCE",
         |given, context| Box::pin(contents::upload(given, context)),
         "Installs a bundle, or replaces it when it is there",
-    ),
+    )
+    .flags(&[BUNDLE_KEY]),
     Verb::ask(CONTENTS, "destroy", "NAME", (Delete, "contents/{NAME}"), "Removes a bundle")
         .shows(Shows::Done("Deleted content {NAME}")),
     Verb::local(
@@ -143,6 +155,7 @@ pub(super) const ROWS: &[Verb] = &[
     .flags(&[
         Flag::own("delete", None, "Remove the objects then"),
         Flag::own("reload", None, "Remove the objects, then install the bundle"),
+        Flag::own(sealing::KEY, Some("FILE"), "Write the key of its secure values to this file"),
     ]),
     Verb::own(
         CONTENTS,

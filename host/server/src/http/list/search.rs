@@ -4,7 +4,7 @@ use std::{ops::Bound, sync::Arc};
 
 use formwork_api::{Bounds, Condition, Index, Shape, Subject};
 use formwork_model::{Kind, Object, Objects, SortKey};
-use formwork_store::Snapshot;
+use formwork_store::{Holders, Snapshot};
 
 use super::Look;
 
@@ -244,19 +244,32 @@ impl Search<'_> {
         let (bounds, holds) = self.bounds(member);
         let mut found = Found::default();
         let end = self.offset.saturating_add(self.limit);
-        // Nothing is left to be tested: what comes before the page need not be looked at.
-        let is_tested = (0..self.conditions.len()).any(|place| Some(place) != holds);
+        let rest = || self.conditions.iter().enumerate().filter(|(place, _)| Some(*place) != holds);
+        let named: Vec<_> = rest().filter_map(|(_, condition)| self.holders(condition)).collect();
+        let tested: Vec<_> = rest()
+            .map(|(_, condition)| condition)
+            .filter(|condition| self.holders(condition).is_none())
+            .collect();
+        let passes = |object: &dyn Object| {
+            tested
+                .iter()
+                .all(|condition| condition.accepts(self.look.value(&condition.index, object).as_ref()))
+        };
         for key in index.keys(bounds, self.reverse) {
             if known.is_some() && found.matched >= end {
                 break;
             }
-            if !is_tested && found.matched < self.offset {
+            if !named.iter().all(|holders| holders.contains(key)) {
+                continue;
+            }
+            let is_shown = (self.offset..end).contains(&found.matched);
+            if tested.is_empty() && !is_shown {
                 found.matched += 1;
                 continue;
             }
             let Some(object) = self.snapshot().find(prefix, key) else { continue };
-            if self.passes(object.as_ref(), holds) {
-                if (self.offset..end).contains(&found.matched) {
+            if passes(object.as_ref()) {
+                if is_shown {
                     found.page.push(object);
                 }
                 found.matched += 1;
@@ -265,6 +278,16 @@ impl Search<'_> {
         found.in_page = found.page.len();
         found.matched = known.unwrap_or(found.matched);
         Some(found)
+    }
+
+    /// Returns the objects that pass a condition which names one value of a member that the store keeps sorted.
+    fn holders(&self, condition: &Condition) -> Option<Holders<'_>> {
+        let Subject::Member(member) = &condition.index.subject else { return None };
+        let index = self.snapshot().index(self.kind.prefix, member)?;
+        match condition.spans()?.as_slice() {
+            [(Bound::Included(low), Bound::Included(high))] if low == high => Some(index.holders(low)),
+            _ => None,
+        }
     }
 
     /// Returns the part of an index that conditions on the same member leave, and the condition that then holds.
