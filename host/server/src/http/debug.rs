@@ -32,8 +32,8 @@ struct Dump {
     /// What they are found by.
     indexes: BTreeMap<String, IndexInfo>,
     /// Their keys, in order; left out where all types are told.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    keys: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Vec<String>>,
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -87,18 +87,18 @@ async fn of_type(
     let snapshot = endpoint.snapshot();
     let kind =
         known_kind(&snapshot, &prefix).ok_or_else(|| ApiError::not_found("GET", "drp_debug", &prefix))?;
-    let mut told = dump(kind, &snapshot);
+    let mut keys = Vec::new();
     snapshot.visit(kind.prefix, &mut |object| {
         // The keys of those who are hidden from the caller are hidden here too.
         if caller.sees(kind.prefix, &object.key()) {
-            told.keys.push(object.key());
+            keys.push(object.key());
         }
         true
     });
-    answer::json(StatusCode::OK, &told)
+    answer::json(StatusCode::OK, &Dump { keys: Some(keys), ..dump(kind, &snapshot) })
 }
 
 fn dump(kind: &'static Kind, snapshot: &Snapshot) -> Dump {
     let indexes = Index::all(kind).map(|(name, index)| (name.to_owned(), index.info(kind))).collect();
-    Dump { count: snapshot.count(kind.prefix), indexes, keys: Vec::new() }
+    Dump { count: snapshot.count(kind.prefix), indexes, keys: None }
 }
