@@ -3,6 +3,8 @@
 //! The API, the file server and monitoring are served by this one way, so that none of them can be held up by clients that
 //! are slow or silent.
 
+mod punctual;
+
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -26,10 +28,14 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use self::punctual::Punctual;
 use crate::endpoint::Endpoint;
 
 /// How long a client may take for its handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often a silent client of HTTP/2 is asked whether it is still there.
+const ALIVE: Duration = Duration::from_secs(30);
 
 /// How long accepting rests after it failed: without files to open it would fail again at once.
 const REST: Duration = Duration::from_millis(50);
@@ -130,9 +136,9 @@ async fn talk<S>(
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    builder.http2().timer(TokioTimer::new());
-    let served =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(routes));
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(ALIVE).keep_alive_timeout(PATIENCE);
+    let stream = TokioIo::new(Punctual::new(stream, PATIENCE));
+    let served = builder.serve_connection_with_upgrades(stream, TowerToHyperService::new(routes));
     let mut served = std::pin::pin!(served);
     tokio::select! {
         // A client that goes away in the middle is its own affair.
@@ -180,11 +186,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn client_that_sends_no_head_is_let_go() {
         let (address, _stop) = served(8).await;
-        let mut slow = TcpStream::connect(address).await.unwrap();
-        slow.write_all(b"GET / HT").await.unwrap();
-        let mut rest = Vec::new();
-        // The invented clock goes on by itself while all wait.
-        slow.read_to_end(&mut rest).await.unwrap();
-        assert!(!rest.starts_with(b"HTTP/1.1 200"));
+        for start in ["", "G", "GET / HT", "PRI * HT"] {
+            let mut slow = TcpStream::connect(address).await.unwrap();
+            slow.write_all(start.as_bytes()).await.unwrap();
+            let mut rest = Vec::new();
+            // The invented clock goes on by itself while all wait.
+            let _ = slow.read_to_end(&mut rest).await;
+            assert!(!rest.starts_with(b"HTTP/1.1 200"), "{start}");
+        }
     }
 }

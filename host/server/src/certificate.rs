@@ -103,8 +103,9 @@ impl Certificate {
         let (certificate, key) = (certificate.to_owned(), key.to_owned());
         // An endpoint that died while it made both left the key, with the certificate beside its place.
         if key.exists() && !certificate.exists() && beside(&certificate).exists() {
-            let waiting = read(&beside(&certificate))?;
-            write(&certificate, &waiting, 0o644)?;
+            let waiting = Pair { certificate: read(&beside(&certificate))?, key: read(&key)? };
+            self::usable(&waiting)?;
+            place(&certificate)?;
         }
         let known = [&certificate, &key].map(|file| file.exists());
         if known == [true, false] || known == [false, true] {
@@ -120,9 +121,9 @@ impl Certificate {
             names.extend(options.static_ip.map(|address| address.to_string()));
             let made = rcgen::generate_simple_self_signed(names)
                 .map_err(|error| CertificateError::Invalid(error.to_string()))?;
-            stage(&beside(&certificate), &made.cert.pem(), 0o644)?;
+            stage(&certificate, &made.cert.pem(), 0o644)?;
             write(&key, &made.signing_key.serialize_pem(), 0o600)?;
-            write(&certificate, &made.cert.pem(), 0o644)?;
+            place(&certificate)?;
         }
         let pair = Pair { certificate: read(&certificate)?, key: read(&key)? };
         let (pair, usable) = match usable(&pair) {
@@ -132,7 +133,7 @@ impl Certificate {
                 let Ok(waiting) = read(&beside(&certificate)) else { return Err(error) };
                 let pair = Pair { certificate: waiting, ..pair };
                 let usable = self::usable(&pair).map_err(|_| error)?;
-                write(&certificate, &pair.certificate, 0o644)?;
+                place(&certificate)?;
                 (pair, usable)
             }
         };
@@ -148,9 +149,9 @@ impl Certificate {
     pub(crate) fn replace(&self, pair: Pair) -> Result<(), CertificateError> {
         let usable = usable(&pair)?;
         let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
-        stage(&beside(&self.certificate), &pair.certificate, 0o644)?;
+        stage(&self.certificate, &pair.certificate, 0o644)?;
         write(&self.key, &pair.key, 0o600)?;
-        write(&self.certificate, &pair.certificate, 0o644)?;
+        place(&self.certificate)?;
         *now = (pair, usable);
         Ok(())
     }
@@ -210,23 +211,32 @@ fn beside(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Writes what is to be a file beside its place, so that it survives a loss of power there.
 fn stage(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
+    let staged = beside(path);
     let written = (|| {
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path)?;
+        let mut file = options.write(true).create(true).truncate(true).mode(mode).open(&staged)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()
+        file.sync_all()?;
+        sync_folder(&staged)
     })();
-    written.map_err(|source| failed(path, source))
+    written.map_err(|source| failed(&staged, source))
+}
+
+/// Moves what was staged into its place.
+fn place(path: &Path) -> Result<(), CertificateError> {
+    fs::rename(beside(path), path).and_then(|()| sync_folder(path)).map_err(|source| failed(path, source))
 }
 
 /// Writes a file so that it is there whole or not at all.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
-    let partial = beside(path);
-    stage(&partial, text, mode)?;
-    let renamed = fs::rename(&partial, path)
-        .and_then(|()| fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all());
-    renamed.map_err(|source| failed(path, source))
+    stage(path, text, mode)?;
+    place(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    fs::File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -282,7 +292,7 @@ mod tests {
         // As a first start leaves it that dies in its middle.
         let own = rcgen::generate_simple_self_signed(vec![String::from("own")]).unwrap();
         write(&options.tls_key, &own.signing_key.serialize_pem(), 0o600).unwrap();
-        stage(&beside(&options.tls_cert), &own.cert.pem(), 0o644).unwrap();
+        stage(&options.tls_cert, &own.cert.pem(), 0o644).unwrap();
         assert!(Certificate::load(&options).unwrap().pair().certificate == own.cert.pem());
     }
 
@@ -292,7 +302,7 @@ mod tests {
         let options = options(folder.path());
         let first = Certificate::load(&options).unwrap().pair();
         let second = made("other");
-        stage(&beside(&options.tls_cert), &second.certificate, 0o644).unwrap();
+        stage(&options.tls_cert, &second.certificate, 0o644).unwrap();
         // Nothing is lost before the key is there, and nothing after it.
         assert!(Certificate::load(&options).unwrap().pair() == first);
         write(&options.tls_key, &second.key, 0o600).unwrap();

@@ -7,7 +7,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
@@ -42,6 +42,9 @@ const RENEWAL: Duration = Duration::from_secs(30 * 60);
 
 /// After a failed renewal the next follows so soon: the old token is still good for more than an hour.
 const RENEWAL_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long accepting rests after it failed: without files to open it would fail again at once.
+const REST: Duration = Duration::from_millis(50);
 
 /// Headers that end here: who calls and how the connection goes on is said anew.
 const DROPPED: [&str; 6] =
@@ -78,7 +81,7 @@ pub(super) async fn run(given: Given<'_>, context: &mut Context) -> Result<()> {
     tokio::select! {
         () = end.cancelled() => Ok(()),
         () = renew(&asking, &shown) => Ok(()),
-        ended = serve(&listener, &shown) => ended.context("failed to accept a connection"),
+        () = serve(&listener, &shown) => Ok(()),
     }
 }
 
@@ -132,17 +135,26 @@ async fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn serve(listener: &Listener, shown: &RwLock<Client>) -> io::Result<()> {
+async fn serve(listener: &Listener, shown: &RwLock<Client>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
-        let connection: Box<dyn formwork_client::Transport> = match listener {
-            Listener::Socket(listener, _) => Box::new(listener.accept().await?.0),
-            Listener::Loopback(listener) => Box::new(listener.accept().await?.0),
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted: io::Result<Box<dyn formwork_client::Transport>> = match listener {
+            Listener::Socket(listener, _) => listener.accept().await.map(|(stream, _)| Box::new(stream) as _),
+            Listener::Loopback(listener) => listener.accept().await.map(|(stream, _)| Box::new(stream) as _),
         };
+        let connection = match accepted {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::warn!("failed to accept a connection: {error}");
+                sleep(REST).await;
+                continue;
+            }
+        };
+        let is_local = matches!(listener, Listener::Loopback(_));
         let client = shown.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         tokio::spawn(async move {
-            if let Err(error) = pass(connection, &client).await {
+            if let Err(error) = pass(connection, &client, is_local).await {
                 tracing::debug!("a connection ended: {error}");
             }
             drop(place);
@@ -150,8 +162,12 @@ async fn serve(listener: &Listener, shown: &RwLock<Client>) -> io::Result<()> {
     }
 }
 
-/// Passes one request on.
-async fn pass(mut near: impl AsyncRead + AsyncWrite + Unpin, client: &Client) -> io::Result<()> {
+/// Passes one request on; one that came over a loopback address must be for such a one.
+async fn pass(
+    mut near: impl AsyncRead + AsyncWrite + Unpin,
+    client: &Client,
+    is_local: bool,
+) -> io::Result<()> {
     let read = timeout(HEAD_TIMEOUT, head(&mut near)).await;
     let (head, rest) = match read {
         Ok(read) => match read? {
@@ -160,7 +176,7 @@ async fn pass(mut near: impl AsyncRead + AsyncWrite + Unpin, client: &Client) ->
         },
         Err(_) => return refuse(&mut near, ApiError::new(408, "PROXY", "the request took too long")).await,
     };
-    let rewritten = match rewritten(&head, client) {
+    let rewritten = match rewritten(&head, client, is_local) {
         Ok(rewritten) => rewritten,
         Err(error) => return refuse(&mut near, error).await,
     };
@@ -200,7 +216,7 @@ async fn head(near: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<(String,
 }
 
 /// Returns the head of a request as the endpoint is to see it.
-fn rewritten(head: &str, client: &Client) -> Result<String, ApiError> {
+fn rewritten(head: &str, client: &Client, is_local: bool) -> Result<String, ApiError> {
     let wrong = |words: &str| ApiError::new(400, "PROXY", words);
     let mut lines = head.trim_end_matches("\r\n").split("\r\n");
     let first: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
@@ -211,9 +227,9 @@ fn rewritten(head: &str, client: &Client) -> Result<String, ApiError> {
         return Err(wrong("this is no request of the API"));
     }
     let mut text = format!("{method} {}{target} HTTP/1.1\r\n", client.path_before());
-    let mut upgrade = false;
+    let (mut upgrade, mut hosts) = (false, 0);
     for line in lines {
-        let Some((name, _)) = line.split_once(':').filter(|(name, _)| !name.contains([' ', '\t'])) else {
+        let Some((name, value)) = line.split_once(':').filter(|(name, _)| !name.contains([' ', '\t'])) else {
             return Err(wrong("a header is broken"));
         };
         let name = name.to_ascii_lowercase();
@@ -224,11 +240,19 @@ fn rewritten(head: &str, client: &Client) -> Result<String, ApiError> {
                 "a browser may not call the endpoint through this proxy",
             ));
         }
+        // A page whose name leads here all of a sudden sends no word of its origin, but its name.
+        if is_local && name == "host" && !is_loopback(value.trim()) {
+            return Err(ApiError::new(421, "PROXY", "this proxy is reached by a loopback address alone"));
+        }
+        hosts += usize::from(name == "host");
         upgrade |= name == "upgrade";
         if !DROPPED.contains(&name.as_str()) {
             text.push_str(line);
             text.push_str("\r\n");
         }
+    }
+    if is_local && hosts != 1 {
+        return Err(wrong("a request names its host once"));
     }
     let authority = client.endpoint().split("://").nth(1).unwrap_or_default();
     let host = authority.split('/').next().unwrap_or_default();
@@ -238,6 +262,19 @@ fn rewritten(head: &str, client: &Client) -> Result<String, ApiError> {
         "Host: {host}\r\nConnection: {connection}\r\nAuthorization: {authorization}\r\n\r\n"
     ));
     Ok(text)
+}
+
+/// Tells whether a host with its port is this computer, by a name that nobody else can lead elsewhere.
+fn is_loopback(host: &str) -> bool {
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default();
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Answers a request that is not passed on.
@@ -268,15 +305,15 @@ mod tests {
     fn caller_and_host_are_those_of_the_proxy() {
         let head = "GET /api/v3/info?x=1 HTTP/1.1\r\nHost: localhost\r\nAUTHORIZATION: Bearer other\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n";
         let expected = "GET /fred/api/v3/info?x=1 HTTP/1.1\r\nAccept: */*\r\nHost: h:1\r\nConnection: close\r\nAuthorization: Bearer secret\r\n\r\n";
-        assert_eq!(rewritten(head, &client("https://h:1/fred")).unwrap(), expected);
+        assert_eq!(rewritten(head, &client("https://h:1/fred"), true).unwrap(), expected);
         let head = "GET /api/v3/ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
         let expected = "GET /api/v3/ws HTTP/1.1\r\nUpgrade: websocket\r\nHost: h\r\nConnection: Upgrade\r\nAuthorization: Bearer secret\r\n\r\n";
-        assert_eq!(rewritten(head, &client("http://h")).unwrap(), expected);
+        assert_eq!(rewritten(head, &client("http://h"), false).unwrap(), expected);
     }
 
     #[test]
     fn what_is_no_request_or_comes_from_a_browser_is_refused() {
-        let code = |head: &str| rewritten(head, &client("http://h")).unwrap_err().code;
+        let code = |head: &str| rewritten(head, &client("http://h"), false).unwrap_err().code;
         for head in [
             "",
             "GET\r\n\r\n",
@@ -291,6 +328,18 @@ mod tests {
         for header in ["Origin: https://page", "Sec-Fetch-Site: cross-site"] {
             assert_eq!(code(&format!("POST /api/v3/users HTTP/1.1\r\n{header}\r\n\r\n")), 403);
         }
+        let local = |headers: &str| {
+            let head = format!("GET /api/v3/info HTTP/1.1\r\n{headers}\r\n");
+            rewritten(&head, &client("http://h"), true).map_err(|error| error.code)
+        };
+        for host in ["localhost", "localhost:9", "127.0.0.1", "127.0.0.1:9", "[::1]:9", "[::1]"] {
+            assert!(local(&format!("Host: {host}\r\n")).is_ok(), "{host}");
+        }
+        for host in ["page.example", "page.example:9", "10.0.0.1:9", "localhost.page.example", ""] {
+            assert_eq!(local(&format!("Host: {host}\r\n")), Err(421), "{host}");
+        }
+        assert_eq!(local(""), Err(400));
+        assert_eq!(local("Host: localhost\r\nHost: localhost\r\n"), Err(400));
     }
 
     #[tokio::test]
@@ -315,7 +364,7 @@ mod tests {
         assert!(head(&mut long.as_slice()).await.is_err());
         let (mut near, far) = tokio::io::duplex(4096);
         near.write_all(b"GET /api/v3/info HTTP/1.1\r\n\r\n").await.unwrap();
-        pass(far, &client("http://127.0.0.1:1")).await.unwrap();
+        pass(far, &client("http://127.0.0.1:1"), false).await.unwrap();
         let mut answer = String::new();
         near.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("failed to reach"), "{answer}");

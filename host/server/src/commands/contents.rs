@@ -7,6 +7,7 @@ pub(crate) mod updates;
 use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_api::ApiError;
+use formwork_core::{plugins::is_secure, secure::Shape};
 use formwork_model::{
     Content, ContentMeta, ContentSummary, InstalledContent, InstalledPack, Object, Objects, ObjectsExt, kinds,
 };
@@ -87,11 +88,22 @@ pub(crate) fn show(endpoint: &Endpoint, caller: &Caller, name: &str) -> Result<C
         return Ok(formwork_packs::to_content(&writable_meta(), &objects));
     }
     if let Some(layer) = endpoint.library.base().layer(name) {
-        return Ok(layer.content());
+        let mut content = layer.content();
+        keep_secrets(&snapshot, &mut content);
+        return Ok(content);
     }
     let content = snapshot.get::<InstalledContent>(name).ok_or_else(|| missing("GET", name))?;
     let whole = formwork_packs::to_content(&content.content_meta, &of_bundle(&snapshot, name));
     Ok(Content { artifacts: content.artifacts.clone(), ..whole })
+}
+
+/// Leaves out secure params in the clear: a layer of the start is shown as it was given, and may well have some.
+fn keep_secrets(objects: &impl Objects, content: &mut Content) {
+    let params = content.sections.values_mut().flat_map(BTreeMap::values_mut);
+    for params in params.filter_map(|object| object.get_mut("Params")?.as_object_mut()) {
+        params
+            .retain(|name, value| !is_secure(objects, name) || matches!(Shape::of(value), Shape::Sealed(_)));
+    }
 }
 
 /// How a bundle is to be installed.

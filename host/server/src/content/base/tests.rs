@@ -203,3 +203,18 @@ async fn soft_faults_are_seen_and_secure_clear_values_are_sealed_at_load() {
     assert!(profile.params().unwrap().get("pass").unwrap()["Payload"].is_string(), "{profile:?}");
     assert!(snapshot.stored("profiles", "p2").unwrap().base, "nothing is kept of what is in order");
 }
+
+#[tokio::test]
+async fn secrets_of_local_content_are_shown_nowhere_in_the_clear() {
+    let local = json!({"meta": {}, "sections": {
+        "params": {"bmc/password": {"Secure": true}},
+        "profiles": {"p1": {"Params": {"bmc/password": "Hidden-Horse-77", "free": 1}}},
+    }});
+    let (site, settled) = site(&local, &json!({"meta": {}})).await;
+    settled.unwrap();
+    let shown = contents::show(&site.endpoint, &Caller::operator(), "LocalStore").unwrap();
+    let object = site.endpoint.snapshot().find("profiles", "p1").unwrap().to_json();
+    for text in [serde_json::to_string(&shown).unwrap(), object.to_string()] {
+        assert!(text.contains("free") && !text.contains("Hidden-Horse-77"), "{text}");
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, header::AUTHORIZATION},
 };
 use formwork_core::preferences::{LogLevel, log_level};
 
@@ -18,37 +18,41 @@ const LEVEL: &str = "x-log-request";
 /// The header with a text by which the client finds the line again.
 const TOKEN: &str = "x-log-token";
 
-/// Most characters of such a text that are told.
-const MAX_TOKEN: usize = 256;
+/// Most characters of such a text, and of a path, that are told.
+const MAX_TEXT: usize = 256;
 
 /// What is to be told of a request.
 pub(super) struct Wanted {
     method: Method,
     path: String,
-    /// Nothing when only the token is wanted.
-    level: Option<LogLevel>,
+    /// As the client names it; nothing when only the token is wanted.
+    level: Option<String>,
     token: Option<String>,
 }
 
 impl Wanted {
-    /// Reads what the headers ask for; nothing when they do not.
+    /// Reads what the headers ask for; nothing when they do not, or when nobody stands for it.
     pub(super) fn of(request: &Request) -> Option<Self> {
         let headers = request.headers();
-        if !headers.contains_key(LEVEL) && !headers.contains_key(TOKEN) {
+        let asks = headers.contains_key(LEVEL) || headers.contains_key(TOKEN);
+        if !asks || !headers.contains_key(AUTHORIZATION) {
             return None;
         }
-        let word = text(headers, LEVEL);
-        let level = word.as_deref().and_then(log_level);
-        if let (Some(word), None) = (&word, level) {
-            tracing::error!(target: REQUESTS, word, "there is no such level to log a request at");
-        }
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        Some(Self { method, path, level, token: text(headers, TOKEN) })
+        let (method, path) =
+            (request.method().clone(), request.uri().path().chars().take(MAX_TEXT).collect());
+        Some(Self { method, path, level: text(headers, LEVEL), token: text(headers, TOKEN) })
     }
 
-    /// Writes the lines.
+    /// Writes the lines, but for those whose credentials did not hold: else anybody could fill the log.
     pub(super) fn tell(&self, status: StatusCode, took: Duration) {
-        let Self { method, path, token, level } = self;
+        if status == StatusCode::UNAUTHORIZED {
+            return;
+        }
+        let Self { method, path, token, level: word } = self;
+        let level = word.as_deref().and_then(log_level);
+        if let (Some(word), None) = (word, level) {
+            tracing::error!(target: REQUESTS, word, "there is no such level to log a request at");
+        }
         let (status, micros) = (status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         let token = token.as_deref();
         if token.is_some() {
@@ -77,7 +81,7 @@ impl Wanted {
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?;
-    Some(String::from_utf8_lossy(value.as_bytes()).chars().take(MAX_TOKEN).collect())
+    Some(String::from_utf8_lossy(value.as_bytes()).chars().take(MAX_TEXT).collect())
 }
 
 #[cfg(test)]
@@ -102,7 +106,8 @@ mod tests {
     }
 
     fn lines(headers: &[(&str, &str)]) -> Vec<Level> {
-        let mut request = Request::builder().uri("/api/v3/machines?token=secret");
+        let mut request =
+            Request::builder().uri("/api/v3/machines?token=secret").header(AUTHORIZATION, "Bearer x");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -110,6 +115,7 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines.clone()), || {
             if let Some(wanted) = Wanted::of(&request) {
                 assert_eq!(wanted.path, "/api/v3/machines", "the query may hold a secret");
+                wanted.tell(StatusCode::UNAUTHORIZED, Duration::ZERO);
                 wanted.tell(StatusCode::OK, Duration::ZERO);
             }
         });
