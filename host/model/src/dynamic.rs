@@ -13,7 +13,7 @@ use crate::{
     Choice, DecodeError, Header, Kind, NameGrammar, Object, Objects, ObjectsExt, Params, PluginProvider,
     Record, StoreObject,
     canonical::{canonical_numbers, strip_nulls},
-    kind_of, kinds, name_problem, pick, scopes,
+    kind_of, kinds, name_problem, object, pick, scopes,
 };
 
 /// The member that says of which type an object is.
@@ -102,8 +102,8 @@ impl Object for DynamicObject {
         serde_json::to_value(&self.members).unwrap_or(Value::Null)
     }
 
-    fn member(&self, name: &str) -> Option<Value> {
-        pick::pick(&self.members, name)
+    fn members(&self, names: &[&str], found: &mut dyn FnMut(usize, Value)) {
+        pick::pick(&self.members, names, found);
     }
 
     fn write(&self, out: &mut Vec<u8>, choose: &mut dyn FnMut(&str) -> Choice) {
@@ -131,8 +131,14 @@ impl Object for DynamicObject {
 pub(crate) fn kind(prefix: &'static str) -> Kind {
     Kind {
         columns: &["Id", "Description", "Bundle"],
-        ..Kind::bearer(prefix, "Id", prefix, decode, |generator| generator.subschema_for::<Members>())
+        ..Kind::bearer(prefix, "Id", prefix, decode, decode_text, |generator| {
+            generator.subschema_for::<Members>()
+        })
     }
+}
+
+fn decode_text(text: &[u8]) -> Result<Arc<dyn Object>, DecodeError> {
+    decode(object::parsed("", text)?)
 }
 
 /// Decodes an object of a declared type, of which there is a kind already. The members that its type has besides those of all

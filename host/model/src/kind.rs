@@ -58,6 +58,9 @@ pub struct Kind {
     pub more_actions: &'static [&'static str],
     /// Turns JSON into an object of this type.
     pub decode: fn(Value) -> Result<Arc<dyn Object>, DecodeError>,
+    /// Turns the text that [`Object::write`] made of a whole object of this type into that object, without the values
+    /// between; see [`Kind::read_text`].
+    pub(crate) decode_text: fn(&[u8]) -> Result<Arc<dyn Object>, DecodeError>,
     /// Writes the JSON schema of the type.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// The columns that a table for people shows, by JSON name.
@@ -69,7 +72,7 @@ impl Kind {
     /// unique. Tables of it have no columns until they are named.
     pub(crate) const fn of<R: Record>(prefix: &'static str, key: &'static str, noun: &'static str) -> Self {
         let schema: fn(&mut SchemaGenerator) -> Schema = |generator| generator.subschema_for::<R>();
-        let plain = Self::bearer(prefix, key, noun, object::decode::<R>, schema);
+        let plain = Self::bearer(prefix, key, noun, object::decode::<R>, object::decode_text::<R>, schema);
         Self { bears_params: R::BEARS_PARAMS, ..plain }
     }
 
@@ -79,6 +82,7 @@ impl Kind {
         key: &'static str,
         noun: &'static str,
         decode: fn(Value) -> Result<Arc<dyn Object>, DecodeError>,
+        decode_text: fn(&[u8]) -> Result<Arc<dyn Object>, DecodeError>,
         schema: fn(&mut SchemaGenerator) -> Schema,
     ) -> Self {
         Self {
@@ -103,6 +107,7 @@ impl Kind {
             plugin_actions: Some("actions"),
             more_actions: &[],
             decode,
+            decode_text,
             schema,
             columns: &[],
         }
@@ -125,6 +130,16 @@ impl Kind {
             crate::dynamic::name_type(self.prefix, members)?;
         }
         (self.decode)(value)
+    }
+
+    /// Turns the text that [`Object::write`] made of a whole object of the type into that object. For JSON from anywhere
+    /// else take [`Kind::read`]: here nothing is brought into the form of the API.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Kind::decode`], and a text that is no JSON.
+    pub fn read_text(&self, text: &[u8]) -> Result<Arc<dyn Object>, DecodeError> {
+        (self.decode_text)(text)
     }
 
     /// Tells whether clients do not know the type as objects: no routes of objects, no events.

@@ -66,8 +66,15 @@ pub trait Object: Any + Debug + Send + Sync {
     }
     /// Returns the object as the API shows it.
     fn to_json(&self) -> Value;
-    /// Returns one member of the object as [`Object::to_json`] writes it, without writing the others.
-    fn member(&self, name: &str) -> Option<Value>;
+    /// Calls `found` with the members that have one of the names, each with the place of its name, as [`Object::to_json`]
+    /// writes them, without writing the others.
+    fn members(&self, names: &[&str], found: &mut dyn FnMut(usize, Value));
+    /// Returns one member of the object as [`Object::members`] does.
+    fn member(&self, name: &str) -> Option<Value> {
+        let mut member = None;
+        self.members(&[name], &mut |_, value| member = Some(value));
+        member
+    }
     /// Appends the object as [`Object::to_json`] writes it to a text, each member as `choose` wants it by its name.
     fn write(&self, out: &mut Vec<u8>, choose: &mut dyn FnMut(&str) -> Choice);
     /// Returns a copy behind a box, for a change.
@@ -201,6 +208,23 @@ pub(crate) fn decode<R: Record>(mut value: Value) -> Result<Arc<dyn Object>, Dec
     Ok(Arc::new(record))
 }
 
+/// Decodes the text of an object that [`Object::write`] wrote whole. It is read as any other JSON where it does not fit: a
+/// release may have written what another one does not expect.
+pub(crate) fn decode_text<R: Record>(text: &[u8]) -> Result<Arc<dyn Object>, DecodeError> {
+    if text.first() == Some(&b'{')
+        && let Ok(mut record) = serde_json::from_slice::<R>(text)
+    {
+        record.normalise();
+        return Ok(Arc::new(record));
+    }
+    decode::<R>(parsed(R::KIND.prefix, text)?)
+}
+
+/// Parses the text of an object of a type.
+pub(crate) fn parsed(prefix: &'static str, text: &[u8]) -> Result<Value, DecodeError> {
+    serde_json::from_slice(text).map_err(|error| DecodeError { prefix, message: error.to_string() })
+}
+
 /// Writes an object as the API shows it, without the common members that its type does not have.
 pub(crate) fn encode<R: Record>(record: &R) -> Value {
     let mut value = serde_json::to_value(record).unwrap_or(Value::Null);
@@ -210,12 +234,13 @@ pub(crate) fn encode<R: Record>(record: &R) -> Value {
     value
 }
 
-/// Writes one member of an object as [`encode`] does.
-pub(crate) fn member<R: Record>(record: &R, name: &str) -> Option<Value> {
-    if R::KIND.absent.contains(&name) {
-        return None;
-    }
-    pick(record, name)
+/// Writes some members of an object as [`encode`] does.
+pub(crate) fn members<R: Record>(record: &R, names: &[&str], found: &mut dyn FnMut(usize, Value)) {
+    pick(record, names, &mut |place, value| {
+        if names.get(place).is_some_and(|name| !R::KIND.absent.contains(name)) {
+            found(place, value);
+        }
+    });
 }
 
 /// Writes an object as [`encode`] does, each member as `choose` wants it.
@@ -252,7 +277,9 @@ macro_rules! object {
                 fn conflicts(&self, others: &dyn crate::Objects) -> Vec<String> { $conflicts(self, others) }
             )?
             fn to_json(&self) -> serde_json::Value { crate::object::encode(self) }
-            fn member(&self, name: &str) -> Option<serde_json::Value> { crate::object::member(self, name) }
+            fn members(&self, names: &[&str], found: &mut dyn FnMut(usize, serde_json::Value)) {
+                crate::object::members(self, names, found);
+            }
             fn write(&self, out: &mut Vec<u8>, choose: &mut dyn FnMut(&str) -> crate::Choice) {
                 crate::object::write(self, out, choose);
             }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::btree_map, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+    de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
     ser::SerializeMap,
 };
 use serde_json::{Value, value::RawValue};
@@ -98,7 +98,12 @@ impl Params {
     }
 
     fn find(&self, name: &str) -> Option<&RawValue> {
-        let mut parser = serde_json::Deserializer::from_str(self.0.as_ref()?.get());
+        let text = self.0.as_ref()?.get();
+        // Most objects are asked for what they do not have, and a text without escapes says so without being parsed.
+        if !text.contains('\\') && !text.contains(name) {
+            return None;
+        }
+        let mut parser = serde_json::Deserializer::from_str(text);
         Member(name).deserialize(&mut parser).ok()?
     }
 }
@@ -176,7 +181,12 @@ impl Serialize for Params {
 
 impl<'de> Deserialize<'de> for Params {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Values::deserialize(deserializer).map(Self::from)
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        // What was written here is kept as it is: most texts are rows of a store.
+        if let Ok(InOrder { is_empty }) = serde_json::from_str(text.get()) {
+            return Ok(Self((!is_empty).then_some(text)));
+        }
+        serde_json::from_str::<Values>(text.get()).map(Self::from).map_err(D::Error::custom)
     }
 }
 
@@ -248,6 +258,93 @@ impl Visitor<'_> for IsName<'_> {
     }
 }
 
+/// A JSON object whose names rise, and whose values can all be read.
+struct InOrder {
+    is_empty: bool,
+}
+
+impl<'de> Deserialize<'de> for InOrder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrderVisitor)
+    }
+}
+
+struct InOrderVisitor;
+
+impl<'de> Visitor<'de> for InOrderVisitor {
+    type Value = InOrder;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object in name order")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<InOrder, A::Error> {
+        let mut last: Option<Name<'de>> = None;
+        while let Some((name, Readable)) = members.next_entry::<Name<'de>, Readable>()? {
+            if last.is_some_and(|last| last.0 >= name.0) {
+                return Err(Error::custom("the names do not rise"));
+            }
+            last = Some(name);
+        }
+        Ok(InOrder { is_empty: last.is_none() })
+    }
+}
+
+/// A name, which is copied only when it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Any JSON that could be read as values. [`IgnoredAny`] would pass numbers that no value can hold.
+struct Readable;
+
+impl<'de> Deserialize<'de> for Readable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<IgnoredAny, Self>()?.is_some() {}
+        Ok(self)
+    }
+}
+
 /// The names of the members of a JSON object.
 struct Names(Vec<String>);
 
@@ -294,6 +391,22 @@ mod tests {
         assert_eq!((params.remove("b"), params.remove("c")), (Some(json!({"z": 1, "a": null})), None));
         assert_eq!(params.remove("a\""), Some(json!("x")));
         assert!(params.is_empty() && params == Params::new());
+    }
+
+    #[test]
+    fn text_in_name_order_is_kept_and_any_other_is_brought_into_it() {
+        let text = |json: &str| serde_json::from_str::<Params>(json).map(|params| params.text().to_owned());
+        assert_eq!(text(r#"{"a":{"y":2.50,"x":1},"b":null}"#).unwrap(), r#"{"a":{"y":2.50,"x":1},"b":null}"#);
+        assert_eq!(text(r#"{"b": 1, "a":2}"#).unwrap(), r#"{"a":2,"b":1}"#);
+        assert_eq!(text(r#"{"a":1,"a":2}"#).unwrap(), r#"{"a":2}"#);
+        assert_eq!(text(" { } ").unwrap(), "{}");
+        assert_eq!(
+            serde_json::from_value::<Params>(json!({"b": 1, "a\n": [2]})).unwrap().text(),
+            r#"{"a\n":[2],"b":1}"#
+        );
+        for wrong in ["[]", "null", "1", r#"{"a":1e999}"#, r#"{"a":[{"b":1e999}]}"#] {
+            assert!(text(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

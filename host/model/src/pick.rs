@@ -1,7 +1,7 @@
-//! Takes one member out of something that serde can write, without writing the rest.
+//! Takes single members out of something that serde can write, without writing the rest.
 //!
-//! Filters and sorts look at one member of many objects; writing an object whole only to look at one member of it is most
-//! of what a list would cost.
+//! Filters, sorts and indexes look at few members of many objects; writing an object whole only to look at one member of it
+//! is most of what a list would cost.
 
 use std::fmt::{self, Display};
 
@@ -11,19 +11,18 @@ use serde::{
 };
 use serde_json::Value;
 
-/// Returns the member with a name of something that is written as a map or a struct.
-pub(crate) fn pick(value: &impl Serialize, name: &str) -> Option<Value> {
-    match value.serialize(Top { name }) {
-        Err(End::Found(member)) => Some(*member),
-        Ok(()) | Err(End::Failed | End::Other) => None,
-    }
+/// Calls `found` with the members that have one of the names, and the place of the name, of something that is written as a
+/// map or a struct.
+pub(crate) fn pick(value: &impl Serialize, names: &[&str], found: &mut dyn FnMut(usize, Value)) {
+    // All that can come back is that the rest need not be looked at.
+    let _ = value.serialize(Top { names, found });
 }
 
 /// Why writing ended before the end.
 #[derive(Debug)]
 enum End {
-    /// The member was met.
-    Found(Box<Value>),
+    /// All members were met.
+    Found,
     /// Something cannot be written.
     Failed,
     /// It is neither a map nor a struct.
@@ -33,7 +32,7 @@ enum End {
 impl Display for End {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Found(_) => "the member was found",
+            Self::Found => "all members were found",
             Self::Failed => "a member cannot be written",
             Self::Other => "it has no members",
         })
@@ -48,21 +47,33 @@ impl ser::Error for End {
     }
 }
 
-/// Ends with the value of a member.
-fn found(member: &(impl Serialize + ?Sized)) -> Result<(), End> {
-    Err(serde_json::to_value(member).map_or(End::Failed, |value| End::Found(Box::new(value))))
-}
-
 /// Meets the object itself.
 struct Top<'a> {
-    name: &'a str,
+    names: &'a [&'a str],
+    found: &'a mut dyn FnMut(usize, Value),
 }
 
 /// Meets the members of the object.
 struct Members<'a> {
-    name: &'a str,
-    /// True when the key that was written last is the one looked for.
-    here: bool,
+    top: Top<'a>,
+    /// How many names are still looked for.
+    left: usize,
+    /// The place of the name that was written last.
+    here: Option<usize>,
+}
+
+impl<'a> Top<'a> {
+    fn members(self) -> Members<'a> {
+        Members { left: self.names.len(), top: self, here: None }
+    }
+}
+
+impl Members<'_> {
+    fn meet(&mut self, place: usize, member: &(impl Serialize + ?Sized)) -> Result<(), End> {
+        (self.top.found)(place, serde_json::to_value(member).map_err(|_| End::Failed)?);
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 { Err(End::Found) } else { Ok(()) }
+    }
 }
 
 impl SerializeStruct for Members<'_> {
@@ -70,7 +81,10 @@ impl SerializeStruct for Members<'_> {
     type Error = End;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), End> {
-        if key == self.name { found(value) } else { Ok(()) }
+        match self.top.names.iter().position(|name| *name == key) {
+            Some(place) => self.meet(place, value),
+            None => Ok(()),
+        }
     }
 
     fn end(self) -> Result<(), End> {
@@ -83,12 +97,12 @@ impl SerializeMap for Members<'_> {
     type Error = End;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), End> {
-        self.here = key.serialize(KeyIs(self.name))?;
+        self.here = key.serialize(PlaceOf(self.top.names))?;
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), End> {
-        if self.here { found(value) } else { Ok(()) }
+        self.here.map_or(Ok(()), |place| self.meet(place, value))
     }
 
     fn end(self) -> Result<(), End> {
@@ -96,8 +110,14 @@ impl SerializeMap for Members<'_> {
     }
 }
 
-/// Tells whether a key is the one looked for.
-struct KeyIs<'a>(&'a str);
+/// Finds a key among the names looked for.
+struct PlaceOf<'a>(&'a [&'a str]);
+
+impl PlaceOf<'_> {
+    fn of(&self, key: &str) -> Option<usize> {
+        self.0.iter().position(|name| *name == key)
+    }
+}
 
 /// Writes the methods of a serializer that has nothing to say to most types.
 macro_rules! nothing_of {
@@ -177,35 +197,35 @@ impl<'a> Serializer for Top<'a> {
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Members<'a>, End> {
-        Ok(Members { name: self.name, here: false })
+        Ok(self.members())
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Members<'a>, End> {
-        Ok(Members { name: self.name, here: false })
+        Ok(self.members())
     }
 }
 
-impl Serializer for KeyIs<'_> {
-    type Ok = bool;
-    type SerializeMap = Impossible<bool, End>;
-    type SerializeStruct = Impossible<bool, End>;
+impl Serializer for PlaceOf<'_> {
+    type Ok = Option<usize>;
+    type SerializeMap = Impossible<Option<usize>, End>;
+    type SerializeStruct = Impossible<Option<usize>, End>;
 
     nothing_else!();
 
-    fn serialize_char(self, key: char) -> Result<bool, End> {
+    fn serialize_char(self, key: char) -> Result<Self::Ok, End> {
         let mut buffer = [0; 4];
-        Ok(*key.encode_utf8(&mut buffer) == *self.0)
+        Ok(self.of(key.encode_utf8(&mut buffer)))
     }
 
-    fn serialize_str(self, key: &str) -> Result<bool, End> {
-        Ok(key == self.0)
+    fn serialize_str(self, key: &str) -> Result<Self::Ok, End> {
+        Ok(self.of(key))
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, key: &'static str) -> Result<bool, End> {
-        Ok(key == self.0)
+    fn serialize_unit_variant(self, _: &'static str, _: u32, key: &'static str) -> Result<Self::Ok, End> {
+        Ok(self.of(key))
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<bool, End> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Self::Ok, End> {
         value.serialize(self)
     }
 
@@ -213,7 +233,7 @@ impl Serializer for KeyIs<'_> {
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<bool, End> {
+    ) -> Result<Self::Ok, End> {
         value.serialize(self)
     }
 
@@ -301,9 +321,16 @@ mod tests {
 
     #[test]
     fn what_has_no_members_has_none_to_pick() {
-        assert_eq!(pick(&json!([1]), "a"), None);
-        assert_eq!(pick(&"a", "a"), None);
-        assert_eq!(pick(&Some(json!({"a": null})), "a"), Some(Value::Null));
-        assert_eq!(pick(&BTreeMap::from([(1, 2)]), "1"), None);
+        fn picked(value: &impl Serialize, names: &[&str]) -> Vec<(usize, Value)> {
+            let mut found = Vec::new();
+            pick(value, names, &mut |place, value| found.push((place, value)));
+            found
+        }
+        assert_eq!(picked(&json!([1]), &["a"]), []);
+        assert_eq!(picked(&"a", &["a"]), []);
+        assert_eq!(picked(&Some(json!({"a": null})), &["a"]), [(0, Value::Null)]);
+        assert_eq!(picked(&BTreeMap::from([(1, 2)]), &["1"]), []);
+        let several = json!({"c": 1, "a": 2, "d": 3, "b": 4});
+        assert_eq!(picked(&several, &["a", "x", "c"]), [(2, json!(1)), (0, json!(2))]);
     }
 }

@@ -102,9 +102,16 @@ impl SortKey {
     /// Returns the values under which an object is found by a member: those of a list, else the one that there is.
     #[must_use]
     pub fn all(member: &str, value: &Value) -> Vec<Self> {
+        let mut found = Vec::new();
+        Self::each(member, value, &mut |value| found.push(value));
+        found
+    }
+
+    /// Calls `found` with each of what [`Self::all`] returns.
+    pub(crate) fn each(member: &str, value: &Value, found: &mut dyn FnMut(Self)) {
         match value {
-            Value::Array(items) => items.iter().map(|item| Self::of(member, item)).collect(),
-            one => vec![Self::of(member, one)],
+            Value::Array(items) => items.iter().for_each(|item| found(Self::of(member, item))),
+            one => found(Self::of(member, one)),
         }
     }
 

@@ -47,11 +47,20 @@ impl Kind {
 /// [`Kind::indexes`]; sorted, each once.
 #[must_use]
 pub fn index_entries(object: &dyn Object) -> Vec<(usize, SortKey)> {
-    let mut found = Vec::new();
-    for (position, name) in object.kind().indexes().enumerate() {
-        let values = SortKey::all(name, &object.member(name).unwrap_or_default());
-        found.extend(values.into_iter().map(|value| (position, value)));
+    let names: Vec<&'static str> = object.kind().indexes().collect();
+    if names.is_empty() {
+        return Vec::new();
     }
+    let mut found = Vec::with_capacity(names.len());
+    let mut is_met = vec![false; names.len()];
+    object.members(&names, &mut |position, member| {
+        if let (Some(name), Some(is_met)) = (names.get(position), is_met.get_mut(position)) {
+            *is_met = true;
+            SortKey::each(name, &member, &mut |value| found.push((position, value)));
+        }
+    });
+    let unmet = is_met.iter().enumerate().filter(|(_, is_met)| !**is_met);
+    found.extend(unmet.map(|(position, _)| (position, SortKey::NOTHING)));
     found.sort_unstable();
     found.dedup();
     found

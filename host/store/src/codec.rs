@@ -8,7 +8,7 @@ use std::{str, sync::Arc};
 
 use formwork_model::{Choice, Kind, Object, declare, kind_of, type_of};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{Action, Change, Entry, Revision};
 
@@ -27,18 +27,21 @@ pub(crate) type Row = (Vec<u8>, Option<Vec<u8>>);
 
 /// An entry as it is read; [`encode_entry`] writes the same members.
 #[derive(Deserialize)]
-struct EntryRow {
+struct EntryRow<'a> {
     principal: String,
-    changes: Vec<ChangeRow>,
+    #[serde(borrow)]
+    changes: Vec<ChangeRow<'a>>,
 }
 
 #[derive(Deserialize)]
-struct ChangeRow {
+struct ChangeRow<'a> {
     prefix: String,
     key: String,
     action: Action,
-    before: Option<Value>,
-    after: Option<Value>,
+    #[serde(borrow)]
+    before: Option<&'a RawValue>,
+    #[serde(borrow)]
+    after: Option<&'a RawValue>,
 }
 
 pub(crate) fn row_key(prefix: &str, key: &str) -> Vec<u8> {
@@ -78,8 +81,7 @@ pub(crate) fn decode_row(
     let Some((revision, json)) = bytes.split_first_chunk::<REVISION_BYTES>() else {
         return Err(String::from("it is cut off"));
     };
-    let value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    let object = decode_object(prefix, value)?;
+    let object = decode_object(prefix, json)?;
     check_key(&*object, key)?;
     Ok((object, Revision(u64::from_be_bytes(*revision))))
 }
@@ -121,10 +123,12 @@ pub(crate) fn decode_entry(revision: Revision, bytes: &[u8]) -> Result<Entry, St
     Ok(Entry { revision, changes: changes?, principal })
 }
 
-fn decode_change(revision: Revision, principal: &Arc<str>, row: ChangeRow) -> Result<Change, String> {
-    let some = row.after.as_ref().or(row.before.as_ref()).unwrap_or(&Value::Null);
-    let prefix = kind(&row.prefix, some)?.prefix;
-    let object = |value: Option<Value>| value.map(|value| decode_object(prefix, value)).transpose();
+fn decode_change(revision: Revision, principal: &Arc<str>, row: ChangeRow<'_>) -> Result<Change, String> {
+    let some = row.after.or(row.before).map_or("null", RawValue::get);
+    let prefix = kind(&row.prefix, some.as_bytes())?.prefix;
+    let object = |text: Option<&RawValue>| {
+        text.map(|text| decode_object(prefix, text.get().as_bytes())).transpose()
+    };
     Ok(Change {
         revision,
         principal: Arc::clone(principal),
@@ -136,20 +140,21 @@ fn decode_change(revision: Revision, principal: &Arc<str>, row: ChangeRow) -> Re
     })
 }
 
-fn decode_object(prefix: &str, value: Value) -> Result<Arc<dyn Object>, String> {
-    kind(prefix, &value)?.read(value).map_err(|error| error.to_string())
+fn decode_object(prefix: &str, json: &[u8]) -> Result<Arc<dyn Object>, String> {
+    kind(prefix, json)?.read_text(json).map_err(|error| error.to_string())
 }
 
 /// Returns the kind of an object. That of a type that was declared is made where it is missing, so that an object is never
 /// lost because it is read before its declaration; such an object names its type itself.
-fn kind(prefix: &str, value: &Value) -> Result<&'static Kind, String> {
+fn kind(prefix: &str, json: &[u8]) -> Result<&'static Kind, String> {
+    if let Some(kind) = kind_of(prefix) {
+        return Ok(kind);
+    }
     let unknown = || format!("the type `{prefix}` is unknown");
-    match kind_of(prefix) {
-        Some(kind) => Ok(kind),
-        None if type_of(value) == Some(prefix) => {
-            declare(prefix).map_err(|error| format!("{}: {error}", unknown()))
-        }
-        None => Err(unknown()),
+    let value = serde_json::from_slice(json).map_err(|error| format!("{}: {error}", unknown()))?;
+    match type_of(&value) == Some(prefix) {
+        true => declare(prefix).map_err(|error| format!("{}: {error}", unknown())),
+        false => Err(unknown()),
     }
 }
 

@@ -75,7 +75,7 @@ impl Committer {
         let mut closing = None;
         while let Some(message) = next.take() {
             match message {
-                Message::Write(job) => group.run(job, self.broken.as_ref()),
+                Message::Write(job) => group = group.run(job, self.broken.as_ref()),
                 Message::Close(closed) => {
                     closing = Some(closed);
                     break;
@@ -90,16 +90,16 @@ impl Committer {
     }
 
     fn commit(&mut self, mut group: Group) {
-        let mut failed = None;
+        let (mut failed, mut replaced) = (None, None);
         if !group.added.is_empty() {
             let keep_from = self.published.keep_from(&group.added, &self.limits);
             group.batch.keep_from = keep_from;
-            group.batch.revision = group.state.revision;
+            let revision = group.state.revision;
+            group.batch.revision = revision;
             match self.backend.commit(&group.batch) {
                 Ok(()) => {
-                    let revision = group.state.revision;
-                    self.published.publish(group.state, group.added, keep_from);
-                    self.news.send_replace(revision);
+                    replaced =
+                        Some((revision, self.published.publish(group.state, group.added, keep_from)));
                 }
                 Err(error) => failed = Some(self.failed(error)),
             }
@@ -109,6 +109,11 @@ impl Committer {
                 (Ok(_), Some(error)) => Err(Failure::Commit(Arc::clone(error))),
                 (result, _) => result,
             });
+        }
+        // Writers first: readers of the feed would keep the processors from them, and to drop what was replaced takes as long
+        // as to make it.
+        if let Some((revision, _old)) = replaced {
+            self.news.send_replace(revision);
         }
     }
 
@@ -132,9 +137,8 @@ struct Group {
     jobs: Vec<(Box<dyn Job>, Result<Revision, Failure>)>,
 }
 
-/// A transaction that fits, encoded.
+/// What a transaction changed, encoded.
 struct Staged {
-    state: State,
     rows: Vec<codec::Row>,
     entry: Entry,
     encoded: Vec<u8>,
@@ -152,60 +156,63 @@ impl Group {
     }
 
     /// Runs a transaction on top of those before it. One that fails leaves nothing.
-    fn run(&mut self, mut job: Box<dyn Job>, broken: Option<&Arc<BackendError>>) {
+    ///
+    /// All transactions of a group change one state in place: a copy for each would copy the same paths again and again.
+    fn run(mut self, mut job: Box<dyn Job>, broken: Option<&Arc<BackendError>>) -> Self {
         if let Some(error) = broken {
             self.jobs.push((job, Err(Failure::ReadOnly(Arc::clone(error)))));
-            return;
+            return self;
         }
-        let mut transaction = Transaction::new(self.state.clone(), job.principal());
+        let mut transaction = Transaction::new(self.state, job.principal());
         let staged = catch_unwind(AssertUnwindSafe(|| match job.run(&mut transaction) {
-            true => stage(transaction),
+            true => stage(&transaction).map(Some),
             false => Ok(None),
         }));
-        let result = match staged {
-            Ok(Ok(staged)) => {
+        let failure = match staged {
+            Ok(Ok(Some(staged))) => {
+                self.state = transaction.finish(staged.is_some());
                 if let Some(staged) = staged {
-                    self.add(staged);
+                    for (key, value) in staged.rows {
+                        self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+                        self.batch.rows.insert(key, value);
+                    }
+                    self.bytes += staged.encoded.len();
+                    self.added.push(Logged { bytes: staged.encoded.len(), entry: Arc::new(staged.entry) });
+                    self.batch.entries.push((self.state.revision, staged.encoded));
                 }
-                Ok(self.state.revision)
+                self.jobs.push((job, Ok(self.state.revision)));
+                return self;
             }
-            Ok(Err(failure)) => Err(failure),
-            Err(panic) => Err(Failure::Panicked(panic_message(&*panic))),
+            Ok(Ok(None)) => None,
+            Ok(Err(failure)) => Some(failure),
+            Err(panic) => Some(Failure::Panicked(panic_message(&*panic))),
         };
-        self.jobs.push((job, result));
-    }
-
-    fn add(&mut self, staged: Staged) {
-        self.state = staged.state;
-        for (key, value) in staged.rows {
-            self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            self.batch.rows.insert(key, value);
-        }
-        self.bytes += staged.encoded.len();
-        self.added.push(Logged { entry: Arc::new(staged.entry), bytes: staged.encoded.len() });
-        self.batch.entries.push((self.state.revision, staged.encoded));
+        self.state = transaction.undo();
+        let revision = self.state.revision;
+        self.jobs.push((job, failure.map_or(Ok(revision), Err)));
+        self
     }
 }
 
 /// Encodes what a transaction changed; nothing when it changed nothing.
-fn stage(transaction: Transaction) -> Result<Option<Staged>, Failure> {
-    let principal = Arc::from(transaction.principal());
-    let (state, changes) = transaction.finish();
+fn stage(transaction: &Transaction) -> Result<Option<Staged>, Failure> {
+    let changes = transaction.changes();
     if changes.is_empty() {
         return Ok(None);
     }
-    let rows = changes.iter().map(|change| row(&state, change)).collect::<Result<Vec<_>, _>>()?;
-    let entry = Entry { revision: state.revision, principal, changes: changes.into() };
+    let rows = changes.iter().map(|change| row(transaction, change)).collect::<Result<Vec<_>, _>>()?;
+    let (revision, principal) = (transaction.revision(), Arc::from(transaction.principal()));
+    let entry = Entry { revision, principal, changes: changes.into() };
     let encoded = codec::encode_entry(&entry, &rows).map_err(|error| {
         let first = entry.changes.first();
         let (prefix, key) = first.map_or(("", ""), |change| (change.prefix, &*change.key));
         Failure::Unwritable { prefix, key: String::from(key), reason: error.to_string() }
     })?;
-    Ok(Some(Staged { state, rows, entry, encoded }))
+    Ok(Some(Staged { rows, entry, encoded }))
 }
 
-fn row(state: &State, change: &Change) -> Result<codec::Row, Failure> {
-    let stored = state.stored(change.prefix, &change.key).filter(|stored| !stored.base);
+fn row(transaction: &Transaction, change: &Change) -> Result<codec::Row, Failure> {
+    let stored = transaction.row(change.prefix, &change.key);
     let value = stored.map(|stored| codec::encode_row(&change.key, &*stored.object, stored.revision));
     let value = value.transpose().map_err(|reason| Failure::Unwritable {
         prefix: change.prefix,

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use formwork_model::{Kind, Object, SortKey, index_entries};
+use formwork_model::{Kind, SortKey};
 use immutable_chunkmap::set::{Set, SetIter};
 
 use crate::tree::{self, NODE, Sharing, Tree, Walk};
@@ -28,17 +28,13 @@ impl Members {
         Self(kind.indexes().map(|_| Values::new()).collect())
     }
 
-    /// Follows an object from what it was to what it is.
+    /// Follows an object from the values that it had to those that it has, each with the position of its member, sorted.
     pub(crate) fn follow(
         &mut self,
         key: &Arc<str>,
-        (before, after): (Option<&dyn Object>, Option<&dyn Object>),
+        (old, new): (&[(usize, SortKey)], &[(usize, SortKey)]),
         sharing: Sharing,
     ) {
-        if self.0.is_empty() {
-            return;
-        }
-        let (old, new) = (entries(before), entries(after));
         for (position, value) in old.iter().filter(|entry| new.binary_search(entry).is_err()) {
             if let Some(values) = self.0.get_mut(*position) {
                 remove(values, value, key);
@@ -55,10 +51,6 @@ impl Members {
         let position = kind.indexes().position(|name| name == member)?;
         self.0.get(position).map(Index)
     }
-}
-
-fn entries(object: Option<&dyn Object>) -> Vec<(usize, SortKey)> {
-    object.map(index_entries).unwrap_or_default()
 }
 
 /// Adds a key below a value, or anything else that keys are collected by.

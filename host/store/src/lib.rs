@@ -18,6 +18,7 @@ mod codec;
 mod committer;
 mod entry;
 mod error;
+mod facts;
 mod feed;
 mod index;
 mod limits;

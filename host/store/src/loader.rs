@@ -1,10 +1,10 @@
 //! Building the first state out of what a backend holds.
 
-use std::sync::Arc;
+use std::{num::NonZero, panic::resume_unwind, sync::Arc, thread};
 
 use formwork_model::Object;
 
-use crate::{Entry, Revision, codec, published::Log, state::State};
+use crate::{Entry, Revision, codec, facts::Facts, published::Log, state::State};
 
 /// A row that this release cannot read.
 #[derive(Debug)]
@@ -14,24 +14,55 @@ pub(crate) struct BadRow {
     pub(crate) reason: String,
 }
 
+/// Rows that are decoded at once, by all processors.
+const TOGETHER: usize = 8192;
+
+/// Rows that one thread decodes at least: fewer are done before it has started.
+const SHARE: usize = 512;
+
 /// Takes the rows and entries of a backend and decodes them.
 pub(crate) struct Loader {
     state: State,
     log: Log,
+    waiting: Vec<RawRow>,
+}
+
+/// Key and value of a row.
+type RawRow = (Vec<u8>, Vec<u8>);
+
+/// An object out of a row.
+struct Row {
+    key: Arc<str>,
+    object: Arc<dyn Object>,
+    revision: Revision,
+    facts: Facts,
 }
 
 impl Loader {
     pub(crate) fn new(base: Vec<Arc<dyn Object>>) -> Self {
-        Self { state: State::new(base), log: Log::default() }
+        Self { state: State::new(base), log: Log::default(), waiting: Vec::new() }
     }
 
-    /// Takes a row of an object.
+    /// Takes a row of an object. What is wrong with it may be told by a later row, or by [`Loader::rows_end`].
     pub(crate) fn row(&mut self, key: &[u8], value: &[u8]) -> Result<(), BadRow> {
-        let bad = |reason| BadRow { key: String::from_utf8_lossy(key).replacen('\0', "/", 1), reason };
-        let (prefix, key) =
-            codec::split_row_key(key).ok_or_else(|| bad(String::from("its name is no prefix and key")))?;
-        let (object, revision) = codec::decode_row(prefix, key, value).map_err(bad)?;
-        self.state.put(key.into(), object, revision);
+        self.waiting.push((key.to_vec(), value.to_vec()));
+        if self.waiting.len() < TOGETHER { Ok(()) } else { self.rows_end() }
+    }
+
+    /// Takes in the rows that still wait. The entries come after that.
+    pub(crate) fn rows_end(&mut self) -> Result<(), BadRow> {
+        let rows = std::mem::take(&mut self.waiting);
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = rows.len().div_ceil(threads).max(SHARE);
+        let decoded: Vec<_> = thread::scope(|scope| {
+            let shares: Vec<_> =
+                rows.chunks(share).map(|share| scope.spawn(|| share.iter().map(decode).collect())).collect();
+            shares.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        for row in decoded.into_iter().flat_map(|share: Vec<_>| share) {
+            let Row { key, object, revision, facts } = row?;
+            self.state.put(key, object, revision, &facts);
+        }
         Ok(())
     }
 
@@ -57,7 +88,7 @@ impl Loader {
         }
     }
 
-    /// Ends the loading at the revision of the backend.
+    /// Ends the loading, after the last row and entry, at the revision of the backend.
     pub(crate) fn finish(mut self, revision: Revision) -> (State, Log) {
         if self.log.newest().is_some_and(|newest| newest != revision) {
             tracing::warn!(feed.revision = revision.0, "the feed does not end at the store's revision");
@@ -81,6 +112,14 @@ impl Loader {
     }
 }
 
+fn decode((key, value): &RawRow) -> Result<Row, BadRow> {
+    let bad = |reason| BadRow { key: String::from_utf8_lossy(key).replacen('\0', "/", 1), reason };
+    let (prefix, key) =
+        codec::split_row_key(key).ok_or_else(|| bad(String::from("its name is no prefix and key")))?;
+    let (object, revision) = codec::decode_row(prefix, key, value).map_err(bad)?;
+    Ok(Row { key: key.into(), facts: Facts::of(&*object), object, revision })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +141,7 @@ mod tests {
     fn entry_shares_the_object_that_it_made() {
         let profile = |text: &str| serde_json::json!({"Name": "aa", "Description": text});
         let mut loader = Loader::new(Vec::new());
-        loader.row(b"profiles\0aa", &row(5, &profile("new"))).unwrap();
+        take(&mut loader, b"profiles\0aa", &row(5, &profile("new"))).unwrap();
         for (revision, text) in [(4, "old"), (5, "new")] {
             let change = serde_json::json!({"prefix": "profiles", "key": "aa", "action": "updated", "after": profile(text)});
             let entry = serde_json::json!({"principal": "p", "changes": [change]}).to_string();
@@ -112,6 +151,23 @@ mod tests {
         let made = |revision| log.entry(Revision(revision)).unwrap().changes[0].after.clone().unwrap();
         assert!(Arc::ptr_eq(&made(5), &state.stored("profiles", "aa").unwrap().object));
         assert_eq!(made(4).to_json()["Description"], "old");
+    }
+
+    #[test]
+    fn rows_of_many_shares_are_all_taken_and_a_bad_one_among_them_is_named() {
+        let profile = |number: usize| row(1, &serde_json::json!({"Name": format!("p{number:05}")}));
+        let mut loader = Loader::new(Vec::new());
+        for number in 0..=2 * TOGETHER {
+            loader.row(format!("profiles\0p{number:05}").as_bytes(), &profile(number)).unwrap();
+        }
+        loader.row(b"profiles\0other", &profile(0)).unwrap();
+        let told = loader.rows_end().unwrap_err();
+        assert_eq!((told.key.as_str(), told.reason.as_str()), ("profiles/other", "it calls itself `p00000`"));
+        assert_eq!(formwork_model::Objects::count(&loader.state, "profiles"), 2 * TOGETHER + 1);
+    }
+
+    fn take(loader: &mut Loader, key: &[u8], value: &[u8]) -> Result<(), BadRow> {
+        loader.row(key, value).and_then(|()| loader.rows_end())
     }
 
     fn row(revision: u64, object: &serde_json::Value) -> Vec<u8> {
@@ -124,11 +180,11 @@ mod tests {
         let rack = serde_json::json!({"Type": "racks", "Id": "r1", "Units": 42, "Params": {"a/b": 1}});
         assert!(formwork_model::kind_of("racks").is_none());
         let mut loader = Loader::new(Vec::new());
-        let told = loader.row(b"racks\0r1", &row(3, &serde_json::json!({"Id": "r1"}))).unwrap_err();
+        let told = take(&mut loader, b"racks\0r1", &row(3, &serde_json::json!({"Id": "r1"}))).unwrap_err();
         assert_eq!((told.key.as_str(), told.reason.as_str()), ("racks/r1", "the type `racks` is unknown"));
-        loader.row(b"racks\0r1", &row(3, &rack)).unwrap();
+        take(&mut loader, b"racks\0r1", &row(3, &rack)).unwrap();
         let declaration = row(2, &serde_json::json!({"Name": "racks"}));
-        loader.row(b"store_objects\0racks", &declaration).unwrap();
+        take(&mut loader, b"store_objects\0racks", &declaration).unwrap();
         let change = serde_json::json!({"prefix": "racks", "key": "r1", "action": "created", "before": null, "after": rack});
         let entry = serde_json::json!({"principal": "p", "changes": [change]}).to_string();
         loader.entry(Revision(3), entry.as_bytes());

@@ -74,6 +74,12 @@ pub(crate) enum Lookup {
     Gone { oldest: Revision },
 }
 
+/// What readers do not find any more. The last owner of many objects takes long to drop them: not while anybody waits.
+pub(crate) struct Replaced {
+    _state: Arc<State>,
+    _trimmed: VecDeque<Logged>,
+}
+
 /// The latest durable state and the end of the feed.
 pub(crate) struct Published(RwLock<Inner>);
 
@@ -111,17 +117,15 @@ impl Published {
         self.read().log.keep_from(added, limits)
     }
 
-    /// Shows a new state and its entries, all at once.
-    pub(crate) fn publish(&self, state: State, added: Vec<Logged>, keep_from: Revision) {
+    /// Shows a new state and its entries, all at once. Returns what they replace.
+    pub(crate) fn publish(&self, state: State, added: Vec<Logged>, keep_from: Revision) -> Replaced {
+        let state = Arc::new(state);
         let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut inner.state, Arc::new(state));
+        let old = std::mem::replace(&mut inner.state, state);
         for logged in added {
             inner.log.push(logged.entry, logged.bytes);
         }
-        let trimmed = inner.log.trim(keep_from);
-        drop(inner);
-        // The last owner of many objects takes long to drop them: not while readers wait.
-        drop((old, trimmed));
+        Replaced { _state: old, _trimmed: inner.log.trim(keep_from) }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {

@@ -1,8 +1,8 @@
 //! Who refers to whom: the references of all objects, backwards.
 
-use std::{collections::BTreeSet, ops::Bound, sync::Arc};
+use std::{ops::Bound, sync::Arc};
 
-use formwork_model::{Object, kind_of};
+use formwork_model::kind_of;
 
 use crate::{
     index::{self, Keys},
@@ -22,20 +22,19 @@ struct Edges {
 pub(crate) struct References(Tree<Edges, Keys>);
 
 impl References {
-    /// Follows an object from what it referred to to what it refers to.
+    /// Follows an object from what it referred to to what it refers to, both sorted.
     pub(crate) fn follow(
         &mut self,
         from: &'static str,
         key: &Arc<str>,
-        (before, after): (Option<&dyn Object>, Option<&dyn Object>),
+        (old, new): (&[(&'static str, String)], &[(&'static str, String)]),
         sharing: Sharing,
     ) {
-        let (old, new) = (needed(before), needed(after));
         let edges = |(prefix, key): &(&'static str, String)| Edges { prefix, key: key.as_str().into(), from };
-        for gone in old.difference(&new) {
+        for gone in old.iter().filter(|needed| new.binary_search(needed).is_err()) {
             index::remove(&mut self.0, &edges(gone), key);
         }
-        for come in new.difference(&old) {
+        for come in new.iter().filter(|needed| old.binary_search(needed).is_err()) {
             index::insert(&mut self.0, &edges(come), key, sharing);
         }
     }
@@ -50,9 +49,4 @@ impl References {
         });
         ranges.flat_map(|(edges, keys)| keys.iter(false).map(move |key| (edges.from, key)))
     }
-}
-
-fn needed(object: Option<&dyn Object>) -> BTreeSet<(&'static str, String)> {
-    let references = object.map(Object::references).unwrap_or_default();
-    references.into_iter().map(|reference| (reference.prefix, reference.key)).collect()
 }

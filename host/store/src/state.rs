@@ -6,6 +6,7 @@ use formwork_model::{Kind, Object, Objects, Span};
 
 use crate::{
     Index, Revision,
+    facts::Facts,
     index::Members,
     references::References,
     tree::{self, Sharing, Tree},
@@ -57,7 +58,8 @@ impl State {
         for object in objects {
             let key = Arc::<str>::from(object.key());
             base.entry(object.kind().prefix).or_default().insert(Arc::clone(&key), Arc::clone(&object));
-            state.show(key, uncovered(object));
+            let facts = Facts::of(&*object);
+            state.show(key, uncovered(object), &facts);
         }
         state.base = Arc::new(base);
         state
@@ -74,14 +76,25 @@ impl State {
         self.shelves.get(prefix)?.table.get(key)
     }
 
-    /// Sets a row and returns what readers saw before.
+    /// Sets a row, of which the facts are known, and returns what readers saw before.
     pub(crate) fn put(
         &mut self,
         key: Arc<str>,
         object: Arc<dyn Object>,
         revision: Revision,
+        facts: &Facts,
     ) -> Option<Stored> {
-        self.show(key, Stored { object, revision, base: false })
+        self.show(key, Stored { object, revision, base: false }, facts)
+    }
+
+    /// Lets readers see again what they saw before under a key: an object or none.
+    pub(crate) fn put_back(&mut self, prefix: &'static str, key: Arc<str>, before: Option<Stored>) {
+        if let Some(stored) = before {
+            let facts = Facts::of(&*stored.object);
+            self.show(key, stored, &facts);
+        } else if let Some(object) = self.stored(prefix, &key).map(|stored| Arc::clone(&stored.object)) {
+            self.remove(prefix, &key, &*object);
+        }
     }
 
     /// Removes a row, uncovers what it hid, and returns the row. Leaves a base object alone.
@@ -93,7 +106,10 @@ impl State {
             return None;
         }
         match self.base.get(prefix).and_then(|objects| objects.get(&key)) {
-            Some(object) => drop(self.show(Arc::clone(&key), uncovered(Arc::clone(object)))),
+            Some(object) => {
+                let (object, facts) = (Arc::clone(object), Facts::of(&**object));
+                self.show(Arc::clone(&key), uncovered(object), &facts);
+            }
             None => self.remove(prefix, &key, &*row.object),
         }
         Some((prefix, key, row))
@@ -106,26 +122,30 @@ impl State {
     }
 
     /// Lets readers see an object, and returns what they saw before.
-    fn show(&mut self, key: Arc<str>, stored: Stored) -> Option<Stored> {
-        let (kind, object) = (stored.object.kind(), Arc::clone(&stored.object));
+    fn show(&mut self, key: Arc<str>, stored: Stored, facts: &Facts) -> Option<Stored> {
+        let kind = stored.object.kind();
         let shelf = self.shelves.entry(kind.prefix).or_insert_with(|| Arc::new(Shelf::new(kind)));
-        let shelf = Arc::make_mut(shelf);
+        // All that looks into objects comes before the first change, so that a panic in one leaves nothing half done.
+        let (known, old) = match shelf.table.get_full(&*key) {
+            Some((key, before)) => (Some(Arc::clone(key)), Facts::of(&*before.object)),
+            None => (None, Facts::default()),
+        };
         // The indexes share the text of the key with the table.
-        let key = shelf.table.get_key(&*key).map(Arc::clone).unwrap_or(key);
+        let key = known.unwrap_or(key);
+        let shelf = Arc::make_mut(shelf);
         let before = tree::set(&mut shelf.table, Arc::clone(&key), stored, self.sharing);
-        let step = (before.as_ref().map(|stored| &*stored.object), Some(&*object));
-        shelf.members.follow(&key, step, self.sharing);
-        self.references.follow(kind.prefix, &key, step, self.sharing);
+        shelf.members.follow(&key, (&old.values, &facts.values), self.sharing);
+        self.references.follow(kind.prefix, &key, (&old.needed, &facts.needed), self.sharing);
         before
     }
 
     fn remove(&mut self, prefix: &'static str, key: &Arc<str>, object: &dyn Object) {
+        let old = Facts::of(object);
         let Some(shelf) = self.shelves.get_mut(prefix) else { return };
         let shelf = Arc::make_mut(shelf);
         shelf.table.remove_cow(key);
-        let step = (Some(object), None);
-        shelf.members.follow(key, step, self.sharing);
-        self.references.follow(prefix, key, step, self.sharing);
+        shelf.members.follow(key, (&old.values, &[]), self.sharing);
+        self.references.follow(prefix, key, (&old.needed, &[]), self.sharing);
     }
 
     /// Calls `visit` for all objects of a type in key order, until it returns false.

@@ -1,10 +1,10 @@
-//! Writing: a copy of the latest state that remembers what was touched.
+//! Writing: the latest state, with a memory of what was touched, so that it can be taken back.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use formwork_model::{Object, Objects, Span};
 
-use crate::{Action, Change, Revision, Stored, state::State};
+use crate::{Action, Change, Revision, Stored, facts::Facts, state::State};
 
 /// The latest state with the changes of one writer on top. Reads see them; nobody else does before the commit.
 pub struct Transaction {
@@ -49,7 +49,8 @@ impl Transaction {
     /// This counts as a change even when nothing is different; [`Self::put_if_changed`] does not.
     pub fn put(&mut self, object: Arc<dyn Object>) {
         let (prefix, key) = (object.kind().prefix, Arc::<str>::from(object.key()));
-        let before = self.state.put(Arc::clone(&key), object, self.revision);
+        let facts = Facts::of(&*object);
+        let before = self.state.put(Arc::clone(&key), object, self.revision, &facts);
         self.touch(prefix, key, before);
     }
 
@@ -107,13 +108,24 @@ impl Transaction {
     }
 
     /// Returns the state with the changes; its revision is the new one when there are any.
-    pub(crate) fn finish(self) -> (State, Vec<Change>) {
-        let changes = self.changes();
-        let mut state = self.state;
-        if !changes.is_empty() {
-            state.revision = self.revision;
+    pub(crate) fn finish(mut self, has_changes: bool) -> State {
+        if has_changes {
+            self.state.revision = self.revision;
         }
-        (state, changes)
+        self.state
+    }
+
+    /// Returns the state as it was before the transaction.
+    pub(crate) fn undo(mut self) -> State {
+        for touched in self.touched.into_iter().rev() {
+            self.state.put_back(touched.prefix, touched.key, touched.before);
+        }
+        self.state
+    }
+
+    /// Returns what is stored under a key, and not only shown.
+    pub(crate) fn row(&self, prefix: &str, key: &str) -> Option<&Stored> {
+        self.state.stored(prefix, key).filter(|stored| !stored.base)
     }
 
     fn touch(&mut self, prefix: &'static str, key: Arc<str>, before: Option<Stored>) {

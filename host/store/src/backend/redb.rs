@@ -12,7 +12,10 @@ use redb::{
 };
 
 use super::{Backend, Batch};
-use crate::{BackendError, OpenError, Revision, loader::Loader};
+use crate::{
+    BackendError, OpenError, Revision,
+    loader::{BadRow, Loader},
+};
 
 const OBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("objects");
 const FEED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
@@ -111,12 +114,15 @@ impl RedbBackend {
 
     fn load_rows(&self, loader: &mut Loader) -> Result<Result<Revision, OpenError>, redb::Error> {
         let transaction = self.database.begin_read()?;
+        let bad = |bad: BadRow| OpenError::Row { path: self.path.clone(), key: bad.key, reason: bad.reason };
         for row in transaction.open_table(OBJECTS)?.iter()? {
             let (key, value) = row?;
-            if let Err(bad) = loader.row(key.value(), value.value()) {
-                let path = self.path.clone();
-                return Ok(Err(OpenError::Row { path, key: bad.key, reason: bad.reason }));
+            if let Err(wrong) = loader.row(key.value(), value.value()) {
+                return Ok(Err(bad(wrong)));
             }
+        }
+        if let Err(wrong) = loader.rows_end() {
+            return Ok(Err(bad(wrong)));
         }
         for entry in transaction.open_table(FEED)?.iter()? {
             let (revision, value) = entry?;

@@ -1,0 +1,22 @@
+//! What the indexes hold of one object: worked out before anything is changed, and by any thread.
+
+use formwork_model::{Object, SortKey, index_entries};
+
+/// What is known of an object beside itself. Of no object nothing is known.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// The values of its sorted members, each with the position of the member; sorted, each once.
+    pub(crate) values: Vec<(usize, SortKey)>,
+    /// The prefixes and keys of the objects that it refers to; sorted, each once.
+    pub(crate) needed: Vec<(&'static str, String)>,
+}
+
+impl Facts {
+    pub(crate) fn of(object: &dyn Object) -> Self {
+        let references = object.references().into_iter();
+        let mut needed: Vec<_> = references.map(|reference| (reference.prefix, reference.key)).collect();
+        needed.sort_unstable();
+        needed.dedup();
+        Self { values: index_entries(object), needed }
+    }
+}
