@@ -15,8 +15,12 @@ use crate::{Refusal, declared, params, plugins};
 /// Everything that is wrong with the object by itself, plus references that may not dangle.
 pub fn admit(objects: &impl Objects, object: &mut dyn Object, faults: Vec<String>) -> Result<(), Refusal> {
     let key = object.key();
+    let stored = objects.find(object.kind().prefix, &key);
     let mut refused = object.problems();
-    if let Some(values) = object.params() {
+    // Those that stay as they are were looked at when they came: a definition that became stricter since then refuses no
+    // change of anything else.
+    let kept = stored.as_ref().and_then(|stored| stored.params());
+    if let Some(values) = object.params().filter(|own| kept.is_none_or(|kept| kept.text() != own.text())) {
         refused.extend(params::problems(objects, &key, &values.values()));
     }
     if let Some(param) = object.as_any().downcast_ref::<Param>() {
@@ -24,7 +28,7 @@ pub fn admit(objects: &impl Objects, object: &mut dyn Object, faults: Vec<String
     }
     refused.extend(declared::definition_problems(object));
     refused.extend(declared::problems(objects, object));
-    refused.extend(duplicates(objects, object));
+    refused.extend(duplicates(objects, stored.as_deref(), object));
     refused.extend(object.conflicts(objects));
     let mut unusable = faults;
     unusable.extend(plugins::faults(objects, object));
@@ -158,11 +162,17 @@ pub fn users(objects: &(impl Objects + ?Sized), prefix: &str, key: &str) -> Vec<
 }
 
 /// Returns what an object has that only one of its type may have, and another has already (drp-api.md 5.5).
-fn duplicates(objects: &impl Objects, object: &dyn Object) -> Vec<String> {
+///
+/// What the object has in the store already is its own.
+fn duplicates(objects: &impl Objects, stored: Option<&dyn Object>, object: &dyn Object) -> Vec<String> {
     let (kind, key) = (object.kind(), object.key());
     let mut found = Vec::new();
     for member in kind.unique {
-        let value = SortKey::of(member, &object.member(member).unwrap_or_default());
+        let value = object.member(member);
+        if stored.is_some_and(|stored| stored.member(member) == value) {
+            continue;
+        }
+        let value = SortKey::of(member, &value.unwrap_or_default());
         let mut taken = false;
         objects.range(&Span::equal(kind.prefix, member, value.clone()), &mut |other| {
             taken = other.key() != key;

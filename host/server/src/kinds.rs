@@ -19,7 +19,7 @@ mod users;
 use std::sync::Arc;
 
 use formwork_api::ApiError;
-use formwork_model::{Claim, Kind, Object, Objects, Record};
+use formwork_model::{Choice, Claim, Kind, Object, Objects, Record};
 use formwork_store::Revision;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use serde_json::Value;
@@ -112,6 +112,15 @@ pub(crate) trait Behaviour: Sync {
     fn shown(&self, object: &dyn Object) -> Value {
         without_private(object.kind(), object.to_json())
     }
+
+    /// Appends what [`Behaviour::shown`] returns to a text.
+    fn write_shown(&self, object: &dyn Object, out: &mut Vec<u8>) {
+        let private = object.kind().private;
+        object.write(out, &mut |member| match private.contains(&member) {
+            true => Choice::Instead(String::from("\"\"")),
+            false => Choice::Keep,
+        });
+    }
 }
 
 /// Empties what clients do not see of an object.
@@ -165,6 +174,11 @@ pub(crate) fn shown(object: &dyn Object) -> Value {
     of(object.kind()).shown(object)
 }
 
+/// Appends an object as clients see it to a text.
+pub(crate) fn write_shown(object: &dyn Object, out: &mut Vec<u8>) {
+    of(object.kind()).write_shown(object, out);
+}
+
 /// Returns the key that claims about an object name.
 pub(crate) fn claim_key(object: &dyn Object) -> String {
     of(object.kind()).claim_key(object)
@@ -175,6 +189,17 @@ mod tests {
     use formwork_model::kind_of;
 
     use super::*;
+
+    #[test]
+    fn what_is_written_is_what_is_shown() {
+        for kind in formwork_model::KINDS {
+            let object = (kind.decode)(serde_json::json!({"Description": "d", "Meta": {"a": "b"}})).unwrap();
+            let mut out = Vec::new();
+            write_shown(object.as_ref(), &mut out);
+            let written: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(written, shown(object.as_ref()), "{}", kind.prefix);
+        }
+    }
 
     #[test]
     fn special_types_are_in_order_and_are_types() {

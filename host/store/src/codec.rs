@@ -126,9 +126,8 @@ pub(crate) fn decode_entry(revision: Revision, bytes: &[u8]) -> Result<Entry, St
 fn decode_change(revision: Revision, principal: &Arc<str>, row: ChangeRow<'_>) -> Result<Change, String> {
     let some = row.after.or(row.before).map_or("null", RawValue::get);
     let prefix = kind(&row.prefix, some.as_bytes())?.prefix;
-    let object = |text: Option<&RawValue>| {
-        text.map(|text| decode_object(prefix, text.get().as_bytes())).transpose()
-    };
+    let object =
+        |text: Option<&RawValue>| text.map(|text| decode_object(prefix, text.get().as_bytes())).transpose();
     Ok(Change {
         revision,
         principal: Arc::clone(principal),

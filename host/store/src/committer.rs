@@ -98,8 +98,7 @@ impl Committer {
             group.batch.revision = revision;
             match self.backend.commit(&group.batch) {
                 Ok(()) => {
-                    replaced =
-                        Some((revision, self.published.publish(group.state, group.added, keep_from)));
+                    replaced = Some((revision, self.published.publish(group.state, group.added, keep_from)));
                 }
                 Err(error) => failed = Some(self.failed(error)),
             }

@@ -35,7 +35,7 @@ mod tree;
 pub use entry::{Action, Change, Entry};
 pub use error::{BackendError, OpenError, WriteError};
 pub use feed::{Feed, FeedError, FeedGone};
-pub use index::{Holders, Index};
+pub use index::{Gathered, Holders, Index};
 pub use limits::Limits;
 pub use revision::Revision;
 pub use snapshot::Snapshot;

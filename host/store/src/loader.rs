@@ -57,7 +57,10 @@ impl Loader {
         let decoded: Vec<_> = thread::scope(|scope| {
             let shares: Vec<_> =
                 rows.chunks(share).map(|share| scope.spawn(|| share.iter().map(decode).collect())).collect();
-            shares.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+            shares
+                .into_iter()
+                .map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect()
         });
         for row in decoded.into_iter().flat_map(|share: Vec<_>| share) {
             let Row { key, object, revision, facts } = row?;

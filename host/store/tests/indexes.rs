@@ -159,6 +159,11 @@ fn check_snapshot(snapshot: &Snapshot) {
                 let span = Span::equal(kind.prefix, member, value.clone());
                 assert_eq!(within(snapshot, &span).len(), count);
                 assert!(count > 0);
+                let (holders, gathered) = (index.holders(value), index.holders(value).gathered());
+                assert_eq!(holders.count(), count);
+                for key in index.keys(all(), false) {
+                    assert_eq!(gathered.contains(key), holders.contains(key));
+                }
                 listed += count;
             }
             assert_eq!(index.keys(all(), true).count(), listed);

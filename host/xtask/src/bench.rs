@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use formwork_bench::Row;
 
+use crate::product;
 use crate::python;
 use crate::report::{say, table};
 use crate::shell;
@@ -75,11 +76,14 @@ impl Suite {
 /// Builds a suite and runs it.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let workspace = Workspace::read()?;
-    let suite = args.suite;
-    // The programs that a suite starts, such as its peers, are examples of its package.
-    shell::run(workspace.cargo().args(["build", "--release", "--package", suite.package(), "--examples"]))?;
+    let (suite, triple) = (args.suite, shell::host_triple()?);
+    // The programs that a suite starts, such as its peers, are examples of its package. All is built as what ships is.
+    let mut examples = workspace.cargo();
+    examples.args(["build", "--release", "--locked", "--package", suite.package(), "--examples"]);
+    shell::run(product::make_static(&mut examples, &triple))?;
     let mut command = workspace.cargo();
-    command.args(["bench", "--package", suite.package(), "--bench", suite.target()]);
+    command.args(["bench", "--locked", "--package", suite.package(), "--bench", suite.target()]);
+    product::make_static(&mut command, &triple);
     suite.prepare(&workspace, &mut command);
     if !args.json {
         say(&format!("load before: {}", load()));

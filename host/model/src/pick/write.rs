@@ -49,23 +49,24 @@ impl<'a> Writer<'a> {
 
 impl Members<'_> {
     /// Writes a name when its member is, and remembers what becomes of the member.
-    fn name(&mut self, key: &(impl Serialize + ?Sized)) -> Result<(), End> {
+    fn name(&mut self, name: &str) -> Result<(), End> {
+        self.chosen = (self.writer.choose)(name);
+        if self.chosen == Choice::Skip {
+            return Ok(());
+        }
         let out = &mut *self.writer.out;
-        let before = out.len();
         if !self.is_first {
             out.push(b',');
         }
-        let start = out.len();
-        serde_json::to_writer(&mut *out, key).map_err(|_| End::Failed)?;
-        let quoted = out.get(start..).and_then(|text| std::str::from_utf8(text).ok());
-        let name = quoted.and_then(|text| text.strip_prefix('"')?.strip_suffix('"')).ok_or(End::Failed)?;
-        self.chosen = (self.writer.choose)(name);
-        if self.chosen == Choice::Skip {
-            out.truncate(before);
+        self.is_first = false;
+        if name.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            serde_json::to_writer(&mut *out, name).map_err(|_| End::Failed)?;
         } else {
-            out.push(b':');
-            self.is_first = false;
+            out.push(b'"');
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'"');
         }
+        out.push(b':');
         Ok(())
     }
 
@@ -101,7 +102,7 @@ impl SerializeMap for Members<'_> {
     type Error = End;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), End> {
-        self.name(key)
+        key.serialize(Name(self))
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), End> {
@@ -111,6 +112,42 @@ impl SerializeMap for Members<'_> {
     fn end(self) -> Result<(), End> {
         self.writer.out.push(b'}');
         Ok(())
+    }
+}
+
+/// Meets the name of a member.
+struct Name<'a, 'b>(&'a mut Members<'b>);
+
+impl Serializer for Name<'_, '_> {
+    type Ok = ();
+    type SerializeMap = Impossible<(), End>;
+    type SerializeStruct = Impossible<(), End>;
+
+    nothing_else!();
+    nothing_of! { serialize_unit_variant(&'static str, u32, &'static str); }
+
+    fn serialize_char(self, name: char) -> Result<(), End> {
+        self.0.name(name.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, name: &str) -> Result<(), End> {
+        self.0.name(name)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), End> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), End> {
+        value.serialize(self)
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, End> {
+        Err(End::Other)
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, End> {
+        Err(End::Other)
     }
 }
 
@@ -172,6 +209,14 @@ mod tests {
         out.clear();
         machine.write(&mut out, &mut |_| Choice::Skip);
         assert_eq!(out, b"{}");
+    }
+
+    #[test]
+    fn names_are_escaped_as_texts_are() {
+        let value = json!({"a\"b\\": 1, "\n\u{e9}": {"c": null}});
+        let mut out = Vec::new();
+        write(&value, &mut out, &mut |_| Choice::Keep);
+        assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
     }
 
     #[test]

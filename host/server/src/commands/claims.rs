@@ -5,10 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use formwork_api::ApiError;
 use formwork_model::{Kind, Object, Objects};
-use json_patch::{Patch, PatchOperation};
+use json_patch::Patch;
 use serde_json::Value;
 
-use super::objects::{Change, Request};
+use super::{
+    objects::{Change, Request},
+    patch,
+};
 use crate::{
     auth::{Caller, Wanted},
     kinds,
@@ -52,7 +55,7 @@ fn require_places(
 ) -> Result<(), ApiError> {
     let reads_all = caller.may(prefix, "get", key);
     for operation in patch.iter() {
-        let (read, written) = places(operation);
+        let (read, written) = patch::places(operation);
         if let Some(path) = read.filter(|_| !reads_all) {
             caller.require(prefix, &format!("update:{below}{path}"), key)?;
         }
@@ -64,20 +67,6 @@ fn require_places(
         }
     }
     Ok(())
-}
-
-/// Returns the place that an operation reads, and those that it writes.
-fn places(operation: &PatchOperation) -> (Option<&str>, [Option<&str>; 2]) {
-    match operation {
-        PatchOperation::Add(add) => (None, [Some(add.path.as_str()), None]),
-        PatchOperation::Remove(remove) => (None, [Some(remove.path.as_str()), None]),
-        PatchOperation::Replace(replace) => (None, [Some(replace.path.as_str()), None]),
-        PatchOperation::Test(test) => (Some(test.path.as_str()), [None, None]),
-        PatchOperation::Copy(copy) => (Some(copy.from.as_str()), [Some(copy.path.as_str()), None]),
-        PatchOperation::Move(moved) => {
-            (Some(moved.from.as_str()), [Some(moved.path.as_str()), Some(moved.from.as_str())])
-        }
-    }
 }
 
 /// Refuses a caller of whose roles no single one has a claim for each place that a change touches, and for secure params

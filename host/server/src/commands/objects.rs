@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::Method;
 use formwork_api::ApiError;
 use formwork_core::{availability, params};
-use formwork_model::{Header, Kind, Object, Objects, Param, Record as _, Values, canonical_numbers};
+use formwork_model::{
+    DecodeError, Header, Kind, Object, Objects, Param, Record as _, Values, canonical_numbers, overlaid,
+};
 use formwork_store::Committed;
 use json_patch::Patch;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{claims, patch, tenants};
 use crate::{
@@ -37,6 +39,19 @@ pub(crate) enum Change {
     PutParams(Values),
     /// One param is set, or removed.
     Param(String, Option<Value>),
+}
+
+impl Change {
+    /// Returns the members that the change reads or writes, where they are known before it is tried: none when it is of the
+    /// object as a whole.
+    fn touched(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Put(_) => None,
+            Self::Patch(operations) => patch::touched(operations),
+            Self::PatchMeta(_) => Some(vec![String::from("Meta")]),
+            Self::PatchParams(_) | Self::PutParams(_) | Self::Param(..) => Some(vec![String::from("Params")]),
+        }
+    }
 }
 
 /// Who changes something, and with what waived.
@@ -152,24 +167,10 @@ fn updated(
     let old = work.tx.find(prefix, key).ok_or_else(|| ApiError::not_found(method, prefix, key))?;
     let behaviour = kinds::of(kind);
     let claimed = behaviour.claim_key(old.as_ref());
-    let before = old.to_json();
-    let shown = kinds::without_private(kind, before.clone());
-    let mut after = claims::tried(request, &claimed, change, || {
-        if old.header().read_only {
-            return Err(ApiError::new(409, method, format!("readonly: {key}")).about(prefix, key));
-        }
-        changed(shown, change, kind, key)
-    })?;
-    keep_read_only(kind, &before, &mut after);
-    keep_private(kind, &before, &mut after);
-    // What a caller changes who may change all needs no look at each member.
-    let raw = (!request.caller.may(prefix, "update", &claimed)).then(|| after.clone());
-    let decoded = decode(kind, method, after).map_err(|error| error.about(prefix, key));
-    let is_secure = decoded.as_ref().is_ok_and(|new| secure::changed(&*work.tx, old.as_ref(), new.as_ref()));
-    let result = raw.map(|raw| decoded.as_ref().map_or(raw, |new| new.to_json()));
-    let places = result.as_ref().map(|result| (&before, result));
-    claims::require_members(&request.caller, (kind, &claimed), places, is_secure)?;
-    let new = decoded?;
+    let new = match change.touched().filter(|_| is_plain(request, &claimed)) {
+        Some(touched) => overlaid_with(work, request, old.as_ref(), (&claimed, &touched), change)?,
+        None => replaced(work, request, old.as_ref(), &claimed, change)?,
+    };
     if new.key() != key {
         let message = format!("{key}: {} cannot change", kind.key);
         return Err(ApiError::invalid(prefix, key, vec![message]).into());
@@ -180,6 +181,74 @@ fn updated(
         *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(audited);
     }
     Ok(stored)
+}
+
+fn read_only_refusal(method: &str, prefix: &str, key: &str) -> ApiError {
+    ApiError::new(409, method, format!("readonly: {key}")).about(prefix, key)
+}
+
+/// Tells whether a change of a few members can do without a look at the others: whoever may change all needs no look at each
+/// place, and all that clients write of such a type they see.
+fn is_plain(request: &Request, claimed: &str) -> bool {
+    let kind = request.kind;
+    kind.private.is_empty() && !kind.is_declared() && request.caller.may(kind.prefix, "update", claimed)
+}
+
+/// Returns an object with a change of some members, of a caller who may change all.
+fn overlaid_with(
+    work: &Work<'_>,
+    request: &Request,
+    old: &dyn Object,
+    (claimed, touched): (&str, &[String]),
+    change: &Change,
+) -> Result<Arc<dyn Object>, Stop> {
+    let (kind, method, key) = (request.kind, request.method.as_str(), old.key());
+    let names: Vec<&str> = touched.iter().map(String::as_str).collect();
+    if old.header().read_only {
+        return Err(read_only_refusal(method, kind.prefix, &key).into());
+    }
+    let mut shown = Map::new();
+    old.members(&names, &mut |place, value| {
+        shown.extend(touched.get(place).map(|name| (name.clone(), value)));
+    });
+    let after = changed(Value::Object(shown), change, kind, &key)?;
+    // What clients cannot write stays as it is.
+    let written: Vec<&str> =
+        names.into_iter().filter(|name| !read_only(kind).any(|own| own == *name)).collect();
+    let new = overlaid(old, &written, after)
+        .map_err(|error| undecodable(kind, method, error).about(kind.prefix, &key));
+    let is_secure = new.as_ref().is_ok_and(|new| secure::changed(&*work.tx, old, new.as_ref()));
+    claims::require_members(&request.caller, (kind, claimed), None, is_secure)?;
+    Ok(new?)
+}
+
+/// Returns an object with a change, of which every place is looked at.
+fn replaced(
+    work: &Work<'_>,
+    request: &Request,
+    old: &dyn Object,
+    claimed: &str,
+    change: &Change,
+) -> Result<Arc<dyn Object>, Stop> {
+    let (prefix, kind, method, key) = (request.kind.prefix, request.kind, request.method.as_str(), old.key());
+    let before = old.to_json();
+    let shown = kinds::without_private(kind, before.clone());
+    let mut after = claims::tried(request, claimed, change, || {
+        if old.header().read_only {
+            return Err(read_only_refusal(method, prefix, &key));
+        }
+        changed(shown, change, kind, &key)
+    })?;
+    keep_read_only(kind, &before, &mut after);
+    keep_private(kind, &before, &mut after);
+    // What a caller changes who may change all needs no look at each member.
+    let raw = (!request.caller.may(prefix, "update", claimed)).then(|| after.clone());
+    let decoded = decode(kind, method, after).map_err(|error| error.about(prefix, &key));
+    let is_secure = decoded.as_ref().is_ok_and(|new| secure::changed(&*work.tx, old, new.as_ref()));
+    let result = raw.map(|raw| decoded.as_ref().map_or(raw, |new| new.to_json()));
+    let places = result.as_ref().map(|result| (&before, result));
+    claims::require_members(&request.caller, (kind, claimed), places, is_secure)?;
+    Ok(decoded?)
 }
 
 /// Returns the JSON that a change makes of an object.
@@ -217,7 +286,7 @@ fn changed(before: Value, change: &Change, kind: &'static Kind, key: &str) -> Re
 /// Returns a member of an object's JSON for a change.
 fn member<'a>(object: &'a mut Value, name: &str) -> &'a mut Value {
     if !object.is_object() {
-        *object = Value::Object(serde_json::Map::new());
+        *object = Value::Object(Map::new());
     }
     match object {
         Value::Object(members) => members.entry(name.to_owned()).or_insert(Value::Null),
@@ -311,7 +380,11 @@ pub(crate) async fn set_param(
 
 /// Decodes a body into an object of a type.
 pub(crate) fn decode(kind: &'static Kind, method: &str, body: Value) -> Result<Arc<dyn Object>, ApiError> {
-    kind.read(body).map_err(|error| ApiError::new(400, method, error.message).about(kind.prefix, ""))
+    kind.read(body).map_err(|error| undecodable(kind, method, error))
+}
+
+fn undecodable(kind: &Kind, method: &str, error: DecodeError) -> ApiError {
+    ApiError::new(400, method, error.message).about(kind.prefix, "")
 }
 
 fn read_only(kind: &Kind) -> impl Iterator<Item = &'static str> {

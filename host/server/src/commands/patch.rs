@@ -60,6 +60,35 @@ pub(crate) fn apply(document: &mut Value, patch: &Patch, prefix: &str, key: &str
     Ok(())
 }
 
+/// Returns the place that an operation reads, and those that it writes.
+pub(super) fn places(operation: &PatchOperation) -> (Option<&str>, [Option<&str>; 2]) {
+    match operation {
+        PatchOperation::Add(add) => (None, [Some(add.path.as_str()), None]),
+        PatchOperation::Remove(remove) => (None, [Some(remove.path.as_str()), None]),
+        PatchOperation::Replace(replace) => (None, [Some(replace.path.as_str()), None]),
+        PatchOperation::Test(test) => (Some(test.path.as_str()), [None, None]),
+        PatchOperation::Copy(copy) => (Some(copy.from.as_str()), [Some(copy.path.as_str()), None]),
+        PatchOperation::Move(moved) => {
+            (Some(moved.from.as_str()), [Some(moved.path.as_str()), Some(moved.from.as_str())])
+        }
+    }
+}
+
+/// Returns the members of a document that a patch reads or writes, each once; nothing when it is about the document itself.
+pub(super) fn touched(patch: &Patch) -> Option<Vec<String>> {
+    let mut found: Vec<String> = Vec::new();
+    for operation in patch.iter() {
+        let (read, written) = places(operation);
+        for place in read.into_iter().chain(written.into_iter().flatten()) {
+            let name = place.strip_prefix('/')?.split('/').next()?.replace("~1", "/").replace("~0", "~");
+            if !found.contains(&name) {
+                found.push(name);
+            }
+        }
+    }
+    Some(found)
+}
+
 /// Counts what an operation copies, and refuses what becomes too much or too deep.
 fn bounded(document: &Value, operation: &PatchOperation, room: &mut usize) -> Result<(), String> {
     let (value, path) = match operation {

@@ -6,12 +6,17 @@ use axum::{
     response::IntoResponse,
 };
 use formwork_api::ApiError;
+use formwork_model::Object;
 use formwork_store::Revision;
 use serde::Serialize;
-use serde_json::Value;
+
+use crate::kinds;
 
 /// Every answer says that it is JSON, also one without a body: clients refuse anything else.
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// How many bytes an object is taken for before it is written.
+const OBJECT_BYTES: usize = 2_048;
 
 /// How long whoever asked too often waits at most, in seconds: wrong passwords are counted by the minute.
 const MINUTE: HeaderValue = HeaderValue::from_static("60");
@@ -58,23 +63,23 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 }
 
 /// Answers with what is shown of an object, and with its entity tag.
-pub(crate) fn tagged(status: StatusCode, shown: &Value, revision: Revision) -> Handled {
-    let bytes =
-        serde_json::to_vec(shown).map_err(|failed| ApiError::new(500, "INTERNAL", failed.to_string()))?;
-    Ok(written(status, bytes, revision))
+pub(crate) fn object(status: StatusCode, object: &dyn Object, revision: Revision) -> Response<Body> {
+    let mut bytes = Vec::with_capacity(OBJECT_BYTES);
+    kinds::write_shown(object, &mut bytes);
+    written(status, bytes, revision)
 }
 
 /// Answers with JSON that is written already, and with the entity tag of what it shows.
-pub(crate) fn written(status: StatusCode, bytes: Vec<u8>, revision: Revision) -> Response<Body> {
-    let mut response = build(status, bytes);
+pub(crate) fn written(status: StatusCode, body: impl Into<Body>, revision: Revision) -> Response<Body> {
+    let mut response = build(status, body);
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", revision.0)) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
 }
 
-fn build(status: StatusCode, bytes: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(bytes));
+fn build(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response

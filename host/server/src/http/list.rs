@@ -1,6 +1,7 @@
 //! Lists of objects (drp-api.md 4): what a query asks for, straight to bytes.
 
 mod look;
+mod pieces;
 mod search;
 
 use std::{collections::HashMap, sync::Arc};
@@ -17,7 +18,10 @@ use formwork_store::Snapshot;
 use serde_json::Value;
 
 pub(super) use self::look::Look;
-use self::search::Search;
+use self::{
+    pieces::Long,
+    search::{Found, Search},
+};
 use super::{
     answer::{self, Handled},
     params::{GET_SECURE, rendered},
@@ -145,17 +149,22 @@ fn answered(target: &Target) -> Handled {
         counts_only: is_head,
         large: search::LARGE,
     };
-    let found = search.run();
-    let shaper = Shaper::new(&look, kind, &query.projection);
-    let shaper = if is_head { shaper } else { shaper.opening(target, &found.page)? };
-    let mut out = Vec::with_capacity(found.page.len().saturating_mul(GUESSED_BYTES).min(64 << 20));
-    if !is_head {
-        let page: Vec<&dyn Object> = found.page.iter().map(AsRef::as_ref).collect();
-        shaper.groups(page, &resolved.group_by, query.range_only, &mut out);
-    }
-    let mut response = answer::written(StatusCode::OK, out, snapshot.revision());
-    let counts =
-        [(LIST_COUNT, found.in_page), (LIST_FILTER_COUNT, found.matched), (LIST_TOTAL_COUNT, search.total())];
+    let Found { page, in_page, matched } = search.run();
+    let counts = [(LIST_COUNT, in_page), (LIST_FILTER_COUNT, matched), (LIST_TOTAL_COUNT, search.total())];
+    let is_plain = !query.projection.decode && !query.projection.expand && !query.range_only;
+    let body = if !is_head && is_plain && resolved.group_by.is_empty() && page.len() > LARGE {
+        Long { snapshot: snapshot.clone(), kind, projection: query.projection, page }.body()
+    } else {
+        let shaper = Shaper::new(&look, kind, &query.projection);
+        let shaper = if is_head { shaper } else { shaper.opening(target, &page)? };
+        let mut out = Vec::with_capacity(page.len().saturating_mul(GUESSED_BYTES).min(64 << 20));
+        if !is_head {
+            let page: Vec<&dyn Object> = page.iter().map(AsRef::as_ref).collect();
+            shaper.groups(page, &resolved.group_by, query.range_only, &mut out);
+        }
+        out.into()
+    };
+    let mut response = answer::written(StatusCode::OK, body, snapshot.revision());
     for (name, count) in counts {
         if let Ok(name) = HeaderName::try_from(name) {
             response.headers_mut().insert(name, HeaderValue::from(count));

@@ -172,7 +172,7 @@ pub(super) async fn patched(
 
 /// Answers with an object as a commit left it, or as it was before a commit deleted it.
 pub(super) fn written(status: StatusCode, written: &Committed<Arc<dyn Object>>) -> Handled {
-    answer::tagged(status, &kinds::shown(written.value.as_ref()), written.revision)
+    Ok(answer::object(status, written.value.as_ref(), written.revision))
 }
 
 /// Answers one object. A request that says which state of it is known waits for another, or learns that there is none.

@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     commit::internal,
-    kinds,
     packs::{self, MAX_UPLOAD_BYTES, Upload, Wanted},
 };
 
@@ -131,7 +130,7 @@ pub(super) fn wanted(query: &Query) -> Result<Wanted, ApiError> {
 fn written(target: &Target, status: StatusCode, pack: Arc<InstalledPack>) -> Handled {
     let stored = target.endpoint.snapshot().stored(target.kind.prefix, &pack.name);
     let revision = stored.map(|stored| stored.revision).unwrap_or_default();
-    answer::tagged(status, &kinds::shown(pack.as_ref()), revision)
+    Ok(answer::object(status, pack.as_ref(), revision))
 }
 
 async fn roll_back(target: Target) -> Handled {

@@ -14,6 +14,10 @@ impl Behaviour for Contents {
         let summary = content.and_then(|content| serde_json::to_value(content.summary()).ok());
         summary.unwrap_or_else(|| object.to_json())
     }
+
+    fn write_shown(&self, object: &dyn Object, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.shown(object).to_string().as_bytes());
+    }
 }
 
 #[cfg(test)]

@@ -16,12 +16,17 @@ use crate::{commit::commit, endpoint::Endpoint};
 ///
 /// The object of a pack keeps values that are sealed to another key: they are taken as they are (drp-api.md 11.3).
 pub(crate) fn protect(vault: &Vault, tx: &mut Transaction, object: &mut dyn Object) -> Vec<String> {
+    let (prefix, key, of_pack) = (object.kind().prefix, object.key(), !object.header().bundle.is_empty());
+    let old = tx.find(prefix, &key).filter(|_| !tx.is_base(prefix, &key));
+    let kept = old.as_ref().and_then(|old| old.params());
+    if kept.zip(object.params()).is_some_and(|(kept, own)| kept.text() == own.text()) {
+        // They were sealed when they came, or when they became secure.
+        return Vec::new();
+    }
     let secure = secure_params(tx, object);
     if secure.is_empty() {
         return Vec::new();
     }
-    let (prefix, key, of_pack) = (object.kind().prefix, object.key(), !object.header().bundle.is_empty());
-    let old = tx.find(prefix, &key);
     let stored = |name: &str| old.as_ref().and_then(|old| old.params()?.get(name));
     let mut wrong = Vec::new();
     for (param, value) in secure {

@@ -4,7 +4,7 @@ use std::{ops::Bound, sync::Arc};
 
 use formwork_api::{Bounds, Condition, Index, Shape, Subject};
 use formwork_model::{Kind, Object, Objects, SortKey};
-use formwork_store::{Holders, Snapshot};
+use formwork_store::{Gathered, Holders, Snapshot};
 
 use super::Look;
 
@@ -245,7 +245,11 @@ impl Search<'_> {
         let mut found = Found::default();
         let end = self.offset.saturating_add(self.limit);
         let rest = || self.conditions.iter().enumerate().filter(|(place, _)| Some(*place) != holds);
-        let named: Vec<_> = rest().filter_map(|(_, condition)| self.holders(condition)).collect();
+        let all = self.snapshot().count(prefix);
+        let named: Vec<_> = rest()
+            .filter_map(|(_, condition)| self.holders(condition))
+            .map(|holders| Named::of(holders, known.map(|_| end), all))
+            .collect();
         let tested: Vec<_> = rest()
             .map(|(_, condition)| condition)
             .filter(|condition| self.holders(condition).is_none())
@@ -259,7 +263,7 @@ impl Search<'_> {
             if known.is_some() && found.matched >= end {
                 break;
             }
-            if !named.iter().all(|holders| holders.contains(key)) {
+            if !named.iter().all(|named| named.contains(key)) {
                 continue;
             }
             let is_shown = (self.offset..end).contains(&found.matched);
@@ -300,5 +304,34 @@ impl Search<'_> {
         let narrowed =
             self.conditions.iter().enumerate().filter(|(_, condition)| own(condition)).find_map(one);
         narrowed.unwrap_or(((Bound::Unbounded, Bound::Unbounded), None))
+    }
+}
+
+/// The objects that pass a condition, ready for the questions of a walk.
+enum Named<'a> {
+    Few(Holders<'a>),
+    Many(Gathered<'a>),
+}
+
+/// How many holders are collected in the time of one question to them where they lie.
+const COLLECTED_PER_QUESTION: usize = 10;
+
+impl<'a> Named<'a> {
+    /// Prepares for a walk through `all` objects that ends after so many of the holders; at its end when nothing is said.
+    fn of(holders: Holders<'a>, enough: Option<usize>, all: usize) -> Self {
+        let questions = enough.map_or(all, |enough| {
+            enough.min(all).saturating_mul(all).checked_div(holders.count()).unwrap_or_default().min(all)
+        });
+        match holders.count() / COLLECTED_PER_QUESTION <= questions {
+            true => Self::Many(holders.gathered()),
+            false => Self::Few(holders),
+        }
+    }
+
+    fn contains(&self, key: &Arc<str>) -> bool {
+        match self {
+            Self::Few(holders) => holders.contains(key),
+            Self::Many(gathered) => gathered.contains(key),
+        }
     }
 }
