@@ -54,6 +54,20 @@ impl EventFilter {
         }
     }
 
+    /// Returns the types that pass; none stands for all.
+    #[must_use]
+    pub fn types(&self) -> &[String] {
+        let [types, ..] = &self.parts;
+        types
+    }
+
+    /// Returns the keys that pass; none stands for all.
+    #[must_use]
+    pub fn keys(&self) -> &[String] {
+        let [.., keys] = &self.parts;
+        keys
+    }
+
     /// Tells whether an event with these three members passes.
     #[must_use]
     pub fn matches(&self, r#type: &str, action: &str, key: &str) -> bool {
@@ -82,7 +96,12 @@ mod tests {
         let filter = EventFilter::parse("profiles.create, update.a.b").unwrap();
         assert!(filter.matches("profiles", "update", "a.b"));
         assert!(!filter.matches("profiles", "delete", "a.b"));
-        assert!(EventFilter::parse("*.*.*").unwrap().matches("x", "y", "z"));
+        assert_eq!(
+            (filter.types(), filter.keys()),
+            (&[String::from("profiles")][..], &[String::from("a.b")][..])
+        );
+        let all = EventFilter::parse("*.*.*").unwrap();
+        assert!(all.matches("x", "y", "z") && all.types().is_empty() && all.keys().is_empty());
     }
 
     #[test]

@@ -29,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use self::punctual::Punctual;
-use crate::endpoint::Endpoint;
+use crate::{connections::Seat, endpoint::Endpoint};
 
 /// How long a client may take for its handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -51,7 +51,7 @@ pub(crate) struct LocalAddress(pub(crate) SocketAddr);
 /// What is served on a socket, and to how many.
 #[derive(Clone)]
 pub(crate) struct Service {
-    /// The routes; requests carry [`PeerAddress`] and [`LocalAddress`].
+    /// The routes; requests carry [`PeerAddress`], [`LocalAddress`] and the [`Seat`] of their connection.
     pub(crate) routes: Router,
     /// What speaks TLS; in the clear without it.
     pub(crate) tls: Option<TlsAcceptor>,
@@ -76,8 +76,7 @@ pub(crate) async fn serve(listener: TcpListener, service: Service, mut stopped: 
         let Some((stream, peer, slot)) = accepted else { continue };
         let (service, stopped) = (service.clone(), stopped.clone());
         connections.spawn(async move {
-            let _slot = slot;
-            connection(stream, peer, service, stopped).await;
+            connection(stream, (peer, slot), service, stopped).await;
         });
     }
     let rest = async { while connections.join_next().await.is_some() {} };
@@ -99,29 +98,36 @@ async fn next(
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, service: Service, stopped: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    (peer, slot): (SocketAddr, OwnedSemaphorePermit),
+    service: Service,
+    stopped: watch::Receiver<bool>,
+) {
     let local = stream.local_addr().ok();
     // Without it a short answer waits for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     match &service.tls {
         Some(tls) => {
             let Ok(Ok(stream)) = timeout(PATIENCE, tls.accept(stream)).await else { return };
-            talk(stream, (peer, local), service, stopped).await;
+            talk(stream, (peer, local), slot, service, stopped).await;
         }
-        None => talk(stream, (peer, local), service, stopped).await,
+        None => talk(stream, (peer, local), slot, service, stopped).await,
     }
 }
 
 async fn talk<S>(
     stream: S,
     (peer, local): (SocketAddr, Option<SocketAddr>),
+    slot: OwnedSemaphorePermit,
     service: Service,
     mut stopped: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let open = service.listed.as_ref().map(|endpoint| endpoint.connections.open(peer, endpoint.now()));
-    let session = open.as_ref().map(|open| open.session());
+    let seat = Seat::new(slot, open);
+    let session = seat.session();
     // Laid around the routes as a whole: a layer would be laid around each of them, for every connection.
     let routes = service.routes.map_request(move |mut request: Request<Incoming>| {
         let known = request.extensions_mut();
@@ -132,6 +138,7 @@ async fn talk<S>(
         if let Some(session) = &session {
             known.insert(Arc::clone(session));
         }
+        known.insert(Arc::clone(&seat));
         request
     });
     let mut builder = Builder::new(TokioExecutor::new());

@@ -12,6 +12,7 @@ use std::{
 use formwork_model::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::Caller;
 
@@ -75,14 +76,14 @@ pub(crate) struct Connections(Mutex<HashMap<SocketAddr, Arc<Session>>>);
 
 /// Keeps a connection among those that are open, as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Open<'a> {
-    all: &'a Connections,
+pub(crate) struct Open {
+    all: Arc<Connections>,
     session: Arc<Session>,
 }
 
 impl Connections {
     /// Adds a connection.
-    pub(crate) fn open(&self, address: SocketAddr, since: Timestamp) -> Open<'_> {
+    pub(crate) fn open(self: &Arc<Self>, address: SocketAddr, since: Timestamp) -> Open {
         let session = Arc::new(Session {
             address,
             since,
@@ -92,7 +93,7 @@ impl Connections {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.insert(address, Arc::clone(&session));
         drop(open);
-        Open { all: self, session }
+        Open { all: Arc::clone(self), session }
     }
 
     /// Returns all connections, in the order of their addresses.
@@ -105,14 +106,14 @@ impl Connections {
     }
 }
 
-impl Open<'_> {
+impl Open {
     /// Returns what requests note on.
     pub(crate) fn session(&self) -> Arc<Session> {
         Arc::clone(&self.session)
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
         let mut open = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The same address can be connected to another of this host's at the same time.
@@ -122,13 +123,32 @@ impl Drop for Open<'_> {
     }
 }
 
+/// What a connection takes up, until the last who uses it lets go: also the stream that it became.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    open: Option<Open>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Seat {
+    /// Takes a slot for a connection, which is listed when it is open somewhere.
+    pub(crate) fn new(slot: OwnedSemaphorePermit, open: Option<Open>) -> Arc<Self> {
+        Arc::new(Self { open, _slot: slot })
+    }
+
+    /// Returns what requests note on; nothing where connections are not listed.
+    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+        self.open.as_ref().map(Open::session)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn connection_is_listed_with_who_used_it_last_until_it_ends() {
-        let all = Connections::default();
+        let all = Arc::new(Connections::default());
         let open = all.open("10.0.0.1:5".parse().unwrap(), Timestamp::from_millis(7));
         assert_eq!((all.all()[0].principal.as_str(), all.all()[0].r#type), ("", "api"));
         let mut caller = Caller::operator();

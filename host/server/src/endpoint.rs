@@ -75,7 +75,7 @@ pub(crate) struct Endpoint {
     /// What the API has counted.
     pub(crate) api_counts: ApiCounts,
     /// Who is connected.
-    pub(crate) connections: Connections,
+    pub(crate) connections: Arc<Connections>,
     /// The update of content that is being put together.
     pub(crate) updates: Updates,
 }

@@ -1,27 +1,34 @@
 //! What the endpoint tells its listeners: changes of the store and events that are not stored (drp-api.md 8).
 //!
-//! The store's feed is one bounded log, and every listener is a place in it. What an entry tells is worked out once for all
-//! listeners, and its text is written once, when the first of them wants it.
+//! One reader follows the store's feed for all listeners ([`Router`]). What an entry tells is worked out once, its text is
+//! written once, and only listeners one of whose filters matches are woken. Each has a queue with bounds; who does not keep
+//! up is told where to go on. All of it happens on threads that come after those that answer ([`threads`]).
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-};
+mod index;
+mod queue;
+mod router;
+mod subscription;
+mod threads;
+mod told;
 
-use axum::extract::ws::Utf8Bytes;
+use std::{sync::Arc, time::Duration};
+
 use formwork_api::Event;
-use formwork_model::{Job, Object, is_internal};
-use formwork_store::{Action, Change, Entry, Revision};
+use formwork_model::Job;
+use formwork_store::Store;
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, task::JoinHandle};
 
-use crate::{clock::now, commit::is_asked_for, kinds, plugins::principal_shown};
+pub(crate) use self::{
+    queue::{End, Piece},
+    subscription::{MAX_FILTERS, Subscription},
+    told::{Told, word},
+};
+use self::{router::Router, threads::Threads};
+use crate::{auth::Caller, clock::now};
 
-/// Events that are not stored and wait for a slow listener before it loses some.
+/// Events that are not stored and wait for a slow plugin before it loses some.
 const WAITING: usize = 4096;
-
-/// Entries whose events are kept for listeners that are not there yet.
-const RECENT: usize = 256;
 
 /// The type of events about the jobs of one machine: their changes and their logs (features.md row 55).
 const MACHINE_JOBS: &str = "machine_jobs";
@@ -32,135 +39,62 @@ const MAX_TOLD_LOG: usize = 64 << 10;
 /// The type of events about lines of the log.
 const LOG: &str = "log";
 
-/// One event on its way to listeners.
-#[derive(Debug)]
-pub(crate) struct Told {
-    /// The event's type.
-    pub(crate) r#type: String,
-    /// What happened.
-    pub(crate) action: String,
-    /// The key that filters look at.
-    pub(crate) key: String,
-    /// The scope and the key that a listener must be able to get; none for what everybody may see.
-    pub(crate) needs: Option<(&'static str, String)>,
-    /// The types and keys of the objects that it tells of, all of which a listener must see.
-    pub(crate) about: Vec<(String, String)>,
-    source: Source,
-    text: OnceLock<Utf8Bytes>,
-}
-
-/// What the text of an event is made of.
-#[derive(Debug)]
-enum Source {
-    Change(Change),
-    Event(Event),
-}
-
-impl Told {
-    /// Returns the event as it is sent.
-    pub(crate) fn text(&self) -> Utf8Bytes {
-        let written = || {
-            // An event is made of strings and of what was JSON before.
-            match &self.source {
-                Source::Change(change) => serde_json::to_string(&self.of_change(change)),
-                Source::Event(event) => serde_json::to_string(event),
-            }
-            .unwrap_or_default()
-            .into()
-        };
-        self.text.get_or_init(written).clone()
-    }
-
-    /// Returns the event with the revision that a listener can resume from.
-    pub(crate) fn text_at(&self, revision: Revision) -> Utf8Bytes {
-        let text = self.text();
-        match text.as_str().strip_suffix('}') {
-            Some(open) => format!("{open},\"Revision\":{}}}", revision.0).into(),
-            None => text,
-        }
-    }
-
-    /// Returns the event if it is one that is not stored and that plugins get. A line of the log is none: what a plugin
-    /// logs about one would come to it again.
-    pub(crate) fn passing(&self) -> Option<&Event> {
-        match &self.source {
-            Source::Event(event) if event.r#type != LOG => Some(event),
-            _ => None,
-        }
-    }
-
-    fn of_change(&self, change: &Change) -> Event {
-        let shown = |object: &Option<Arc<dyn Object>>| {
-            object.as_ref().map_or(Value::Null, |object| kinds::shown(object.as_ref()))
-        };
-        let (object, original) = match change.action {
-            Action::Deleted => (shown(&change.before), Value::Null),
-            Action::Created => (shown(&change.after), Value::Null),
-            Action::Updated => (shown(&change.after), shown(&change.before)),
-        };
-        Event {
-            time: now(),
-            r#type: self.r#type.clone(),
-            action: self.action.clone(),
-            key: self.key.clone(),
-            principal: principal_shown(&change.principal).to_owned(),
-            object,
-            original,
-            revision: None,
-        }
-    }
-}
-
 /// Where listeners get events from.
 pub(crate) struct Hub {
-    /// Events that are not stored.
+    router: Arc<Router>,
+    /// Events that are not stored, for plugins: they read the store's feed each from a place that outlives the endpoint, and
+    /// are to hear of the rest on the threads that they run on.
     passing: broadcast::Sender<Arc<Told>>,
-    /// What the latest entries tell.
-    recent: Mutex<VecDeque<(Revision, Arc<[Told]>)>>,
-}
-
-impl Default for Hub {
-    fn default() -> Self {
-        Self { passing: broadcast::channel(WAITING).0, recent: Mutex::default() }
-    }
+    threads: Threads,
 }
 
 impl Hub {
-    /// Listens to events that are not stored.
+    /// Makes the hub of a store.
+    pub(crate) fn new(store: &Store) -> Arc<Self> {
+        Arc::new(Self {
+            router: Arc::new(Router::new(store.clone())),
+            passing: broadcast::channel(WAITING).0,
+            threads: Threads::default(),
+        })
+    }
+
+    /// Listens to events that are not stored, as plugins do.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
         self.passing.subscribe()
     }
 
+    /// Adds a listener, who wants nothing yet. One that resumes gets no entries of the store before it goes live.
+    ///
+    /// Waits for whoever routes; to be called where listeners are served.
+    pub(crate) fn subscribe(&self, caller: Caller, resumes: bool) -> Subscription {
+        Subscription::new(Arc::clone(&self.router), caller, resumes)
+    }
+
+    /// Runs something on the threads that listeners are served on.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.threads.start(|| self.router.run());
+        self.threads.spawn(future)
+    }
+
+    /// Waits until all listeners are gone, after the store was closed, but no longer than they may take.
+    pub(crate) async fn farewell(&self, longest: Duration) {
+        let mut listeners = self.router.listeners.subscribe();
+        let _ = tokio::time::timeout(longest, listeners.wait_for(|count| *count == 0)).await;
+    }
+
     /// Tells whether anybody listens.
     pub(crate) fn has_listeners(&self) -> bool {
-        self.passing.receiver_count() > 0
+        self.passing.receiver_count() > 0 || *self.router.listeners.borrow() > 0
     }
 
     /// Tells an event that is not stored. Without a listener there is nobody to tell, which is no failure.
     pub(crate) fn tell(&self, event: Event) {
-        let needs = match event.r#type.as_str() {
-            "audit" => Some(("events", event.key.clone())),
-            "files" => Some(("files", event.key.clone())),
-            "isos" => Some(("isos", event.key.clone())),
-            LOG => Some(("logs", event.key.clone())),
-            MACHINE_JOBS => Some(("jobs", event.key.clone())),
-            _ => None,
-        };
-        let about = match event.r#type.as_str() {
-            MACHINE_JOBS => ("machines", &event.key),
-            own => (own, &event.key),
-        };
-        let about = vec![(about.0.to_owned(), about.1.clone())];
-        let told = Told {
-            r#type: event.r#type.clone(),
-            action: event.action.clone(),
-            key: event.key.clone(),
-            needs,
-            about,
-            source: Source::Event(event),
-            text: OnceLock::new(),
-        };
-        let _ = self.passing.send(Arc::new(told));
+        let told = Arc::new(Told::passing_by(event));
+        self.router.tell(Arc::clone(&told));
+        let _ = self.passing.send(told);
     }
 
     /// Tells those who watch the jobs of a machine what was added to the log of one.
@@ -179,54 +113,20 @@ impl Hub {
             revision: None,
         });
     }
+}
 
+#[cfg(test)]
+impl Hub {
     /// Returns what an entry of the store tells.
-    pub(crate) fn of(&self, entry: &Entry) -> Arc<[Told]> {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, told)) = recent.iter().rev().find(|(revision, _)| *revision == entry.revision) {
-            return Arc::clone(told);
-        }
-        let told: Arc<[Told]> = entry.changes.iter().flat_map(of_change).collect();
-        if recent.len() >= RECENT {
-            recent.pop_front();
-        }
-        recent.push_back((entry.revision, Arc::clone(&told)));
-        told
+    pub(crate) fn of(&self, entry: &formwork_store::Entry) -> Arc<[Arc<Told>]> {
+        self.router.of(entry)
+    }
+
+    /// Returns how many listeners are not given up.
+    pub(crate) fn served(&self) -> usize {
+        self.router.lock().served()
     }
 }
 
-/// Returns the events of one change: its own, and for a job that of its machine's jobs.
-fn of_change(change: &Change) -> Vec<Told> {
-    if is_internal(change.prefix) {
-        return Vec::new();
-    }
-    let object = change.after.as_ref().or(change.before.as_ref());
-    let claimed = object.map_or_else(|| change.key.to_string(), |object| kinds::claim_key(object.as_ref()));
-    let job = object.and_then(|object| object.as_any().downcast_ref::<Job>());
-    let mut about = vec![(change.prefix.to_owned(), change.key.to_string())];
-    about.extend(job.map(|job| (String::from("machines"), job.machine.clone())));
-    let told = |r#type: &str, key: &str| Told {
-        r#type: r#type.to_owned(),
-        action: word(change).to_owned(),
-        key: key.to_owned(),
-        needs: Some((change.prefix, claimed.clone())),
-        about: about.clone(),
-        source: Source::Change(change.clone()),
-        text: OnceLock::new(),
-    };
-    let mut events = vec![told(change.prefix, &change.key)];
-    if let Some(job) = job {
-        events.push(told(MACHINE_JOBS, &job.machine));
-    }
-    events
-}
-
-/// A change that a user or an agent asked for is an `update`; what the server does by itself is a `save`.
-pub(crate) fn word(change: &Change) -> &'static str {
-    match change.action {
-        Action::Created => "create",
-        Action::Deleted => "delete",
-        Action::Updated if is_asked_for(&change.principal) => "update",
-        Action::Updated => "save",
-    }
-}
+#[cfg(test)]
+mod tests;

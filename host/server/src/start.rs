@@ -26,7 +26,9 @@ use crate::{
     content::{self, Base, Library},
     endpoint::Endpoint,
     files::FileRoot,
-    housekeeping, http, log_levels, log_ring,
+    housekeeping, http,
+    hub::Hub,
+    log_levels, log_ring,
     logs::JobLogs,
     metrics::{self, ApiCounts},
     packs::{self, Packs},
@@ -220,6 +222,7 @@ pub async fn serve(
         let _ = tokio::time::timeout(LAST_REQUESTS, task).await;
     }
     endpoint.store.close().await;
+    endpoint.hub.farewell(LAST_REQUESTS).await;
     Ok(())
 }
 
@@ -302,7 +305,7 @@ pub(crate) async fn open(
         plugins: Plugins::default(),
         outside: None,
         boot_counts: boot::BootCounts::default(),
-        hub: Arc::default(),
+        hub: Hub::new(&store),
         desk: Desk::default(),
         certificate: Certificate::load(&options).map_err(certificate)?,
         own_static_certificate: match &options.static_tls {
@@ -311,7 +314,7 @@ pub(crate) async fn open(
         },
         releases: Space::open(&at("releases"), Arc::default())
             .map_err(|source| folder(&at("releases"), source))?,
-        connections: Connections::default(),
+        connections: Arc::new(Connections::default()),
         api_counts: ApiCounts::default(),
         updates: Updates::new(&root).map_err(|source| folder(&root, source))?,
         store,
@@ -343,6 +346,7 @@ pub(crate) fn copy(
         address: real.address,
         id: real.id.clone(),
         local_id: real.local_id.clone(),
+        hub: Hub::new(&store),
         store,
         sandbox: real.sandbox.clone(),
         library: Arc::clone(&real.library),
@@ -356,12 +360,11 @@ pub(crate) fn copy(
         plugins: Plugins::default(),
         outside: Some(outside),
         boot_counts: boot::BootCounts::default(),
-        hub: Arc::default(),
         desk: Desk::default(),
         certificate: Arc::clone(&real.certificate),
         own_static_certificate: real.own_static_certificate.clone(),
         releases: real.releases.clone(),
-        connections: Connections::default(),
+        connections: Arc::new(Connections::default()),
         api_counts: ApiCounts::default(),
         updates: Updates::new(scratch).map_err(failed)?,
     })

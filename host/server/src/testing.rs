@@ -19,6 +19,7 @@ use crate::{
     content::{Base, Library},
     endpoint::Endpoint,
     files::FileRoot,
+    hub::Hub,
     logs::JobLogs,
     metrics::ApiCounts,
     packs::Packs,
@@ -82,11 +83,13 @@ impl Site {
             concurrent_calls: 8,
             ..SandboxConfig::new(at("cache"), worker)
         };
+        let store = Store::memory_with(objects, wishes.store);
         let endpoint = Arc::new(Endpoint {
             address: Ipv4Addr::LOCALHOST,
             id: String::from("test"),
             local_id: String::new(),
-            store: Store::memory_with(objects, wishes.store),
+            hub: Hub::new(&store),
+            store,
             sandbox: Sandbox::new(sandbox).unwrap(),
             library: Arc::new(Library::new(wishes.base, core, folder.path()).unwrap()),
             packs: Packs::new(folder.path()).unwrap(),
@@ -99,12 +102,11 @@ impl Site {
             plugins: Plugins::default(),
             outside: None,
             boot_counts: BootCounts::default(),
-            hub: Arc::default(),
             desk: auth::Desk::default(),
             certificate: Certificate::load(&options).unwrap(),
             own_static_certificate: None,
             releases: Space::open(&at("releases"), Arc::default()).unwrap(),
-            connections: Connections::default(),
+            connections: Arc::new(Connections::default()),
             api_counts: ApiCounts::default(),
             updates: Updates::new(folder.path()).unwrap(),
             options,

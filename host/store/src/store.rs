@@ -149,6 +149,12 @@ impl Store {
         (snapshot, feed)
     }
 
+    /// Returns what tells of each new revision, for those who look at the feed by themselves; it ends with the store.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<Revision> {
+        self.news.clone()
+    }
+
     /// Commits what is in the queue before the call, refuses what comes after it, and releases the file.
     ///
     /// Snapshots stay readable, feeds end after their last entry. Closing twice is harmless.

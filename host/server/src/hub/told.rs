@@ -1,0 +1,179 @@
+//! What one entry of the store, or one event that is not stored, tells.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::ws::Utf8Bytes;
+use formwork_api::Event;
+use formwork_model::{Job, Object, Preference, Record as _, is_internal};
+use formwork_store::{Action, Change, Entry, Revision};
+use serde_json::Value;
+
+use super::{LOG, MACHINE_JOBS};
+use crate::{auth::Caller, clock::now, commit::is_asked_for, kinds, plugins::principal_shown};
+
+/// One event on its way to listeners. Its texts are written when the first listener wants them, and shared by all.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// The event's type.
+    pub(crate) r#type: String,
+    /// What happened.
+    pub(crate) action: String,
+    /// The key that filters look at.
+    pub(crate) key: String,
+    /// The scope and the key that a listener must be able to get; none for what everybody may see.
+    needs: Option<(&'static str, String)>,
+    /// The types and keys of the objects that it tells of, all of which a listener must see.
+    about: Vec<(String, String)>,
+    source: Source,
+    plain: OnceLock<Utf8Bytes>,
+    /// With the revision to go on from when it is the last of its entry that a listener gets.
+    last: OnceLock<Utf8Bytes>,
+    /// The same when the listener gets more of the entry.
+    more: OnceLock<Utf8Bytes>,
+}
+
+/// What the text of an event is made of.
+#[derive(Debug)]
+enum Source {
+    Change(Change),
+    Event(Event),
+}
+
+impl Told {
+    /// Returns what an event that is not stored tells.
+    pub(super) fn passing_by(event: Event) -> Self {
+        let needs = match event.r#type.as_str() {
+            "audit" => Some(("events", event.key.clone())),
+            "files" => Some(("files", event.key.clone())),
+            "isos" => Some(("isos", event.key.clone())),
+            LOG => Some(("logs", event.key.clone())),
+            MACHINE_JOBS => Some(("jobs", event.key.clone())),
+            _ => None,
+        };
+        let about = match event.r#type.as_str() {
+            MACHINE_JOBS => ("machines", &event.key),
+            own => (own, &event.key),
+        };
+        let about = vec![(about.0.to_owned(), about.1.clone())];
+        let (action, key) = (event.action.clone(), event.key.clone());
+        Self::new((event.r#type.clone(), action, key), needs, about, Source::Event(event))
+    }
+
+    fn new(
+        (r#type, action, key): (String, String, String),
+        needs: Option<(&'static str, String)>,
+        about: Vec<(String, String)>,
+        source: Source,
+    ) -> Self {
+        let (plain, last, more) = Default::default();
+        Self { r#type, action, key, needs, about, source, plain, last, more }
+    }
+
+    /// Returns the event as it is sent.
+    pub(crate) fn text(&self) -> Utf8Bytes {
+        let written = || {
+            // An event is made of strings and of what was JSON before.
+            match &self.source {
+                Source::Change(change) => serde_json::to_string(&self.of_change(change)),
+                Source::Event(event) => serde_json::to_string(event),
+            }
+            .unwrap_or_default()
+            .into()
+        };
+        self.plain.get_or_init(written).clone()
+    }
+
+    /// Returns the event with the revision that a listener can resume from. Who resumes after one of several events of an
+    /// entry gets them all again rather than not at all.
+    pub(super) fn text_to_resume(&self, is_last: bool) -> Utf8Bytes {
+        let Source::Change(change) = &self.source else { return self.text() };
+        let (kept, revision) = match is_last {
+            true => (&self.last, change.revision),
+            false => (&self.more, change.revision.previous()),
+        };
+        kept.get_or_init(|| with_revision(self.text(), revision)).clone()
+    }
+
+    /// Tells whether somebody may see it.
+    pub(super) fn is_for(&self, caller: &Caller) -> bool {
+        self.about.iter().all(|(prefix, key)| caller.sees(prefix, key))
+            && self.needs.as_ref().is_none_or(|(scope, key)| caller.may(scope, "get", key))
+    }
+
+    /// Returns the event if it is one that is not stored and that plugins get. A line of the log is none: what a plugin
+    /// logs about one would come to it again.
+    pub(crate) fn passing(&self) -> Option<&Event> {
+        match &self.source {
+            Source::Event(event) if event.r#type != LOG => Some(event),
+            _ => None,
+        }
+    }
+
+    fn of_change(&self, change: &Change) -> Event {
+        let shown = |object: &Option<Arc<dyn Object>>| {
+            object.as_ref().map_or(Value::Null, |object| kinds::shown(object.as_ref()))
+        };
+        let (object, original) = match change.action {
+            Action::Deleted => (shown(&change.before), Value::Null),
+            Action::Created => (shown(&change.after), Value::Null),
+            Action::Updated => (shown(&change.after), shown(&change.before)),
+        };
+        Event {
+            time: now(),
+            r#type: self.r#type.clone(),
+            action: self.action.clone(),
+            key: self.key.clone(),
+            principal: principal_shown(&change.principal).to_owned(),
+            object,
+            original,
+            revision: None,
+        }
+    }
+}
+
+/// Adds a revision to the text of an event.
+fn with_revision(text: Utf8Bytes, revision: Revision) -> Utf8Bytes {
+    match text.as_str().strip_suffix('}') {
+        Some(open) => format!("{open},\"Revision\":{}}}", revision.0).into(),
+        None => text,
+    }
+}
+
+/// Returns what an entry of the store tells.
+pub(super) fn of_entry(entry: &Entry) -> Arc<[Arc<Told>]> {
+    entry.changes.iter().flat_map(of_change).map(Arc::new).collect()
+}
+
+/// Returns the events of one change: its own, and for a job that of its machine's jobs.
+fn of_change(change: &Change) -> Vec<Told> {
+    if is_internal(change.prefix) {
+        return Vec::new();
+    }
+    let object = change.after.as_ref().or(change.before.as_ref());
+    let claimed = object.map_or_else(|| change.key.to_string(), |object| kinds::claim_key(object.as_ref()));
+    let job = object.and_then(|object| object.as_any().downcast_ref::<Job>());
+    let mut about = vec![(change.prefix.to_owned(), change.key.to_string())];
+    about.extend(job.map(|job| (String::from("machines"), job.machine.clone())));
+    let told = |r#type: &str, key: &str| {
+        let words = (r#type.to_owned(), word(change).to_owned(), key.to_owned());
+        let needs = Some((change.prefix, claimed.clone()));
+        Told::new(words, needs, about.clone(), Source::Change(change.clone()))
+    };
+    let mut events = vec![told(change.prefix, &change.key)];
+    if let Some(job) = job {
+        events.push(told(MACHINE_JOBS, &job.machine));
+    }
+    events
+}
+
+/// A change that a user or an agent asked for is an `update`; what the server does by itself is a `save`. A preference has
+/// always been there, and setting it is a `save` (drp-api.md 8.4).
+pub(crate) fn word(change: &Change) -> &'static str {
+    match change.action {
+        Action::Created | Action::Updated if change.prefix == Preference::KIND.prefix => "save",
+        Action::Created => "create",
+        Action::Deleted => "delete",
+        Action::Updated if is_asked_for(&change.principal) => "update",
+        Action::Updated => "save",
+    }
+}
