@@ -20,7 +20,7 @@ pub use query::{
     Bounds, Condition, Filter, Group, Index, IndexInfo, ListQuery, Operand, Operator, Projection, QueryError,
     Resolved, Shape, Subject, group,
 };
-pub use token::{UserPassword, UserToken};
+pub use token::{SignedUrl, UserPassword, UserToken};
 pub use whoami::{Whoami, WhoamiResult};
 
 /// The path that all routes of the API begin with.

@@ -1,5 +1,6 @@
-//! Tokens and passwords of users (drp-api.md 2.2, 7.15).
+//! Tokens, passwords of users and signed URLs (drp-api.md 2.2, 7.15; drp-behaviour.md 5.4).
 
+use formwork_model::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,4 +22,15 @@ pub struct UserToken {
 pub struct UserPassword {
     /// The password in clear text.
     pub password: String,
+}
+
+/// A URL of a file that needs no other credentials until its time is over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SignedUrl {
+    /// The URL: with a host where one was given, else the path from the root of the endpoint on. A secret.
+    #[serde(rename = "URL")]
+    pub url: String,
+    /// When it stops to work.
+    pub expires: Timestamp,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use formwork_api::{Event, Info, UserToken, Whoami};
+use formwork_api::{Event, Info, SignedUrl, UserToken, Whoami};
 use formwork_model::{Content, ContentSummary};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -48,6 +48,24 @@ impl Client {
         let Credentials::Basic { user, .. } = &self.credentials else { return Ok(self.clone()) };
         let token = self.user_token(user, &Query::new().with("ttl", ttl)).await?;
         Ok(self.with_credentials(Credentials::Token(token.token)))
+    }
+
+    /// Returns a URL by which anybody can read a file or an iso for some time: a secret. `url` may be the path alone, as in
+    /// `files/a/b`; `ttl` is a duration such as `10m`.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 400 for what is no file, 403 without the right to read it.
+    pub async fn sign_url(&self, url: &str, ttl: Option<&str>) -> Result<SignedUrl, ClientError> {
+        let mut query = Query::new().with("url", url);
+        if let Some(ttl) = ttl {
+            query.push("ttl", ttl);
+        }
+        let mut signed: SignedUrl = self.ask(Method::GET, &["system", "signurl"], &query).await?.decode()?;
+        if signed.url.starts_with('/') {
+            signed.url.insert_str(0, self.endpoint());
+        }
+        Ok(signed)
     }
 
     /// Sets the password of a user and returns the user. All tokens of the user end.

@@ -8,6 +8,7 @@ mod limit;
 mod login;
 mod password;
 mod rights;
+mod signed;
 mod token;
 
 use std::{
@@ -33,6 +34,7 @@ pub(crate) use self::{
     login::Logins,
     password::hash_password,
     rights::{Limits, Rights, Wanted},
+    signed::{by_signed_url, sign},
     token::{Subject, TokenKey},
 };
 use crate::endpoint::Endpoint;
@@ -195,6 +197,14 @@ fn refused(why: &str) -> ApiError {
 /// Opens a token that was made here and is tied to nothing that has changed.
 fn opened(endpoint: &Endpoint, snapshot: &Snapshot, text: &str) -> Result<Arc<Known>, ApiError> {
     let token = endpoint.key.open(text).ok_or_else(|| refused("not one of this endpoint"))?;
+    match token.only {
+        Some(_) => Err(refused(signed::ELSEWHERE)),
+        None => held(endpoint, snapshot, token),
+    }
+}
+
+/// Finds out who a token stands for that was made here.
+fn held(endpoint: &Endpoint, snapshot: &Snapshot, token: token::Token) -> Result<Arc<Known>, ApiError> {
     let expires_seconds = token.expires_seconds;
     if expires_seconds <= endpoint.now().millis() / 1000 {
         return Err(refused("expired"));
@@ -282,15 +292,20 @@ pub(crate) struct NewToken<'a> {
 
 /// Makes a token.
 pub(crate) fn issue(endpoint: &Endpoint, snapshot: &Snapshot, grant: NewToken<'_>) -> String {
+    endpoint.key.seal(&made(endpoint, snapshot, grant))
+}
+
+fn made(endpoint: &Endpoint, snapshot: &Snapshot, grant: NewToken<'_>) -> token::Token {
     let stamp = stamp(endpoint, snapshot, &grant.subject, grant.grantor).unwrap_or_default();
     let seconds = i64::try_from(grant.seconds.min(FOREVER_SECONDS)).unwrap_or(0);
-    endpoint.key.seal(&token::Token {
+    token::Token {
         subject: grant.subject,
         grantor: grant.grantor.map(str::to_owned),
         stamp,
         expires_seconds: endpoint.now().millis() / 1000 + seconds,
         limits: grant.limits,
-    })
+        only: None,
+    }
 }
 
 /// Returns a token for the agent of a machine that is not known yet.

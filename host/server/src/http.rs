@@ -33,6 +33,7 @@ mod render;
 mod request;
 mod route;
 mod secrets;
+mod signed_urls;
 mod subnets;
 mod system;
 mod upgrade;
@@ -110,6 +111,7 @@ fn all() -> Vec<Route> {
         providers::routes(),
         pubkey::group_routes(),
         render::routes(),
+        signed_urls::routes(),
         subnets::routes(),
         system::routes(),
         upgrade::routes(),

@@ -79,6 +79,13 @@ pub(super) async fn debug(given: Given<'_>, context: &mut Context) -> Result<()>
     super::transfer::write(&call.send().await?.bytes, target, &mut context.out)
 }
 
+/// Shows a URL of a file that needs no other credentials, as it is to be given to others.
+pub(super) async fn sign_url(given: Given<'_>, context: &mut Context) -> Result<()> {
+    let client = context.client()?;
+    let signed = client.sign_url(given.text("URL"), given.optional("ttl")).await?;
+    context.out.line(&signed.url)
+}
+
 /// Starts the upgrade to the release that was staged.
 pub(super) async fn start_upgrade(_: Given<'_>, context: &mut Context) -> Result<()> {
     let client = context.client()?;

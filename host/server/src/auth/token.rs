@@ -38,6 +38,10 @@ pub(super) struct Token {
     /// What the token is narrowed to; nothing means all that the subject may do.
     #[serde(default)]
     pub(super) limits: Option<Limits>,
+    /// The one path below the base path that it may be shown for, decoded and without a slash before it; nothing for a
+    /// token that is no part of a signed URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) only: Option<String>,
 }
 
 /// The key that signs tokens.
@@ -91,6 +95,7 @@ mod tests {
             expires_seconds: 1,
             grantor: Some("cd".into()),
             limits: Some(Limits { roles: vec!["ef".into()], claims: Vec::new() }),
+            only: None,
         };
         let sealed = TokenKey::load(&file).unwrap().seal(&token);
         let key = TokenKey::load(&file).unwrap();

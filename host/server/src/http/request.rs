@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
-    http::{Method, request::Parts},
+    http::{Method, header::AUTHORIZATION, request::Parts},
 };
 use formwork_api::ApiError;
 use formwork_model::Kind;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::answer::Failure;
 use crate::{
     accept::PeerAddress,
-    auth::{Caller, Credentials, authenticate},
+    auth::{Caller, Credentials, authenticate, by_signed_url},
     commands::objects,
     connections::Session,
     endpoint::Endpoint,
@@ -42,7 +42,13 @@ async fn caller(parts: &Parts, endpoint: &Endpoint, model: &str, key: &str) -> R
     let token = query.value("token").or_else(|| query.value("Token"));
     let address = parts.extensions.get::<PeerAddress>().map(|PeerAddress(address)| *address);
     let given = Credentials { headers: &parts.headers, token, address };
-    let caller = authenticate(endpoint, given).await.map_err(|error| {
+    let signed = token.filter(|_| !parts.headers.contains_key(AUTHORIZATION));
+    let signed = signed.and_then(|token| by_signed_url(endpoint, token, (&parts.method, parts.uri.path())));
+    let authenticated = match signed {
+        Some(decided) => decided,
+        None => authenticate(endpoint, given).await,
+    };
+    let caller = authenticated.map_err(|error| {
         let (method, path, why) = (parts.method.as_str(), parts.uri.path(), error.messages.join(", "));
         let message = format!("`{method} {path}` was refused: {why}\n{HINT}");
         ApiError::new(error.code, method, message).about(model, key)

@@ -16,6 +16,7 @@ mod params;
 mod rights;
 mod rows;
 mod secure;
+mod signed_urls;
 mod system;
 
 use super::*;

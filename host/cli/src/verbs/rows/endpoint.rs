@@ -243,14 +243,14 @@ pub(super) const ROWS: &[Verb] = &[
     Verb::ask(SYSTEM, "certs get", "", (Get, "system/cert"), "Shows the certificate of the API"),
     Verb::ask(SYSTEM, "certs set", "CERTFILE KEYFILE", (Post, "system/cert"), "Gives the API a certificate")
         .body(system::certificate),
-    Verb::ask(
+    Verb::own(
         SYSTEM,
         "signurl",
         "URL",
-        (Get, "system/signurl"),
-        "Shows a URL that needs no credentials for some time",
+        |given, context| Box::pin(system::sign_url(given, context)),
+        "Shows a URL by which anybody can read a file or an iso for some time",
     )
-    .query(|given| Ok(formwork_client::Query::new().with("url", given.text("URL")))),
+    .flags(&[Flag::own("ttl", Some("TIME"), "How long it works: an hour by default, a week at most")]),
     Verb::ask(SYSTEM, "active", "", (Post, "system/active"), "Makes this node the active one")
         .shows(Shows::Done("This node is active")),
     Verb::ask(SYSTEM, "passive", "", (Post, "system/passive"), "Makes this node a passive one")
