@@ -10,6 +10,7 @@ mod password;
 mod rights;
 mod signed;
 mod token;
+mod writes;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -23,6 +24,8 @@ use formwork_core::preferences;
 use formwork_model::{Claim, Machine, ObjectsExt, Preference, Record, User};
 use formwork_store::Snapshot;
 
+#[cfg(test)]
+pub(crate) use self::writes::tell as tell_written;
 use self::{
     audit::Audited,
     known::{Known, Proof, RestsOn},
@@ -36,6 +39,7 @@ pub(crate) use self::{
     rights::{Limits, Rights, Wanted},
     signed::{by_signed_url, sign},
     token::{Subject, TokenKey},
+    writes::{Sender, start as tell_writes},
 };
 use crate::endpoint::Endpoint;
 

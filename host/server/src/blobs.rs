@@ -282,4 +282,5 @@ fn tell(endpoint: &Endpoint, request: &Request, action: &str, info: &BlobInfo) {
         revision: None,
     };
     endpoint.hub.tell(event);
+    request.caller.wrote(action, (request.kind.word(), &info.path));
 }

@@ -201,6 +201,7 @@ pub async fn serve(
     tasks.push(tokio::spawn(tell_lines(Arc::clone(&endpoint), stopped.clone())));
     tasks.push(trees::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(log_levels::start(Arc::clone(&endpoint), stopped.clone()));
+    tasks.push(auth::tell_writes(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(runner::start(Arc::clone(&endpoint), stopped.clone()));
     tasks.push(plugins::start(Arc::clone(&endpoint), Patience::default(), stopped.clone()));
     tasks.push(packs::flush_until(Arc::clone(&endpoint), stopped.clone()));

@@ -1,12 +1,23 @@
 //! An endpoint for tests: everything real, its objects in memory, without a socket.
 
-use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{
+    fmt::{Debug, Write as _},
+    net::Ipv4Addr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use formwork_blobs::Space;
 use formwork_model::{Claim, User};
 use formwork_sandbox::{Limits, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
 use tempfile::TempDir;
+use tracing::{
+    Subscriber,
+    field::{Field, Visit},
+    span,
+};
+use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _};
 
 use crate::{
     ServeOptions,
@@ -120,5 +131,56 @@ impl Site {
         let subject = Subject::User(self.user.name.clone());
         let token = NewToken { subject, grantor: None, seconds, limits };
         auth::issue(&self.endpoint, &self.endpoint.snapshot(), token)
+    }
+}
+
+/// Every line of the log of this thread as a text, whatever its level: the target, then the fields.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    /// Keeps lines from now on, until the guard goes.
+    pub(crate) fn keep() -> (Self, tracing::subscriber::DefaultGuard) {
+        let lines = Self::default();
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+        (lines, guard)
+    }
+
+    /// Returns the lines that came since the last time.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, target: &str, record: impl FnOnce(&mut Fields)) {
+        let mut fields = Fields(target.to_owned());
+        record(&mut fields);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fields.0);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+        self.add(event.metadata().target(), |fields| event.record(fields));
+    }
+
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, _id: &span::Id, _context: Context<'_, S>) {
+        self.add(attributes.metadata().target(), |fields| attributes.record(fields));
+    }
+
+    fn on_record(&self, _id: &span::Id, values: &span::Record<'_>, _context: Context<'_, S>) {
+        self.add("span", |fields| values.record(fields));
+    }
+}
+
+/// Writes fields behind each other.
+struct Fields(String);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, " {}={value:?}", field.name());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let _ = write!(self.0, " {}={value}", field.name());
     }
 }

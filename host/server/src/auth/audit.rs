@@ -27,11 +27,16 @@ pub(crate) struct Audited<'a> {
     pub(crate) words: &'a str,
 }
 
+/// Returns what is told of a key.
+pub(super) fn shortened(key: &str) -> &str {
+    key.get(..key.floor_char_boundary(MAX_KEY_BYTES)).unwrap_or_default()
+}
+
 impl Audited<'_> {
     /// Writes the line and tells the event.
     pub(crate) fn tell(self, hub: &Hub) {
         let Self { what, scope, principal, words, .. } = self;
-        let key = self.key.get(..self.key.floor_char_boundary(MAX_KEY_BYTES)).unwrap_or_default();
+        let key = shortened(self.key);
         tracing::info!(target: AUDIT, what, scope, key, principal, "{words}");
         hub.tell(Event {
             time: now(),

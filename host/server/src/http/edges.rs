@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use self::incoming::{Fate, Incoming, PATIENCE, linger};
 use super::{answer::Failure, request::Query};
-use crate::endpoint::Endpoint;
+use crate::{auth::Sender, endpoint::Endpoint};
 
 /// Bodies up to this many bytes are received before anything is decided about their request.
 const SMALL_BYTES: u64 = 64 << 10;
@@ -70,12 +70,22 @@ pub(super) async fn receive(request: Request, next: Next) -> Response {
 }
 
 /// Lets a request that changes something go on to its end also when its client is gone: what belongs to a change, as the
-/// word to auditors, is never left out half way.
-pub(super) async fn finish(request: Request, next: Next) -> Response {
+/// word to auditors, is never left out half way. Auditors are told of one that is refused.
+pub(super) async fn finish(mut request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    match tokio::spawn(next.run(request)).await {
+    let sender = Sender::default();
+    request.extensions_mut().insert(sender.clone());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let answered = tokio::spawn(async move {
+        let answer = next.run(request).await;
+        if !answer.status().is_success() {
+            sender.refused(&method, uri.path(), answer.status());
+        }
+        answer
+    });
+    match answered.await {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "a handler failed");

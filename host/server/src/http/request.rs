@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::answer::Failure;
 use crate::{
     accept::PeerAddress,
-    auth::{Caller, Credentials, authenticate, by_signed_url},
+    auth::{Caller, Credentials, Sender, authenticate, by_signed_url},
     commands::objects,
     connections::Session,
     endpoint::Endpoint,
@@ -53,6 +53,9 @@ async fn caller(parts: &Parts, endpoint: &Endpoint, model: &str, key: &str) -> R
         let message = format!("`{method} {path}` was refused: {why}\n{HINT}");
         ApiError::new(error.code, method, message).about(model, key)
     })?;
+    if let Some(sender) = parts.extensions.get::<Sender>() {
+        sender.note(&caller);
+    }
     if let Some(session) = parts.extensions.get::<Arc<Session>>() {
         session.note(&caller);
     }

@@ -8,6 +8,7 @@ use formwork_model::{Claim, ObjectsExt};
 use serde_json::json;
 use tower::ServiceExt;
 
+mod audit;
 mod concurrent;
 mod dynamic;
 mod hostile;
