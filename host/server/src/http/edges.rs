@@ -3,62 +3,67 @@
 mod incoming;
 mod log;
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     body::{Body, HttpBody},
     extract::{Request, State},
-    http::{HeaderValue, Method, Uri, Version, header},
+    http::{HeaderValue, Method, StatusCode, Uri, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use formwork_api::ApiError;
-use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use self::incoming::{Fate, Incoming, PATIENCE, linger};
+use self::incoming::{Fate, Incoming, PATIENCE, drained, linger};
 use super::{answer::Failure, request::Query};
 use crate::{auth::Sender, endpoint::Endpoint};
 
-/// Bodies up to this many bytes are received before anything is decided about their request.
+/// Of bodies up to this many bytes the rest is received when nobody wants it.
 const SMALL_BYTES: u64 = 64 << 10;
+
+/// How long the rest of a small body of somebody whose credentials do not hold may take: it has mostly come with the head.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Keeps connections usable when a request is refused before its body was read.
 ///
-/// Whoever is refused has often sent the body already, and a client that goes on with the connection would find what is
-/// left of it there. So a small body is received in any case; after a large one that nobody read the answer says that the
-/// connection ends, and the rest is received beside it (RFC 9112, section 9.6).
+/// Nothing of a body is read before its route wants it, and no route does before the credentials have held. Whoever is
+/// refused has often sent the body already, and a client that goes on with the connection would find what is left of it
+/// there. So the rest of a small body is received before the answer; after a large one that nobody read, and a small one of a
+/// stranger that does not come, the answer says that the connection ends, and the rest is received beside it (RFC 9112,
+/// section 9.6).
 pub(super) async fn receive(request: Request, next: Next) -> Response {
     if let Err(refused) = readable(request.uri(), request.method()) {
         return Failure::from(refused).into_response();
     }
     let (length, version, method) =
         (request.body().size_hint().exact(), request.version(), request.method().clone());
-    let refused = |code, words: String| {
-        let mut answer = Failure::from(ApiError::new(code, method.as_str(), words)).into_response();
-        close(&mut answer, version);
-        answer
-    };
-    let slow = || refused(408, format!("the body did not come within {} s", PATIENCE.as_secs()));
     if length == Some(0) {
         return next.run(request).await;
     }
-    if length.is_some_and(|length| length <= SMALL_BYTES) {
-        let (parts, body) = request.into_parts();
-        return match tokio::time::timeout(PATIENCE, body.collect()).await {
-            Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body.to_bytes()))).await,
-            Ok(Err(error)) => refused(400, format!("the body broke off: {error}")),
-            Err(_) => slow(),
-        };
-    }
+    let slow = || {
+        let words = format!("the body did not come within {} s", PATIENCE.as_secs());
+        let mut answer = Failure::from(ApiError::new(408, method.as_str(), words)).into_response();
+        close(&mut answer, version);
+        answer
+    };
     let (parts, body) = request.into_parts();
     let (body, fate) = Incoming::new(body);
     let mut answer = next.run(Request::from_parts(parts, Body::new(body))).await;
-    match std::mem::take(&mut *fate.lock().unwrap_or_else(PoisonError::into_inner)) {
+    let fate = std::mem::take(&mut *fate.lock().unwrap_or_else(PoisonError::into_inner));
+    match fate {
         Fate::Read => {}
         Fate::Slow => return slow(),
         Fate::Open => close(&mut answer, version),
-        Fate::Left(rest) => {
+        Fate::Left(mut rest) => {
+            let is_small = length.is_some_and(|length| length <= SMALL_BYTES);
+            let patience = if is_of_stranger(&answer) { GRACE } else { PATIENCE };
+            if is_small && drained(&mut rest, patience).await {
+                return answer;
+            }
             close(&mut answer, version);
             // A stream of a later version is ended by itself when nobody reads it.
             if version < Version::HTTP_2 {
@@ -67,6 +72,14 @@ pub(super) async fn receive(request: Request, next: Next) -> Response {
         }
     }
     answer
+}
+
+/// Tells whether an answer may be to somebody whose credentials did not hold.
+fn is_of_stranger(answer: &Response) -> bool {
+    matches!(
+        answer.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+    )
 }
 
 /// Lets a request that changes something go on to its end also when its client is gone: what belongs to a change, as the

@@ -1,4 +1,4 @@
-//! The body of a request that is too large to be received before its request is decided.
+//! The body of a request, which is received while its request is decided.
 
 use std::{
     pin::Pin,
@@ -121,6 +121,19 @@ impl Drop for Incoming {
 /// that is closed before takes the answer with it (RFC 9112, section 9.6).
 pub(super) fn linger(mut body: Body) {
     tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));
+}
+
+/// Receives what is left of a body and forgets it; tells whether it came to its end in time.
+pub(super) async fn drained(body: &mut Body, patience: Duration) -> bool {
+    let all = async {
+        while let Some(frame) = body.frame().await {
+            if frame.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(patience, all).await.unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -87,3 +87,46 @@ async fn paths_that_lead_elsewhere_are_refused_wherever_there_are_paths() {
     let error = site.refused("POST", "/bootenvs", &all, &escaping.to_string()).await;
     assert_eq!(error.code, 422, "{error}");
 }
+
+/// A body that says how long it is and never comes.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(10)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_are_judged_before_anything_of_the_body_is_read() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(600, &[Claim::new("*", "*", "*")]);
+    for (method, path, token, status, most_seconds) in [
+        ("POST", "/machines", "", 401, 1),
+        ("PUT", "/machines/x", "none.none", 403, 1),
+        ("POST", "/files/x", "", 401, 1),
+        ("POST", "/machines", &*all, 408, 31),
+        ("DELETE", "/machines/x", &all, 404, 31),
+    ] {
+        let mut request = Request::builder().method(method).uri(format!("{BASE_PATH}{path}"));
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let began = tokio::time::Instant::now();
+        let request = request.body(Body::new(Silent)).unwrap();
+        let answer = routes(Arc::clone(&site.endpoint)).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+        assert_eq!(answer.headers()[header::CONNECTION], "close", "{method} {path}");
+        assert!(began.elapsed().as_secs() <= most_seconds, "{method} {path}: {:?}", began.elapsed());
+    }
+}
