@@ -37,6 +37,12 @@ const LARGE: usize = 1_000;
 /// How many bytes an object is taken for before it is written.
 const GUESSED_BYTES: usize = 1_024;
 
+/// Most objects of one answer whose params are rendered: each is work of templates.
+const MAX_EXPANDED: usize = 1_000;
+
+/// Most bytes of rendered params in one answer, which are all in memory before it is written.
+const MAX_EXPANDED_BYTES: usize = 32 << 20;
+
 /// How deep queries can hold others; each is read once.
 const MAX_RAW: usize = 16;
 
@@ -220,16 +226,41 @@ impl<'a> Shaper<'a> {
             }
             self.secrets = Some(Secrets::of(target, self.look.snapshot));
         }
-        if self.projection.expand {
-            for object in objects {
-                may_render(&target.caller, object.as_ref())?;
-                let value = self.values(object.as_ref());
-                let value = Value::Object(value.into_iter().collect());
-                let value = rendered(&target.endpoint, self.look.snapshot, object.as_ref(), value)?;
-                self.rendered.insert(object.key(), value.to_string());
-            }
+        // Only what is like a machine has a place to render for; the rest is as without it.
+        if self.projection.expand && Machine::PREFIXES.contains(&self.kind.prefix) {
+            self.render(target, objects)?;
         }
         Ok(self)
+    }
+
+    /// Renders the params of objects. What all of them need is bounded: the way out is to take the list in pages.
+    fn render(&mut self, target: &Target, objects: &[Arc<dyn Object>]) -> Result<(), ApiError> {
+        let too_large = |words: String| {
+            let words = format!("{words}\nhint: take the list in pages, by `limit` and `offset`");
+            ApiError::new(413, target.method.as_str(), words).about(self.kind.prefix, &target.id)
+        };
+        let count = objects.len();
+        if count > MAX_EXPANDED {
+            let words =
+                format!("`expand` renders the params of up to {MAX_EXPANDED} objects, not of {count}");
+            return Err(too_large(words));
+        }
+        let (mut bytes, mut all) = (0_usize, HashMap::with_capacity(count));
+        for object in objects {
+            may_render(&target.caller, object.as_ref())?;
+            let value = self.values(object.as_ref());
+            let value = Value::Object(value.into_iter().collect());
+            let value = rendered(&target.endpoint, self.look.snapshot, object.as_ref(), value)?;
+            let text = value.to_string();
+            bytes = bytes.saturating_add(text.len());
+            if bytes > MAX_EXPANDED_BYTES {
+                let words = format!("`expand` makes up to {MAX_EXPANDED_BYTES} bytes of rendered params");
+                return Err(too_large(words));
+            }
+            all.insert(object.key(), text);
+        }
+        self.rendered = all;
+        Ok(())
     }
 
     /// Appends an object as clients see it: without what was not asked for, private members empty.

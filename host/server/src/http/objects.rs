@@ -42,7 +42,7 @@ pub(super) fn routes(kind: &'static Kind) -> Vec<Route> {
             .tells(format!("Lists every {noun}."))
             .list_query(kind)
             .answers(200, Body::Objects(kind))
-            .refuses(&[406]),
+            .refuses(&[406, 413]),
         Route::get(&one, format!("get_{name}"), show)
             .head(format!("head_{name}"))
             .tells(format!("Returns a {noun}."))

@@ -133,7 +133,7 @@ async fn expanded(
     object: Arc<dyn Object>,
     value: Value,
 ) -> Result<Value, ApiError> {
-    if !target.query.is("expand") {
+    if !target.query.is("expand") || Machine::of(object.as_ref()).is_none() {
         return Ok(value);
     }
     render_routes::may_render(&target.caller, object.as_ref())?;

@@ -113,3 +113,49 @@ async fn definition_in_use_is_not_deleted() {
     site.taken("DELETE", "/profiles/p1/params/net/port", &Value::Null).await;
     site.taken("DELETE", "/params/net/port", &Value::Null).await;
 }
+
+#[tokio::test]
+async fn expansion_of_a_list_is_bounded_as_a_whole_and_pages_are_the_way_out() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(600, &[Claim::new("*", "*", "*")]);
+    let done = crate::commit::commit(&site.endpoint, "system", |work| {
+        for number in 0..1_001 {
+            let (uuid, name) = (format!("00000000-0000-4000-8000-{number:012}"), format!("m{number}"));
+            let mut machine = formwork_model::Machine { uuid, name, ..Default::default() };
+            if number < 5 {
+                machine.params.insert(String::from("big/text"), json!("x".repeat(7 << 20)));
+            }
+            work.put_unchecked(Box::new(machine))?;
+        }
+        Ok(())
+    });
+    done.await.unwrap();
+    let many = site.refused("GET", "/machines?expand=true", &all, "").await;
+    assert_eq!(about(&many), ("machines", "", "GET", 413));
+    assert!(
+        many.messages[0].contains("up to 1000 objects, not of 1001") && many.messages[0].contains("`limit`")
+    );
+    assert_eq!(site.send("GET", "/machines?expand=true&offset=1&limit=1000", &all, "").await.status(), 200);
+    let large = site.refused("GET", "/machines?expand=true&limit=10", &all, "").await;
+    assert_eq!(about(&large), ("machines", "", "GET", 413));
+    assert!(large.messages[0].contains("33554432 bytes"), "{large}");
+    assert_eq!(site.send("GET", "/machines?expand=true&limit=4", &all, "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn what_is_never_rendered_is_answered_as_without_expansion() {
+    let site = Site::new(Wishes::default());
+    let text = "{{ .Machine.Name }}";
+    site.taken("POST", "/profiles", &json!({"Name": "p1", "Params": {"own": text}})).await;
+    let reader = site.token(60, &[Claim::new("profiles", "list,get", "*")]);
+    for path in ["/profiles", "/profiles/p1", "/profiles/p1/params", "/profiles/p1/params/own"] {
+        let mut answers = Vec::new();
+        for query in ["", "?expand=true"] {
+            let answer = site.send("GET", &format!("{path}{query}"), &reader, "").await;
+            assert_eq!(answer.status(), 200, "{path}{query}");
+            answers.push(to_bytes(answer.into_body(), 1 << 20).await.unwrap());
+        }
+        assert_eq!(answers[0], answers[1], "{path}");
+        assert!(String::from_utf8_lossy(&answers[0]).contains(text), "{path}");
+    }
+}
