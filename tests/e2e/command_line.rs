@@ -280,6 +280,13 @@ async fn secure_values_of_a_bundle_move_to_another_endpoint_with_its_key_only() 
     assert!(!shown.to_string().contains("Correct-Horse-9"), "{shown}");
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(at("key")).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
+    let kept = std::fs::read(at("key")).unwrap();
+    let again = refused(&first, &["contents", "show", "vault", "--key", &at("key")]);
+    assert!(again.contains("is there already") && std::fs::read(at("key")).unwrap() == kept, "{again}");
+    json_of(&first, &["contents", "show", "vault", "--key", &at("replaced")]);
+    let replaced = std::fs::read(at("replaced")).unwrap();
+    json_of(&first, &["contents", "show", "vault", "--key", &at("replaced"), "--force"]);
+    assert_ne!(std::fs::read(at("replaced")).unwrap(), replaced);
     std::fs::write(at("sealed.json"), shown.to_string()).unwrap();
     assert!(refused(&second, &["contents", "upload", &at("sealed.json")]).contains("--key FILE"));
     std::fs::write(at("other"), format!("\"{}=\"", "A".repeat(43))).unwrap();

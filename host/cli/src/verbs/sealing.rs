@@ -23,6 +23,14 @@ pub(super) async fn seal(given: &Given<'_>, context: &Context, content: &mut Val
     if file == "-" {
         bail!(UsageError(String::from("the key goes to a file: the bundle is on standard output")));
     }
+    let replaces = context.settings.force;
+    // Whoever lost an older key could open nothing of what was sealed to it.
+    if !replaces && std::fs::symlink_metadata(file).is_ok() {
+        bail!(UsageError(format!(
+            "`{file}` is there already, and may be the key of another bundle\n\
+             hint: name another file; --force replaces this one"
+        )));
+    }
     let (client, key) = (context.client()?, BundleKey::generate());
     let decode = Query::new().with("decode", true);
     for (prefix, name, params) in params_of(content) {
@@ -39,7 +47,10 @@ pub(super) async fn seal(given: &Given<'_>, context: &Context, content: &mut Val
     }
     let text = format!("{}\n", Value::String(key.to_base64()));
     // The file is for its owner only, as all that is made under another name first.
-    super::transfer::write(text.as_bytes(), file, &mut crate::output::Output::nowhere())
+    match replaces {
+        true => super::transfer::write(text.as_bytes(), file, &mut crate::output::Output::nowhere()),
+        false => super::transfer::write_new(text.as_bytes(), file),
+    }
 }
 
 /// Opens the secure values of a bundle with the secret half that was named; the endpoint seals them anew as it takes them.

@@ -1,6 +1,6 @@
 //! Files on their way to an endpoint and back, with a bar for people who wait.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use formwork_client::{BlobKind, Call, Client, Response, download_into};
@@ -102,9 +102,24 @@ pub(super) fn write(bytes: &[u8], target: &str, out: &mut crate::output::Output)
         return out.raw(bytes);
     }
     let failed = || format!("failed to write `{target}`");
-    let folder = Path::new(target).parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut part = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(failed)?;
-    std::io::Write::write_all(&mut part, bytes).with_context(failed)?;
-    part.persist(target).with_context(failed)?;
+    part_of(bytes, target).with_context(failed)?.persist(target).with_context(failed)?;
     Ok(())
+}
+
+/// Writes bytes under a name that nothing has; all of them or none, and all of them are on the disk. Only the owner can read
+/// them.
+pub(super) fn write_new(bytes: &[u8], target: &str) -> Result<()> {
+    let failed = || format!("failed to write `{target}`");
+    let part = part_of(bytes, target).with_context(failed)?;
+    part.as_file().sync_all().with_context(failed)?;
+    part.persist_noclobber(target).with_context(failed)?;
+    Ok(())
+}
+
+/// Writes bytes into a file beside the one that they are for.
+fn part_of(bytes: &[u8], target: &str) -> io::Result<tempfile::NamedTempFile> {
+    let folder = Path::new(target).parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut part = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    io::Write::write_all(&mut part, bytes)?;
+    Ok(part)
 }
