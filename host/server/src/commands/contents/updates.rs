@@ -5,6 +5,7 @@
 //! restart: what it left is removed. The archives of what is in use are kept as `SHA256.drpca`.
 
 mod archives;
+mod busy;
 mod received;
 mod shown;
 
@@ -22,6 +23,7 @@ use formwork_packs::versions;
 
 use self::{
     archives::Archives,
+    busy::Busy,
     received::{Item, Received, What},
 };
 pub(crate) use self::{
@@ -284,7 +286,7 @@ pub(crate) async fn commit(
     operations: Vec<CommitOperation>,
 ) -> Result<(), ApiError> {
     caller.require("contents", "update", "")?;
-    let items = busy(endpoint, token)?;
+    let (busy, items) = Busy::begin(endpoint, token)?;
     let (endpoint, caller) = (Arc::clone(endpoint), caller.clone());
     // It goes on when whoever waits for it is gone.
     let done = tokio::spawn(async move {
@@ -292,22 +294,13 @@ pub(crate) async fn commit(
         // Before another update may keep archives that no object names yet.
         let (archives, objects) = (endpoint.updates.archives.clone(), endpoint.snapshot());
         let _ = tokio::task::spawn_blocking(move || archives.sweep(&objects)).await;
-        let mut current = endpoint.updates.current(endpoint.now());
-        match (&committed, current.as_mut()) {
-            (Err(_), Some(update)) => update.is_busy = false,
-            _ => *current = None,
+        if committed.is_ok() {
+            *endpoint.updates.current(endpoint.now()) = None;
         }
+        drop(busy);
         committed
     });
     done.await.map_err(|error| internal(&error))?
-}
-
-/// Makes an update busy, and returns its items.
-fn busy(endpoint: &Endpoint, token: &str) -> Result<Vec<Item>, ApiError> {
-    let mut current = endpoint.updates.current(endpoint.now());
-    let update = open(&mut current, token, "POST")?;
-    update.is_busy = true;
-    Ok(update.items.clone())
 }
 
 async fn committed(

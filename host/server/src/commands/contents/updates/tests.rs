@@ -201,3 +201,17 @@ async fn bundle_gives_no_rights_that_its_uploader_lacks() {
     super::super::install(&site.endpoint, &narrow, content(allowed), how).await.unwrap();
     assert!(site.endpoint.snapshot().find("users", "friend").is_some());
 }
+
+#[tokio::test]
+async fn update_whose_commit_breaks_off_can_be_changed_again() {
+    let site = site();
+    let token = start(&site.endpoint, &caller()).unwrap().token;
+    let (busy, _) = Busy::begin(&site.endpoint, &token).unwrap();
+    assert_eq!(cancel(&site.endpoint, &caller()).unwrap_err().code, 409);
+    let broken = std::thread::spawn(move || {
+        let _busy = busy;
+        panic!("as a commit might");
+    });
+    assert!(broken.join().is_err());
+    assert!(cancel(&site.endpoint, &caller()).is_ok());
+}
