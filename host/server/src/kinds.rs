@@ -9,6 +9,7 @@ mod groups;
 mod jobs;
 mod machines;
 mod plugins;
+mod preferences;
 mod profiles;
 mod providers;
 mod roles;
@@ -152,6 +153,7 @@ static SPECIAL: &[(&str, &dyn Behaviour)] = &[
     ("machines", &machines::Machines),
     ("plugin_providers", &providers::Providers),
     ("plugins", &plugins::Plugins),
+    ("preferences", &preferences::Preferences),
     ("profiles", &profiles::Profiles),
     ("reservations", &subnets::Reservations),
     ("resource_brokers", &groups::Groups),

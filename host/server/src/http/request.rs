@@ -248,7 +248,19 @@ impl Json {
     /// Reads the body as a type; what is wrong with it is an error about `model` and `key`.
     pub(crate) fn read<T: DeserializeOwned>(self, model: &str, key: &str) -> Result<T, ApiError> {
         serde_json::from_value(self.value)
-            .map_err(|error| ApiError::new(400, self.method.as_str(), error.to_string()).about(model, key))
+            .map_err(|error| ApiError::new(400, self.method.as_str(), without_text(&error)).about(model, key))
+    }
+}
+
+/// Says why a value does not fit, without the text that it holds: it may be a password in the wrong place.
+fn without_text(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    match (words.find(" string \""), words.rfind("\", expected")) {
+        (Some(start), Some(end)) if start < end => {
+            let before = words.get(..start).unwrap_or_default();
+            format!("{before} string{}", words.get(end + 1..).unwrap_or_default())
+        }
+        _ => words,
     }
 }
 

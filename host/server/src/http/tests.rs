@@ -12,6 +12,7 @@ mod audit;
 mod concurrent;
 mod dynamic;
 mod hostile;
+mod leaks;
 mod lives;
 mod params;
 mod rights;
