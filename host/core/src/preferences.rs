@@ -150,6 +150,8 @@ fn problem(objects: &(impl Objects + ?Sized), name: &str, value: &str) -> Option
         name if name.starts_with("debug") || name == "logLevel" => (!value.is_empty()
             && log_level(value).is_none())
         .then(|| format!("{name}: `{value}` is no level: trace, debug, info, warn, error or off")),
+        "manager" => (!matches!(value, "true" | "false"))
+            .then(|| format!("{name}: `{value}` is neither true nor false")),
         "jobsToKeep" => (!value.is_empty() && value.trim().parse::<u64>().is_err())
             .then(|| format!("{name}: `{value}` is not a number of jobs")),
         "completeJobsPurgedAfter" | "failedJobsPurgedAfter" => (!value.is_empty()

@@ -110,9 +110,9 @@ pub(super) struct ServeArgs {
     /// The name of the endpoint
     #[arg(long, env = "RS_DRP_ID", value_name = "NAME")]
     drp_id: Option<String>,
-    /// Where objects are kept: `memory:///` keeps them nowhere
-    #[arg(long, env = "RS_BACKEND", value_name = "URL", default_value = "directory:///")]
-    backend: String,
+    /// Where objects are kept: `directory:///` is below --data-root, `memory:///` keeps them nowhere
+    #[arg(long, env = "RS_BACKEND", value_name = "URL", default_value = "directory:///", value_parser = in_memory, action = clap::ArgAction::Set)]
+    backend: bool,
     /// Name and password of the first user, USER:PASSWORD [default: a random password, told once]
     #[arg(long, env = "FORMWORK_FIRST_USER", value_name = "KEY", hide_env_values = true)]
     first_user: Option<String>,
@@ -239,6 +239,17 @@ fn level(text: &str) -> Result<String, String> {
     }
 }
 
+/// Reads where objects are kept; true for in memory alone. `file` and `directory` are the same here.
+fn in_memory(text: &str) -> Result<bool, String> {
+    let (scheme, place) = text.split_once(':').unwrap_or((text, ""));
+    match (scheme, place.trim_matches('/')) {
+        ("memory", "") => Ok(true),
+        ("directory" | "file", "") => Ok(false),
+        ("directory" | "file", folder) => Err(format!("give the folder by `--data-root {folder}`")),
+        _ => Err(String::from("known are directory:///, file:/// and memory:///")),
+    }
+}
+
 /// Reads a version of TLS as people and dr-provision write it; true for 1.3.
 fn tls_version(text: &str) -> Result<bool, String> {
     match text.to_lowercase().trim_start_matches("tls").trim_start_matches('v') {
@@ -313,7 +324,7 @@ pub(super) fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         dhcp_interface: args.dhcp_ifs,
         dhcp_subnet: subnet,
         id: args.drp_id,
-        memory: args.backend.starts_with("memory:"),
+        memory: args.backend,
         as_dr_provision: named,
         default_content: args.default_content,
         local_content: args.local_content,

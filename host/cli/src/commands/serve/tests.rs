@@ -67,11 +67,17 @@ fn flags_of_dr_provision_do_what_they_say() {
     assert_eq!((options.ha_id.as_deref(), options.ui_url.as_deref()), (Some("set"), Some("http://ui")));
     assert_eq!(options.static_tls, Some(("/b/c".into(), "/b/k".into())));
     assert_eq!(parsed("").unwrap().metrics_port, Port::usual(8080));
+    for (backend, in_memory) in [("memory:///", true), ("directory:///", false), ("file:///", false)] {
+        assert_eq!(parsed(&format!("--backend {backend}")).unwrap().memory, in_memory, "{backend}");
+    }
     for (flags, words) in [
         ("--ha-enabled", "cannot be one of several hosts yet"),
         ("--ha-join x", "cannot be one of several hosts yet"),
         ("--local-ui x", "serves no user interface"),
         ("--tls-min-version 1.1", "only TLS 1.2 and 1.3"),
+        ("--backend etcd:///", "known are directory:///, file:///"),
+        ("--backend nonsense", "and memory:///"),
+        ("--backend directory:///data", "--data-root data"),
         ("--tls-cipher-list NONE", "--tls-ciphers-available"),
     ] {
         let error = parsed(flags).unwrap_err().to_string();

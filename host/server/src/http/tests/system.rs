@@ -108,3 +108,12 @@ async fn process_and_store_are_shown_to_who_may_read_the_log() {
         assert_eq!(site.refused("GET", path, &blind, "").await.code, 403, "{path}");
     }
 }
+
+#[tokio::test]
+async fn preference_manager_is_true_or_false() {
+    let site = Site::new(Wishes::default());
+    assert_eq!(site.taken("GET", "/prefs", &Value::Null).await.0["manager"], "false");
+    let error = site.refused("POST", "/prefs", &site.everything(), r#"{"manager": "maybe"}"#).await;
+    assert!(error.code == 422 && error.messages[0].contains("neither true nor false"), "{error}");
+    assert_eq!(site.taken("POST", "/prefs", &json!({"manager": "true"})).await.0["manager"], "true");
+}
