@@ -66,11 +66,7 @@ pub(crate) struct Placing {
 impl Placing {
     /// Returns the scope of claims and the path of what is written.
     pub(crate) fn place(&self) -> (&'static str, &str) {
-        let scope = match self.area {
-            Area::Files => "files",
-            Area::Isos => "isos",
-        };
-        (scope, self.to.as_str())
+        (self.area.scope(), self.to.as_str())
     }
 }
 
@@ -82,6 +78,25 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) worker: &'a ArchiveWorker,
     /// A folder for what is taken apart; whoever gives it removes it.
     pub(crate) scratch: &'a Path,
+}
+
+/// Returns the scopes of claims and the paths of the files of the endpoint that artifacts of a bundle that came alone are made
+/// of.
+///
+/// # Errors
+///
+/// A path that is none.
+pub(crate) fn sources(artifacts: &Artifacts) -> Result<Vec<(&'static str, BlobPath)>, ArtifactError> {
+    let installed = artifacts.iter().filter(|(_, entry)| !entry.install.is_empty());
+    let source = |(path, _): (&String, _)| {
+        let refused = |error: &dyn std::error::Error| ArtifactError::Refused {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let (area, own) = area_of(&BlobPath::parse(path).map_err(|error| refused(&error))?)?;
+        Ok((area.scope(), own))
+    };
+    installed.map(source).collect()
 }
 
 /// Returns the files that the artifacts of a bundle become. `archive` is what the bundle came in; artifacts of one that came
@@ -174,6 +189,14 @@ fn area_of(path: &BlobPath) -> Result<(Area, BlobPath), ArtifactError> {
 }
 
 impl Area {
+    /// Returns the scope of claims about the files of a space.
+    fn scope(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Isos => "isos",
+        }
+    }
+
     fn space(self, files: &FileRoot) -> &Space {
         match self {
             Self::Files => files.files(),

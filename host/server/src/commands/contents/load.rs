@@ -130,6 +130,13 @@ async fn place(
     let mut sources = Vec::new();
     for step in steps {
         if let Step::Put(put) = step {
+            // Before anything is told of it: a bundle shows no file that its uploader may not read.
+            if put.from.is_none() {
+                let read = artifacts::sources(&put.layer.artifacts);
+                for (scope, path) in read.map_err(|error| refused(&put.layer.meta.name, &error))? {
+                    caller.require(scope, "get", path.as_str())?;
+                }
+            }
             put.layer.load.clone_from(&load);
             sources.push((put.layer.meta.name.clone(), put.layer.artifacts.clone(), put.from.clone()));
         }

@@ -378,3 +378,31 @@ async fn whocan_names_roles_and_users() {
     let all = site.token(60, &[Claim::new("*", "*", "*")]);
     assert_eq!(site.refused("GET", "/whocan?scope=machines", &all, "").await.code, 400);
 }
+
+#[tokio::test]
+async fn artifact_of_a_bundle_is_no_way_to_read_a_file() {
+    let site = Site::new(Wishes::default());
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    assert_eq!(site.send("POST", "/files/hidden/a", &all, "content").await.status(), 201);
+    let install = json!([{"action": "copy", "target": "files/open/a"}]);
+    let bundle = |sha256: &str| {
+        let artifacts = json!({"files/hidden/a": {"sha256": sha256, "install": install}});
+        json!({"meta": {"Name": "b1"}, "sections": {}, "artifacts": artifacts}).to_string()
+    };
+    let mut claims = vec![Claim::new("contents", "*", "*"), Claim::new("files", "post", "*")];
+    claims.push(Claim::new("files", "get", "open/a"));
+    let blind = site.token(60, &claims);
+    for sha256 in ["", "wrong"] {
+        let error = site.refused("POST", "/contents", &blind, &bundle(sha256)).await;
+        assert_eq!(error.code, 403, "{error}");
+        assert!(
+            error.messages[0].contains("lacks files get hidden/a"),
+            "nothing is told of the file: {error}"
+        );
+    }
+    assert_eq!(site.send("GET", "/files/open/a", &blind, "").await.status(), 404);
+    claims.push(Claim::new("files", "get", "hidden/a"));
+    let seeing = site.token(60, &claims);
+    assert_eq!(site.send("POST", "/contents", &seeing, &bundle("")).await.status(), 201);
+    assert_eq!(site.send("GET", "/files/open/a", &seeing, "").await.status(), 200);
+}
