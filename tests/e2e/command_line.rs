@@ -223,7 +223,8 @@ async fn programs_behind_a_local_proxy_call_as_its_user_and_browsers_do_not() {
     let socket = endpoint.folder().join("proxy");
     let place = socket.to_str().unwrap();
     let mut command = endpoint.command(&["proxy", place]);
-    let mut proxy = command.stdout(Stdio::piped()).spawn().unwrap();
+    // The proxy itself does not go through the socket that it makes.
+    let mut proxy = command.env("RS_LOCAL_PROXY", place).stdout(Stdio::piped()).spawn().unwrap();
     let mut words = String::new();
     BufReader::new(proxy.stdout.take().unwrap()).read_line(&mut words).unwrap();
     assert_eq!(words, format!("proxy     {place}\n"));
@@ -241,6 +242,10 @@ async fn programs_behind_a_local_proxy_call_as_its_user_and_browsers_do_not() {
     std::fs::write(&file, &text).unwrap();
     behind(&["files", "upload", file.to_str().unwrap(), "as", "large"]);
     assert_eq!(behind(&["files", "download", "large"]), text);
+    let (mac, state) = ("52:54:00:00:78:01", tempfile::tempdir().unwrap());
+    behind(&["machines", "create", &json!({"Name": "m0", "HardwareAddrs": [mac]}).to_string()]);
+    behind(&["agent", "--once", "--simulate-mac", mac, "--state-dir", state.path().to_str().unwrap()]);
+    assert_eq!(json_of(&endpoint, &["machines", "show", "Name:m0"])["Runnable"], true);
     let asked = |headers: &str| {
         let mut socket = std::os::unix::net::UnixStream::connect(place).unwrap();
         socket.write_all(format!("GET /api/v3/info HTTP/1.1\r\n{headers}\r\n").as_bytes()).unwrap();

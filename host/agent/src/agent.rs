@@ -49,6 +49,10 @@ async fn live(options: AgentOptions, stop: Stop) -> Result<AgentExit, AgentError
     let state_dir = options.state_dir.clone();
     fs::create_dir_all(&state_dir).map_err(|source| AgentError::State { path: state_dir.clone(), source })?;
     let client = Client::connect(options.endpoint.clone()).map_err(AgentError::Endpoint)?;
+    let client = match &options.socket {
+        Some(socket) => client.through_socket(socket).map_err(AgentError::Endpoint)?,
+        None => client,
+    };
     let session = identify(client, &options.identity, &state_dir, &stop.soon).await?;
     let session = Arc::new(session.stopping(stop));
     // A machine without a token of its own gets one, if the endpoint lets it; else it goes on with what it has.

@@ -135,7 +135,7 @@ impl JobRunner {
         let client = self.session.client();
         let token = if place.job.token.is_empty() { client.token().unwrap_or("") } else { &place.job.token };
         let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/root"));
-        let variables = vec![
+        let mut variables = vec![
             ("RS_UUID", OsString::from(&place.machine.uuid)),
             ("RS_ENDPOINT", OsString::from(client.endpoint())),
             ("RS_TOKEN", OsString::from(token)),
@@ -145,6 +145,7 @@ impl JobRunner {
             ("TMP", folder.into()),
             ("HOME", home),
         ];
+        variables.extend(client.socket().map(|socket| ("RS_LOCAL_PROXY", socket.into())));
         Ok(Workshop { folder: folder.to_owned(), variables })
     }
 

@@ -10,6 +10,8 @@ use formwork_sandbox::WorkerCommand;
 pub struct AgentOptions {
     /// The endpoint, and the credentials to begin with: a user's, a machine's or those of discovery.
     pub endpoint: Endpoint,
+    /// The UNIX socket of a local proxy, which all requests go through; scripts know it as `RS_LOCAL_PROXY`. None by default.
+    pub socket: Option<PathBuf>,
     /// The context whose jobs are run; empty for the machine's own.
     pub context: String,
     /// The folder for job files, compiled components and what a restart should know. Not shared with another agent.

@@ -65,7 +65,8 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<ExitCode> {
     let flags = GlobalArgs::from_arg_matches(matches)?;
     let level = if daemon { LevelFilter::INFO } else { LevelFilter::WARN };
     logging::start(level, if flags.debug { LevelFilter::DEBUG } else { level });
-    let settings = Settings::gather(&flags)?;
+    // The proxy is what the others go through; it cannot go through itself.
+    let settings = if name == "proxy" { Settings::gather_direct(&flags)? } else { Settings::gather(&flags)? };
     let out = Output::stdout(settings.style.clone());
     let mut context = Context { settings, out };
     match name {

@@ -56,7 +56,12 @@ pub(crate) struct Settings {
 impl Settings {
     /// Gathers the settings of this call.
     pub(crate) fn gather(flags: &GlobalArgs) -> Result<Self> {
-        resolve::resolve(flags, &named::Named::gather())
+        resolve::resolve(flags, &named::Named::gather(), true)
+    }
+
+    /// Gathers the settings of a call that is not to go through a local proxy.
+    pub(crate) fn gather_direct(flags: &GlobalArgs) -> Result<Self> {
+        resolve::resolve(flags, &named::Named::gather(), false)
     }
 
     /// Finds the endpoint that is meant, and a token to show instead of the password.

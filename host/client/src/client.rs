@@ -111,6 +111,12 @@ impl Client {
         Ok(Self { http, ..client })
     }
 
+    /// Returns the UNIX socket of the local proxy that everything goes through, if there is one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
     fn builder(&self) -> reqwest::ClientBuilder {
         match &self.socket {
             Some(socket) => builder(&self.tls).unix_socket(socket.clone()),

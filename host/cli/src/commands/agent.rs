@@ -9,11 +9,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use formwork_agent::{AgentOptions, Identity, PowerMode, Simulation};
-use formwork_client::Endpoint;
 use formwork_sandbox::WorkerCommand;
 
 use super::{COMPILE_WORKER, Context};
-use crate::{failure::EndedWith, shutdown, verbs::Given};
+use crate::{failure::EndedWith, settings::Settings, shutdown, verbs::Given};
 
 /// The name of the folder that the agent keeps its state in.
 const STATE_DIR: &str = "formwork-agent";
@@ -61,13 +60,13 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) async fn run(matches: &ArgMatches, context: &Context) -> Result<ExitCode> {
-    let options = options(AgentArgs::from_arg_matches(matches)?, context.settings.endpoint.clone())?;
+    let options = options(AgentArgs::from_arg_matches(matches)?, &context.settings)?;
     let exit = formwork_agent::run(options, shutdown::on_signal()?).await?;
     Ok(ExitCode::from(exit.code()))
 }
 
 /// Runs the agent of a machine in the foreground, with the flags of `machines processjobs`.
-pub(crate) async fn process_jobs(endpoint: &Endpoint, uuid: Option<String>, given: &Given<'_>) -> Result<()> {
+pub(crate) async fn process_jobs(settings: &Settings, uuid: Option<String>, given: &Given<'_>) -> Result<()> {
     let folder = |name| env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let args = AgentArgs {
         uuid,
@@ -84,14 +83,14 @@ pub(crate) async fn process_jobs(endpoint: &Endpoint, uuid: Option<String>, give
         simulate_uuid: None,
         record_calls: None,
     };
-    let exit = formwork_agent::run(options(args, endpoint.clone())?, shutdown::on_signal()?).await?;
+    let exit = formwork_agent::run(options(args, settings)?, shutdown::on_signal()?).await?;
     match exit.code() {
         0 => Ok(()),
         code => Err(EndedWith(code).into()),
     }
 }
 
-fn options(args: AgentArgs, endpoint: Endpoint) -> Result<AgentOptions> {
+fn options(args: AgentArgs, settings: &Settings) -> Result<AgentOptions> {
     let simulated = !args.simulate_mac.is_empty() || args.simulate_uuid.is_some();
     let simulation = simulated.then_some(Simulation { macs: args.simulate_mac, uuid: args.simulate_uuid });
     let own = simulation.as_ref().and_then(|simulation| {
@@ -104,7 +103,8 @@ fn options(args: AgentArgs, endpoint: Endpoint) -> Result<AgentOptions> {
     // Scripts run in folders of their own, where a relative path means another place.
     let absolute = |folder: PathBuf| std::path::absolute(folder).context("failed to find the working folder");
     Ok(AgentOptions {
-        endpoint,
+        endpoint: settings.endpoint.clone(),
+        socket: settings.socket.clone(),
         context: args.context,
         state_dir: absolute(state_dir)?,
         task_dir: args.task_dir.map(absolute).transpose()?,
@@ -135,15 +135,17 @@ pub(crate) fn state_dir() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use formwork_client::Credentials;
+    use clap::FromArgMatches as _;
 
     use super::*;
+    use crate::arguments::GlobalArgs;
 
     fn parse(line: &str) -> AgentOptions {
         let matches = super::super::command(false).get_matches_from(line.split(' '));
         let (_, matches) = matches.subcommand().unwrap();
-        let endpoint = Endpoint { url: "https://h".into(), credentials: Credentials::from_key("t") };
-        options(AgentArgs::from_arg_matches(matches).unwrap(), endpoint).unwrap()
+        let flags = GlobalArgs::from_arg_matches(matches).unwrap();
+        let settings = Settings::gather(&flags).unwrap();
+        options(AgentArgs::from_arg_matches(matches).unwrap(), &settings).unwrap()
     }
 
     #[test]

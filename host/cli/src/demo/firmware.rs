@@ -216,6 +216,7 @@ fn agent_options(kernel: &Kernel, card: Card, state_dir: PathBuf) -> Result<Agen
     let (url, token) = (wanted("formwork.endpoint")?, wanted("formwork.token")?);
     Ok(AgentOptions {
         endpoint: Endpoint { url: url.to_owned(), credentials: Credentials::Token(token.to_owned()) },
+        socket: None,
         context: String::new(),
         state_dir,
         task_dir: None,

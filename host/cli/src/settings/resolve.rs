@@ -33,7 +33,8 @@ pub(super) const DEFAULT_RETRIES: usize = 6;
 /// The folder for tokens below the home folder: that of the ecosystem's tools.
 const TOKENS: &str = ".cache/drpcli/tokens";
 
-pub(super) fn resolve(flags: &GlobalArgs, named: &Named) -> Result<Settings> {
+/// Resolves the settings. Unless `proxied`, a local proxy that the environment names is not meant: it may be this program.
+pub(super) fn resolve(flags: &GlobalArgs, named: &Named, proxied: bool) -> Result<Settings> {
     let text = |flag: &Option<String>, name: &str| {
         flag.clone().filter(|value| !value.is_empty()).or_else(|| named.value(name).map(str::to_owned))
     };
@@ -48,7 +49,7 @@ pub(super) fn resolve(flags: &GlobalArgs, named: &Named) -> Result<Settings> {
         (None, None) => DEFAULT_RETRIES,
     };
     // A proxy says itself who calls, and whom; -E and -T mean that it is not to be asked.
-    let direct = flags.endpoint.is_some() || flags.token.is_some();
+    let direct = !proxied || flags.endpoint.is_some() || flags.token.is_some();
     let proxy = named.value("RS_LOCAL_PROXY").filter(|_| !direct);
     let (endpoint, socket) = match proxy {
         Some(place) => {

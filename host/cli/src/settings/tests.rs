@@ -11,7 +11,7 @@ fn settings(line: &str, file: &str, environment: &[(&str, &str)]) -> Result<Sett
     let words = std::iter::once("formwork").chain(line.split_whitespace());
     let flags = GlobalArgs::from_arg_matches(&command.try_get_matches_from(words)?)?;
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    resolve(&flags, &Named::of(file, environment))
+    resolve(&flags, &Named::of(file, environment), true)
 }
 
 fn basic(user: &str, password: &str) -> Credentials {

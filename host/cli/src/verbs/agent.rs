@@ -11,5 +11,5 @@ pub(super) async fn process_jobs(given: Given<'_>, context: &mut Context) -> Res
         Some(_) => Some(machines::uuid(&context.client()?, &given).await?),
         None => std::env::var("RS_UUID").ok(),
     };
-    commands::process_jobs(&context.settings.endpoint, uuid, &given).await
+    commands::process_jobs(&context.settings, uuid, &given).await
 }
