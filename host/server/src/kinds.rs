@@ -109,18 +109,10 @@ pub(crate) trait Behaviour: Sync {
         object.key()
     }
 
-    /// Returns an object as clients see it: private members are there and empty.
-    fn shown(&self, object: &dyn Object) -> Value {
-        without_private(object.kind(), object.to_json())
-    }
-
-    /// Appends what [`Behaviour::shown`] returns to a text.
-    fn write_shown(&self, object: &dyn Object, out: &mut Vec<u8>) {
-        let private = object.kind().private;
-        object.write(out, &mut |member| match private.contains(&member) {
-            true => Choice::Instead(String::from("\"\"")),
-            false => Choice::Keep,
-        });
+    /// Returns an object as clients see it, where that is more than that its private members are empty.
+    fn shown(&self, object: &dyn Object) -> Option<Value> {
+        let _ = object;
+        None
     }
 }
 
@@ -171,14 +163,22 @@ pub(crate) fn of(kind: &Kind) -> &'static dyn Behaviour {
     }
 }
 
-/// Returns an object as clients see it.
+/// Returns an object as clients see it: private members are there and empty.
 pub(crate) fn shown(object: &dyn Object) -> Value {
-    of(object.kind()).shown(object)
+    let kind = object.kind();
+    of(kind).shown(object).unwrap_or_else(|| without_private(kind, object.to_json()))
 }
 
-/// Appends an object as clients see it to a text.
+/// Appends what [`shown`] returns to a text.
 pub(crate) fn write_shown(object: &dyn Object, out: &mut Vec<u8>) {
-    of(object.kind()).write_shown(object, out);
+    let kind = object.kind();
+    if let Some(shown) = of(kind).shown(object) {
+        return out.extend_from_slice(shown.to_string().as_bytes());
+    }
+    object.write(out, &mut |member| match kind.private.contains(&member) {
+        true => Choice::Instead(String::from("\"\"")),
+        false => Choice::Keep,
+    });
 }
 
 /// Returns the key that claims about an object name.
@@ -200,6 +200,17 @@ mod tests {
             write_shown(object.as_ref(), &mut out);
             let written: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(written, shown(object.as_ref()), "{}", kind.prefix);
+        }
+    }
+
+    #[test]
+    fn secrets_among_the_preferences_are_not_shown() {
+        let decode = kind_of("preferences").unwrap().decode;
+        for (name, value) in [("baseTokenSecret", ""), ("systemGrantorSecret", ""), ("defaultStage", "told")] {
+            let object = decode(serde_json::json!({"Name": name, "Val": "told"})).unwrap();
+            let mut out = Vec::new();
+            write_shown(object.as_ref(), &mut out);
+            assert_eq!(serde_json::from_slice::<Value>(&out).unwrap()["Val"], value);
         }
     }
 

@@ -9,14 +9,9 @@ use super::Behaviour;
 pub(super) struct Contents;
 
 impl Behaviour for Contents {
-    fn shown(&self, object: &dyn Object) -> Value {
-        let content = object.as_any().downcast_ref::<InstalledContent>();
-        let summary = content.and_then(|content| serde_json::to_value(content.summary()).ok());
-        summary.unwrap_or_else(|| object.to_json())
-    }
-
-    fn write_shown(&self, object: &dyn Object, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.shown(object).to_string().as_bytes());
+    fn shown(&self, object: &dyn Object) -> Option<Value> {
+        let content = object.as_any().downcast_ref::<InstalledContent>()?;
+        serde_json::to_value(content.summary()).ok()
     }
 }
 

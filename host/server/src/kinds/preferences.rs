@@ -12,15 +12,15 @@ const SECRET: [&str; 2] = ["baseTokenSecret", "systemGrantorSecret"];
 pub(super) struct Preferences;
 
 impl Behaviour for Preferences {
-    fn shown(&self, object: &dyn Object) -> Value {
-        let is_secret = object
-            .as_any()
-            .downcast_ref::<Preference>()
-            .is_some_and(|preference| SECRET.contains(&preference.name.as_str()));
+    fn shown(&self, object: &dyn Object) -> Option<Value> {
+        let preference = object.as_any().downcast_ref::<Preference>()?;
+        if !SECRET.contains(&preference.name.as_str()) {
+            return None;
+        }
         let mut shown = object.to_json();
-        if let Some(value) = shown.get_mut("Val").filter(|_| is_secret) {
+        if let Some(value) = shown.get_mut("Val") {
             *value = Value::String(String::new());
         }
-        shown
+        Some(shown)
     }
 }

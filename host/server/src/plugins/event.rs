@@ -6,7 +6,7 @@ use formwork_model::{Object, Objects, Timestamp, is_internal};
 use formwork_store::{Change, Revision};
 use serde_json::Value;
 
-use crate::hub::word as change_word;
+use crate::{hub::word as change_word, kinds};
 
 /// How many plugins a change may have come through and still be delivered to one: enough for a chain of plugins that
 /// build on each other, little enough that two which answer each other stop at once.
@@ -74,7 +74,7 @@ impl Incoming {
 /// Returns an object as plugins see it: as clients do, without what is private and without secure params, which a
 /// component reads as secrets.
 pub(crate) fn shown(objects: &(impl Objects + ?Sized), object: &dyn Object) -> Value {
-    let mut value = object.to_json();
+    let mut value = kinds::shown(object);
     let Some(members) = value.as_object_mut() else { return value };
     for name in PRIVATE {
         members.remove(*name);
