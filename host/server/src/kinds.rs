@@ -206,7 +206,8 @@ mod tests {
     #[test]
     fn secrets_among_the_preferences_are_not_shown() {
         let decode = kind_of("preferences").unwrap().decode;
-        for (name, value) in [("baseTokenSecret", ""), ("systemGrantorSecret", ""), ("defaultStage", "told")] {
+        for (name, value) in [("baseTokenSecret", ""), ("systemGrantorSecret", ""), ("defaultStage", "told")]
+        {
             let object = decode(serde_json::json!({"Name": name, "Val": "told"})).unwrap();
             let mut out = Vec::new();
             write_shown(object.as_ref(), &mut out);

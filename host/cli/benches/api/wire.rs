@@ -90,9 +90,33 @@ impl Wire {
         self.stream.write_all(&request).await?;
         self.stream.flush().await?;
         let (status, length) = self.head().await?;
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).await?;
+        let mut body = Vec::new();
+        match length {
+            Some(length) => self.read(length, &mut body).await?,
+            None => while self.chunk(&mut body).await? {},
+        }
         Ok(Answer { status, body })
+    }
+
+    /// Reads a chunk of an answer (RFC 9112 section 7.1); tells whether it was not the last.
+    async fn chunk(&mut self, body: &mut Vec<u8>) -> Result<bool> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).await?;
+        let length = usize::from_str_radix(line.trim_end(), 16).map_err(Error::other)?;
+        self.read(length, body).await?;
+        line.clear();
+        self.stream.read_line(&mut line).await?;
+        Ok(length > 0)
+    }
+
+    /// Appends so many bytes.
+    async fn read(&mut self, length: usize, body: &mut Vec<u8>) -> Result<()> {
+        let start = body.len();
+        body.resize(start + length, 0);
+        if let Some(place) = body.get_mut(start..) {
+            self.stream.read_exact(place).await?;
+        }
+        Ok(())
     }
 
     /// Opens a stream of events with a filter.
@@ -110,9 +134,9 @@ impl Wire {
         }
     }
 
-    /// Reads the head of an answer: its status and the length of its body.
-    async fn head(&mut self) -> Result<(u16, usize)> {
-        let (mut status, mut length, mut read) = (0, 0, 0);
+    /// Reads the head of an answer: its status and the length of its body, if it does not come in chunks.
+    async fn head(&mut self) -> Result<(u16, Option<usize>)> {
+        let (mut status, mut length, mut read) = (0, Some(0), 0);
         let mut line = String::new();
         loop {
             line.clear();
@@ -128,10 +152,10 @@ impl Wire {
                 status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(1);
             } else if let Some((name, value)) = text.split_once(':') {
                 if name.eq_ignore_ascii_case("content-length") {
-                    length = value.trim().parse().map_err(Error::other)?;
+                    length = Some(value.trim().parse().map_err(Error::other)?);
                 }
                 if name.eq_ignore_ascii_case("transfer-encoding") {
-                    return Err(Error::other("an answer in chunks, which nothing here reads"));
+                    length = None;
                 }
             }
         }
