@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::{DecodeError, Object, Record, lease::hex_address, object};
 
+/// What comes of reading an object.
+type Decoded = Result<Arc<dyn Object>, DecodeError>;
+
 /// The description of one object type, from which its routes, verbs, events and documents follow.
 #[derive(Debug)]
 pub struct Kind {
@@ -57,10 +60,10 @@ pub struct Kind {
     /// What claims can allow beside what they can allow for every type (drp-api.md 2.4).
     pub more_actions: &'static [&'static str],
     /// Turns JSON into an object of this type.
-    pub decode: fn(Value) -> Result<Arc<dyn Object>, DecodeError>,
+    pub decode: fn(Value) -> Decoded,
     /// Turns the text that [`Object::write`] made of a whole object of this type into that object, without the values
     /// between; see [`Kind::read_text`].
-    pub(crate) decode_text: fn(&[u8]) -> Result<Arc<dyn Object>, DecodeError>,
+    pub(crate) decode_text: fn(&[u8]) -> Decoded,
     /// Writes the JSON schema of the type.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// The columns that a table for people shows, by JSON name.
@@ -81,8 +84,8 @@ impl Kind {
         prefix: &'static str,
         key: &'static str,
         noun: &'static str,
-        decode: fn(Value) -> Result<Arc<dyn Object>, DecodeError>,
-        decode_text: fn(&[u8]) -> Result<Arc<dyn Object>, DecodeError>,
+        decode: fn(Value) -> Decoded,
+        decode_text: fn(&[u8]) -> Decoded,
         schema: fn(&mut SchemaGenerator) -> Schema,
     ) -> Self {
         Self {

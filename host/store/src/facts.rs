@@ -2,13 +2,19 @@
 
 use formwork_model::{Object, SortKey, index_entries};
 
+/// A value of a sorted member, with the position of the member.
+pub(crate) type Value = (usize, SortKey);
+
+/// The prefix and the key of an object that is referred to.
+pub(crate) type Needed = (&'static str, String);
+
 /// What is known of an object beside itself. Of no object nothing is known.
 #[derive(Default)]
 pub(crate) struct Facts {
-    /// The values of its sorted members, each with the position of the member; sorted, each once.
-    pub(crate) values: Vec<(usize, SortKey)>,
-    /// The prefixes and keys of the objects that it refers to; sorted, each once.
-    pub(crate) needed: Vec<(&'static str, String)>,
+    /// The values of its sorted members; sorted, each once.
+    pub(crate) values: Vec<Value>,
+    /// The objects that it refers to; sorted, each once.
+    pub(crate) needed: Vec<Needed>,
 }
 
 impl Facts {

@@ -13,7 +13,10 @@ use std::{
 use formwork_model::{Kind, SortKey};
 use immutable_chunkmap::set::{Set, SetIter};
 
-use crate::tree::{self, NODE, Sharing, Tree, Walk};
+use crate::{
+    facts::Value,
+    tree::{self, NODE, Sharing, Tree, Walk},
+};
 
 /// The most keys that are kept as a plain list: up to here a copy of it is cheaper than a node of a tree.
 const FEW: usize = 16;
@@ -30,13 +33,8 @@ impl Members {
         Self(kind.indexes().map(|_| Values::new()).collect())
     }
 
-    /// Follows an object from the values that it had to those that it has, each with the position of its member, sorted.
-    pub(crate) fn follow(
-        &mut self,
-        key: &Arc<str>,
-        (old, new): (&[(usize, SortKey)], &[(usize, SortKey)]),
-        sharing: Sharing,
-    ) {
+    /// Follows an object from the values that it had to those that it has, both sorted.
+    pub(crate) fn follow(&mut self, key: &Arc<str>, (old, new): (&[Value], &[Value]), sharing: Sharing) {
         for (position, value) in old.iter().filter(|entry| new.binary_search(entry).is_err()) {
             if let Some(values) = self.0.get_mut(*position) {
                 remove(values, value, key);

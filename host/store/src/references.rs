@@ -5,6 +5,7 @@ use std::{ops::Bound, sync::Arc};
 use formwork_model::kind_of;
 
 use crate::{
+    facts::Needed,
     index::{self, Keys},
     tree::{Sharing, Tree, Walk},
 };
@@ -27,10 +28,10 @@ impl References {
         &mut self,
         from: &'static str,
         key: &Arc<str>,
-        (old, new): (&[(&'static str, String)], &[(&'static str, String)]),
+        (old, new): (&[Needed], &[Needed]),
         sharing: Sharing,
     ) {
-        let edges = |(prefix, key): &(&'static str, String)| Edges { prefix, key: key.as_str().into(), from };
+        let edges = |(prefix, key): &Needed| Edges { prefix, key: key.as_str().into(), from };
         for gone in old.iter().filter(|needed| new.binary_search(needed).is_err()) {
             index::remove(&mut self.0, &edges(gone), key);
         }

@@ -208,7 +208,12 @@ async fn preference_that_is_set_is_saved() {
     let (store, hub, [one]) = site(["preferences.save.*"]);
     for value in ["a", "b"] {
         let preference = Preference { name: String::from("p"), val: value.into(), ..Preference::default() };
-        let written = store.write("user:anna", move |tx| Ok::<_, ()>(tx.put(Arc::new(preference)))).await;
+        let written = store
+            .write("user:anna", move |tx| {
+                tx.put(Arc::new(preference));
+                Ok::<_, ()>(())
+            })
+            .await;
         written.unwrap();
     }
     assert_eq!(keys(&hub, &one).await, ["preferences.p", "preferences.p"]);
