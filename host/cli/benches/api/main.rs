@@ -22,43 +22,37 @@ mod patches;
 mod site;
 mod wire;
 
+use formwork_bench::Chosen;
+
 use site::Site;
 
 /// The name of this suite.
 const SUITE: &str = "api";
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --benches` starts this too, and wants no figures.
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        return;
-    }
-    let chosen = |case: &str| {
-        let mut names = arguments.iter().filter(|argument| !argument.starts_with("--")).peekable();
-        names.peek().is_none() || names.any(|name| case.contains(name.as_str()))
-    };
+    let Some(chosen) = Chosen::from_arguments() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime").block_on(run(&chosen));
 }
 
-async fn run(chosen: &dyn Fn(&str) -> bool) {
-    if chosen("ironic") {
+async fn run(chosen: &Chosen) {
+    if chosen.has("ironic") {
         ironic::measure().await;
     }
     let mut site = Site::start().await;
     site.start_again();
     let empty = site.resident();
     site.fill().await;
-    if chosen("start") {
+    if chosen.has("start") {
         inventory::start(&mut site, empty).await;
     }
-    if chosen("lists") {
+    if chosen.has("lists") {
         inventory::lists(&site).await;
     }
-    if chosen("patches") {
+    if chosen.has("patches") {
         patches::measure(&site).await;
     }
-    if chosen("events") {
+    if chosen.has("events") {
         events::measure(&site).await;
     }
 }

@@ -26,7 +26,7 @@ mod recipe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use formwork_bench::{Row, Samples, Stopwatch, Target};
+use formwork_bench::{Chosen, Row, Samples, Stopwatch, Target};
 use formwork_client::{Client, PatchOp, Query};
 use formwork_model::{Machine, Publisher, Timestamp};
 use serde_json::json;
@@ -57,20 +57,12 @@ trait Hostile {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --benches` starts this too, and wants no figures.
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        return;
-    }
-    let chosen = |case: &str| {
-        let mut names = arguments.iter().filter(|argument| !argument.starts_with("--")).peekable();
-        names.peek().is_none() || names.any(|name| case.contains(name.as_str()))
-    };
+    let Some(chosen) = Chosen::from_arguments() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.expect("a runtime").block_on(run(&chosen));
 }
 
-async fn run(chosen: &dyn Fn(&str) -> bool) {
+async fn run(chosen: &Chosen) {
     let endpoint = Endpoint::start();
     let client = endpoint.client();
     let machine = prepare(&client).await;
@@ -82,14 +74,14 @@ async fn run(chosen: &dyn Fn(&str) -> bool) {
     for (what, cases) in [("component", components::all()), ("file", files::all())] {
         for case in cases {
             let name = format!("{what}: {}", case.name);
-            if chosen(&name) {
+            if chosen.has(&name) {
                 lab.measure(&name, &case.files()).await;
             }
         }
     }
     for hostile in jobs::install(&client).await {
         let name = format!("running: {}", hostile.name);
-        if chosen(&name) {
+        if chosen.has(&name) {
             lab.measure(&name, &hostile).await;
         }
     }

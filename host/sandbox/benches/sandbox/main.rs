@@ -10,6 +10,7 @@ mod peers;
 mod stage;
 mod start;
 
+use formwork_bench::Chosen;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -19,33 +20,24 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 const SUITE: &str = "sandbox";
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --benches` starts this too, and wants no figures.
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        return;
-    }
-    // Names of groups, to take only their figures.
-    let chosen = |group: &str| {
-        let mut names = arguments.iter().filter(|argument| !argument.starts_with("--")).peekable();
-        names.peek().is_none() || names.any(|name| name == group)
-    };
+    let Some(chosen) = Chosen::from_arguments() else { return };
     // Tracing as the server has it: every span and event of the level is written, and thrown away.
     let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::sink);
     tracing_subscriber::registry().with(lines).with(Targets::new().with_default(LevelFilter::INFO)).init();
     let stage = stage::Stage::set();
-    if chosen("calls") {
+    if chosen.has("calls") {
         calls::run(&stage);
     }
-    if chosen("peers") {
+    if chosen.has("peers") {
         peers::run(&stage);
     }
-    if chosen("compute") {
+    if chosen.has("compute") {
         compute::run();
     }
-    if chosen("start") {
+    if chosen.has("start") {
         start::run(&stage);
     }
-    if chosen("worst") {
+    if chosen.has("worst") {
         start::worst(&stage);
     }
 }

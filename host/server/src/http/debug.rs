@@ -6,7 +6,7 @@ use axum::{
     extract::{Path, State},
     http::{HeaderValue, StatusCode, header},
 };
-use formwork_api::{ApiError, Index, IndexInfo};
+use formwork_api::{ApiError, IndexInfo};
 use formwork_model::{Kind, Objects, kinds_of};
 use formwork_store::Snapshot;
 use schemars::JsonSchema;
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::{
     answer::{self, Handled},
+    indexes::indexes,
     is_generic, known_kind,
     request::Authenticated,
     route::{Body, OF_ONE, Route, Shape},
@@ -99,6 +100,5 @@ async fn of_type(
 }
 
 fn dump(kind: &'static Kind, snapshot: &Snapshot) -> Dump {
-    let indexes = Index::all(kind).map(|(name, index)| (name.to_owned(), index.info(kind))).collect();
-    Dump { count: snapshot.count(kind.prefix), indexes, keys: None }
+    Dump { count: snapshot.count(kind.prefix), indexes: indexes(kind, snapshot), keys: None }
 }

@@ -33,7 +33,8 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-fn indexes(kind: &'static Kind, objects: &dyn Objects) -> BTreeMap<String, IndexInfo> {
+/// Returns what lists of a type can be filtered and sorted by.
+pub(super) fn indexes(kind: &'static Kind, objects: &dyn Objects) -> BTreeMap<String, IndexInfo> {
     let own = Index::all(kind).map(|(name, index)| (name.to_owned(), index));
     own.chain(Index::declared(kind, objects)).map(|(name, index)| (name, index.info(kind))).collect()
 }
