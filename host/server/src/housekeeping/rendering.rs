@@ -6,7 +6,6 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    future::ready,
     sync::Arc,
 };
 
@@ -14,7 +13,10 @@ use formwork_api::ApiError;
 use formwork_core::{availability, preferences};
 use formwork_model::{Machine, Object, Objects, SortKey, Span};
 use formwork_store::{Change, Entry, FeedError, Snapshot};
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{PRINCIPAL, put};
 use crate::{boot::ended, commit::commit, endpoint::Endpoint, render};
@@ -46,6 +48,7 @@ async fn follow(endpoint: &Arc<Endpoint>) {
     let mut rendering = Rendering::default();
     rendering.scan(&snapshot);
     drop(snapshot);
+    let mut rested = Instant::now();
     loop {
         tokio::select! {
             failed = endpoint.renderer.failed() => rendering.waiting.extend(failed),
@@ -59,7 +62,12 @@ async fn follow(endpoint: &Arc<Endpoint>) {
                 }
                 Err(FeedError::Closed) => return,
             },
-            () = ready(()), if rendering.waits() => rendering.perform(endpoint).await,
+            () = sleep_until(rested), if rendering.waits() => {
+                let begun = Instant::now();
+                rendering.perform(endpoint).await;
+                // A change that concerns all machines takes half of one processor, and not all that answer requests.
+                rested = Instant::now() + begun.elapsed();
+            }
         }
     }
 }
