@@ -20,7 +20,7 @@ pub(crate) trait Backend: Send {
     fn load(&mut self, loader: &mut Loader) -> Result<Revision, OpenError>;
 
     /// Saves a batch, whole or not at all. When this returns, the batch outlives a loss of power.
-    fn commit(&mut self, batch: &Batch) -> Result<(), BackendError>;
+    fn commit(&mut self, batch: Batch) -> Result<(), BackendError>;
 }
 
 /// The writes of a group of transactions.
@@ -32,8 +32,8 @@ pub(crate) struct Batch {
     pub(crate) revision: Revision,
     /// Rows by key; without a value the row goes.
     pub(crate) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// New entries of the feed.
-    pub(crate) entries: Vec<(Revision, Vec<u8>)>,
+    /// New entries of the feed, as [`crate::codec::push_entry`] writes them one after the other.
+    pub(crate) entries: Vec<u8>,
     /// Entries of earlier revisions go.
     pub(crate) keep_from: Revision,
 }

@@ -1,8 +1,9 @@
 //! Rows and entries as bytes.
 //!
 //! A row's key is the prefix, a zero byte and the native key, so that the rows of a type lie together in key order.
-//! Its value is the revision of the last change as 8 bytes, big endian, and the object as JSON. An entry of the feed
-//! is JSON; its revision is its key.
+//! Its value is the revision of the last change as 8 bytes, big endian, and the object as JSON. Entries of the feed lie
+//! one after the other, each after its revision and its length as 8 bytes, big endian; an entry is JSON that has all of the
+//! rows that it changed.
 
 use std::{str, sync::Arc};
 
@@ -22,10 +23,13 @@ const DEPTH_MAX: usize = 120;
 /// The length of the revision before the JSON of a row.
 const REVISION_BYTES: usize = 8;
 
+/// The length of the number that says how long an entry is.
+const LENGTH_BYTES: usize = 8;
+
 /// A row by its key; without a value the row goes.
 pub(crate) type Row = (Vec<u8>, Option<Vec<u8>>);
 
-/// An entry as it is read; [`encode_entry`] writes the same members.
+/// An entry as it is read; [`push_entry`] writes the same members.
 #[derive(Deserialize)]
 struct EntryRow<'a> {
     principal: String,
@@ -42,6 +46,9 @@ struct ChangeRow<'a> {
     before: Option<&'a RawValue>,
     #[serde(borrow)]
     after: Option<&'a RawValue>,
+    /// True when readers see an object of the base afterwards, and there is no row.
+    #[serde(default)]
+    uncovered: bool,
 }
 
 pub(crate) fn row_key(prefix: &str, key: &str) -> Vec<u8> {
@@ -86,33 +93,81 @@ pub(crate) fn decode_row(
     Ok((object, Revision(u64::from_be_bytes(*revision))))
 }
 
-/// Encodes an entry, given the row of each change, whose JSON it shares.
-pub(crate) fn encode_entry(entry: &Entry, rows: &[Row]) -> Result<Vec<u8>, serde_json::Error> {
-    let mut out = br#"{"principal":"#.to_vec();
-    serde_json::to_writer(&mut out, &*entry.principal)?;
+/// Appends an entry, given the row of each change, whose JSON it shares. Returns how many bytes it takes; after an error, the
+/// part that was appended has to go.
+pub(crate) fn push_entry(out: &mut Vec<u8>, entry: &Entry, rows: &[Row]) -> Result<usize, serde_json::Error> {
+    let begin = out.len();
+    out.extend_from_slice(&entry.revision.0.to_be_bytes());
+    out.extend_from_slice(&[0; LENGTH_BYTES]);
+    let text = out.len();
+    write_entry(out, entry, rows)?;
+    let length = (out.len() - text) as u64;
+    if let Some(place) = out.get_mut(text - LENGTH_BYTES..text) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+    Ok(out.len() - begin)
+}
+
+/// Returns the JSON of an entry as [`push_entry`] would have written it.
+pub(crate) fn framed(revision: Revision, entry: &[u8]) -> Vec<u8> {
+    [&revision.0.to_be_bytes()[..], &(entry.len() as u64).to_be_bytes(), entry].concat()
+}
+
+fn write_entry(out: &mut Vec<u8>, entry: &Entry, rows: &[Row]) -> Result<(), serde_json::Error> {
+    out.extend_from_slice(br#"{"principal":"#);
+    serde_json::to_writer(&mut *out, &*entry.principal)?;
     out.extend_from_slice(br#","changes":["#);
     for (index, (change, (_, row))) in entry.changes.iter().zip(rows).enumerate() {
         out.extend_from_slice(if index == 0 { br#"{"prefix":"# } else { br#",{"prefix":"# });
-        serde_json::to_writer(&mut out, change.prefix)?;
+        serde_json::to_writer(&mut *out, change.prefix)?;
         out.extend_from_slice(br#","key":"#);
-        serde_json::to_writer(&mut out, &*change.key)?;
+        serde_json::to_writer(&mut *out, &*change.key)?;
         out.extend_from_slice(br#","action":"#);
-        serde_json::to_writer(&mut out, &change.action)?;
+        serde_json::to_writer(&mut *out, &change.action)?;
         if let Some(before) = &change.before {
             out.extend_from_slice(br#","before":"#);
-            write_object(&mut out, &**before);
+            write_object(out, &**before);
         }
         if let Some(after) = &change.after {
             out.extend_from_slice(br#","after":"#);
             match row.as_ref().and_then(|row| row.split_first_chunk::<REVISION_BYTES>()) {
                 Some((_, json)) => out.extend_from_slice(json),
-                None => write_object(&mut out, &**after),
+                None => {
+                    write_object(out, &**after);
+                    out.extend_from_slice(br#","uncovered":true"#);
+                }
             }
         }
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");
-    Ok(out)
+    Ok(())
+}
+
+/// Splits what [`push_entry`] wrote into entries with their revisions.
+pub(crate) fn split_entries(mut bytes: &[u8]) -> Result<Vec<(Revision, &[u8])>, &'static str> {
+    let mut entries = Vec::new();
+    while !bytes.is_empty() {
+        let cut = "it is cut off";
+        let (revision, rest) = bytes.split_first_chunk::<REVISION_BYTES>().ok_or(cut)?;
+        let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or(cut)?;
+        let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| cut)?;
+        let (entry, rest) = rest.split_at_checked(length).ok_or(cut)?;
+        entries.push((Revision(u64::from_be_bytes(*revision)), entry));
+        bytes = rest;
+    }
+    Ok(entries)
+}
+
+/// Returns the rows that an entry changed, as it left them.
+pub(crate) fn rows_of_entry(revision: Revision, bytes: &[u8]) -> Result<Vec<Row>, String> {
+    let entry: EntryRow = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let row = |change: ChangeRow<'_>| {
+        let after = change.after.filter(|_| !change.uncovered);
+        let value = after.map(|json| [&revision.0.to_be_bytes()[..], json.get().as_bytes()].concat());
+        (row_key(&change.prefix, &change.key), value)
+    };
+    Ok(entry.changes.into_iter().map(row).collect())
 }
 
 pub(crate) fn decode_entry(revision: Revision, bytes: &[u8]) -> Result<Entry, String> {
@@ -258,7 +313,13 @@ mod tests {
         let entry = Entry { revision: Revision(1), principal: "\"p\"".into(), changes: changes.into() };
         // The second change has no row, as one that uncovers a base object.
         let rows = [(row_key("profiles", "a"), Some(row)), (row_key("profiles", "a"), None)];
-        let read = decode_entry(Revision(1), &encode_entry(&entry, &rows).unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        let lengths = [(); 2].map(|()| push_entry(&mut bytes, &entry, &rows).unwrap());
+        let entries = split_entries(&bytes).unwrap();
+        assert_eq!((entries.len(), lengths[0] + lengths[1]), (2, bytes.len()));
+        assert_eq!(rows_of_entry(Revision(1), entries[1].1).unwrap(), rows);
+        assert_eq!(split_entries(&bytes[..bytes.len() - 1]).unwrap_err(), "it is cut off");
+        let read = decode_entry(Revision(1), entries[0].1).unwrap();
         assert_eq!((&*read.principal, read.changes.len()), ("\"p\"", 2));
         for change in &*read.changes {
             let json = |object: &Option<Arc<dyn Object>>| object.as_ref().unwrap().to_json();

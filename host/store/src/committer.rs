@@ -96,7 +96,7 @@ impl Committer {
             group.batch.keep_from = keep_from;
             let revision = group.state.revision;
             group.batch.revision = revision;
-            match self.backend.commit(&group.batch) {
+            match self.backend.commit(group.batch) {
                 Ok(()) => {
                     replaced = Some((revision, self.published.publish(group.state, group.added, keep_from)));
                 }
@@ -140,7 +140,8 @@ struct Group {
 struct Staged {
     rows: Vec<codec::Row>,
     entry: Entry,
-    encoded: Vec<u8>,
+    /// The bytes of the entry, which is the last one of the batch.
+    bytes: usize,
 }
 
 impl Group {
@@ -163,22 +164,20 @@ impl Group {
             return self;
         }
         let mut transaction = Transaction::new(self.state, job.principal());
+        let entries = self.batch.entries.len();
         let staged = catch_unwind(AssertUnwindSafe(|| match job.run(&mut transaction) {
-            true => stage(&transaction).map(Some),
+            true => stage(&transaction, &mut self.batch.entries),
             false => Ok(None),
         }));
         let failure = match staged {
             Ok(Ok(Some(staged))) => {
-                self.state = transaction.finish(staged.is_some());
-                if let Some(staged) = staged {
-                    for (key, value) in staged.rows {
-                        self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-                        self.batch.rows.insert(key, value);
-                    }
-                    self.bytes += staged.encoded.len();
-                    self.added.push(Logged { bytes: staged.encoded.len(), entry: Arc::new(staged.entry) });
-                    self.batch.entries.push((self.state.revision, staged.encoded));
+                self.state = transaction.finish();
+                for (key, value) in staged.rows {
+                    self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+                    self.batch.rows.insert(key, value);
                 }
+                self.bytes += staged.bytes;
+                self.added.push(Logged { bytes: staged.bytes, entry: Arc::new(staged.entry) });
                 self.jobs.push((job, Ok(self.state.revision)));
                 return self;
             }
@@ -187,14 +186,15 @@ impl Group {
             Err(panic) => Some(Failure::Panicked(panic_message(&*panic))),
         };
         self.state = transaction.undo();
+        self.batch.entries.truncate(entries);
         let revision = self.state.revision;
         self.jobs.push((job, failure.map_or(Ok(revision), Err)));
         self
     }
 }
 
-/// Encodes what a transaction changed; nothing when it changed nothing.
-fn stage(transaction: &Transaction) -> Result<Option<Staged>, Failure> {
+/// Encodes what a transaction changed, its entry behind those of the batch; nothing when it changed nothing.
+fn stage(transaction: &Transaction, entries: &mut Vec<u8>) -> Result<Option<Staged>, Failure> {
     let changes = transaction.changes();
     if changes.is_empty() {
         return Ok(None);
@@ -202,12 +202,12 @@ fn stage(transaction: &Transaction) -> Result<Option<Staged>, Failure> {
     let rows = changes.iter().map(|change| row(transaction, change)).collect::<Result<Vec<_>, _>>()?;
     let (revision, principal) = (transaction.revision(), Arc::from(transaction.principal()));
     let entry = Entry { revision, principal, changes: changes.into() };
-    let encoded = codec::encode_entry(&entry, &rows).map_err(|error| {
+    let bytes = codec::push_entry(entries, &entry, &rows).map_err(|error| {
         let first = entry.changes.first();
         let (prefix, key) = first.map_or(("", ""), |change| (change.prefix, &*change.key));
         Failure::Unwritable { prefix, key: String::from(key), reason: error.to_string() }
     })?;
-    Ok(Some(Staged { rows, entry, encoded }))
+    Ok(Some(Staged { rows, entry, bytes }))
 }
 
 fn row(transaction: &Transaction, change: &Change) -> Result<codec::Row, Failure> {

@@ -55,7 +55,7 @@ impl Store {
     ///
     /// Those of [`Store::open`].
     pub fn open_with(path: &Path, base: Vec<Arc<dyn Object>>, limits: Limits) -> Result<Self, OpenError> {
-        Self::start(Box::new(RedbBackend::open(path)?), base, limits)
+        Self::start(Box::new(RedbBackend::open(path, limits)?), base, limits)
     }
 
     /// Makes an empty store that is not saved, over the built-in objects `base`.

@@ -107,11 +107,9 @@ impl Transaction {
         self.touched.iter().filter_map(|touched| self.change(touched)).collect()
     }
 
-    /// Returns the state with the changes; its revision is the new one when there are any.
-    pub(crate) fn finish(mut self, has_changes: bool) -> State {
-        if has_changes {
-            self.state.revision = self.revision;
-        }
+    /// Returns the state with the changes, at the new revision.
+    pub(crate) fn finish(mut self) -> State {
+        self.state.revision = self.revision;
         self.state
     }
 

@@ -14,7 +14,7 @@ use std::{
 use formwork_model::Objects;
 use formwork_store::{Revision, Store};
 
-use crate::support::{preference, val};
+use crate::support::{few_late, preference, val};
 
 /// Names the data file to the child; without it the child does not write.
 const PATH: &str = "FORMWORK_STORE_CRASH_PATH";
@@ -31,7 +31,7 @@ fn number(objects: &impl Objects, name: &str) -> u64 {
 #[ignore = "the program that the crash test kills"]
 async fn child_that_counts_until_it_is_killed() {
     let path = env::var_os(PATH).expect("the crash test names a file");
-    let store = Store::open(Path::new(&path), Vec::new()).unwrap();
+    let store = Store::open_with(Path::new(&path), Vec::new(), few_late(5)).unwrap();
     let writers: Vec<_> = (0..WRITERS).map(|writer| tokio::spawn(count(store.clone(), writer))).collect();
     for writer in writers {
         writer.await.unwrap();
@@ -92,7 +92,7 @@ fn parse(line: &str) -> Option<Acknowledged> {
 
 /// Opens the file and returns its revision; all that was ever acknowledged must be in it, and whole.
 async fn check(path: &Path, acknowledged: &[Acknowledged]) -> u64 {
-    let store = Store::open(path, Vec::new()).unwrap();
+    let store = Store::open_with(path, Vec::new(), few_late(5)).unwrap();
     let snapshot = store.snapshot();
     let numbers = |side| (0..WRITERS).map(|writer| number(&snapshot, &format!("{side} {writer}"))).collect();
     let (lefts, rights): (Vec<u64>, Vec<u64>) = (numbers("left"), numbers("right"));

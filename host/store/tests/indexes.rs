@@ -6,6 +6,8 @@ use formwork_model::{KINDS, Lease, Machine, Object, Objects, Profile, SortKey, S
 use formwork_store::{Snapshot, Store, WriteError};
 use proptest::prelude::*;
 
+use crate::support::few_late;
+
 /// The objects of a set without its indexes.
 struct Scanned<'a>(&'a dyn Objects);
 
@@ -193,14 +195,14 @@ async fn write(store: &Store, touches: Vec<Touch>, refused: bool) {
 }
 
 async fn follow(path: &Path, steps: Vec<Step>) {
-    let mut store = Store::open(path, base()).unwrap();
+    let mut store = Store::open_with(path, base(), few_late(5)).unwrap();
     check_snapshot(&store.snapshot());
     for step in steps {
         let earlier = store.snapshot();
         match step {
             Step::Restart => {
                 store.close().await;
-                store = Store::open(path, base()).unwrap();
+                store = Store::open_with(path, base(), few_late(5)).unwrap();
             }
             Step::Write { touches, refused } => write(&store, touches, refused).await,
         }

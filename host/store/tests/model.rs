@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use formwork_model::{Object, Objects, Profile};
-use formwork_store::{Revision, Snapshot, Store, WriteError};
+use formwork_store::{Limits, Revision, Snapshot, Store, WriteError};
 use proptest::prelude::*;
 
-use crate::support::preference;
+use crate::support::{few_late, preference};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -137,8 +137,8 @@ async fn write(store: &Store, touches: Vec<Touch>, refused: bool) -> Option<Revi
     }
 }
 
-async fn follow(path: &Path, steps: Vec<Step>) {
-    let mut store = Store::open(path, base()).unwrap();
+async fn follow(path: &Path, steps: Vec<Step>, limits: Limits) {
+    let mut store = Store::open_with(path, base(), limits).unwrap();
     let mut model = read(&store.snapshot());
     assert_eq!(model.len(), base().len());
     let mut sizes = Vec::new();
@@ -146,7 +146,7 @@ async fn follow(path: &Path, steps: Vec<Step>) {
         match step {
             Step::Restart => {
                 store.close().await;
-                store = Store::open(path, base()).unwrap();
+                store = Store::open_with(path, base(), limits).unwrap();
             }
             Step::Write { touches, refused } => {
                 let mut changed = model.clone();
@@ -193,9 +193,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_equals_a_map(steps in prop::collection::vec(step(), 1..40)) {
+    fn any_history_equals_a_map(steps in prop::collection::vec(step(), 1..40), late_rows in 0_usize..10) {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(follow(&folder.path().join("data"), steps));
+        runtime.block_on(follow(&folder.path().join("data"), steps, few_late(late_rows)));
     }
 }

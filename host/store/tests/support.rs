@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use formwork_model::{Object, Objects, ObjectsExt, Preference};
-use formwork_store::{Committed, Revision, Store, WriteError};
+use formwork_store::{Committed, Limits, Revision, Store, WriteError};
 
 pub(crate) fn preference(name: &str, val: &str) -> Arc<dyn Object> {
     Arc::new(Preference { name: name.into(), val: val.into(), ..Preference::default() })
@@ -35,4 +35,9 @@ pub(crate) async fn delete(store: &Store, name: &'static str) -> Revision {
         Ok::<_, Infallible>(transaction.delete("preferences", name).is_some())
     });
     written.await.unwrap().revision
+}
+
+/// Limits by which so few rows wait that small histories have some in their table and some in the feed alone.
+pub(crate) fn few_late(late_rows: usize) -> Limits {
+    Limits { late_rows, late_feed_bytes: 2000, ..Limits::default() }
 }

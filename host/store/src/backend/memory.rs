@@ -14,7 +14,7 @@ impl Backend for MemoryBackend {
         Ok(self.revision)
     }
 
-    fn commit(&mut self, batch: &Batch) -> Result<(), BackendError> {
+    fn commit(&mut self, batch: Batch) -> Result<(), BackendError> {
         if batch.expected != self.revision {
             return Err(BackendError::Conflict { expected: batch.expected, found: self.revision });
         }

@@ -14,7 +14,7 @@ use std::{
 use formwork_model::{ObjectsExt, Preference};
 
 use super::*;
-use crate::{BackendError, FeedError, backend::Batch, published::Log};
+use crate::{BackendError, FeedError, backend::Batch, codec, published::Log};
 
 /// What the test answers to a commit that waits for it.
 type Verdict = Result<(), BackendError>;
@@ -32,10 +32,10 @@ impl Backend for Instrumented {
         self.memory.load(loader)
     }
 
-    fn commit(&mut self, batch: &Batch) -> Result<(), BackendError> {
+    fn commit(&mut self, batch: Batch) -> Result<(), BackendError> {
         self.commits.fetch_add(1, Ordering::SeqCst);
         if let Some((arrived, verdicts)) = &self.held {
-            arrived.send(batch.entries.len()).unwrap();
+            arrived.send(codec::split_entries(&batch.entries).unwrap().len()).unwrap();
             verdicts.recv().unwrap()?;
         }
         self.memory.commit(batch)
@@ -190,7 +190,7 @@ async fn broken_backend_leaves_a_store_that_only_reads() {
 async fn backend_at_another_revision_is_a_conflict_and_leaves_a_store_that_only_reads() {
     let mut memory = MemoryBackend::default();
     let published = Published::new(Loader::new(Vec::new()).finish(Revision(0)).0, Log::default());
-    memory.commit(&Batch { revision: Revision(5), ..Batch::default() }).unwrap();
+    memory.commit(Batch { revision: Revision(5), ..Batch::default() }).unwrap();
     let (store, committer) = Store::parts(published, Box::new(memory), Limits::default());
     spawn(committer).unwrap();
     let Err(WriteError::Commit(error)) = set(&store, "a", "1").await else { panic!("it wrote") };

@@ -108,10 +108,12 @@ impl StorageBackend for Disk {
 
 const FOREVER: u64 = u64::MAX;
 
-fn store_on(disk: &Disk) -> Result<Store, Box<dyn Error>> {
+/// The rows of a few steps wait, so that commits write some of them and a start reads the rest from the feed.
+fn store_on(disk: &Disk, late_rows: usize) -> Result<Store, Box<dyn Error>> {
+    let limits = Limits { late_rows, late_feed_bytes: 600, ..Limits::default() };
     let database = builder().create_with_backend(disk.clone())?;
-    let backend = RedbBackend::prepare(database, Path::new("disk"))?;
-    Ok(Store::start(Box::new(backend), Vec::new(), Limits::default())?)
+    let backend = RedbBackend::prepare(database, Path::new("disk"), limits)?;
+    Ok(Store::start(Box::new(backend), Vec::new(), limits)?)
 }
 
 /// Sets two preferences to one number in one transaction.
@@ -135,14 +137,15 @@ fn number(objects: &impl Objects, name: &str) -> u64 {
 #[tokio::test]
 async fn power_loss_at_any_operation_keeps_acknowledged_transactions_whole() {
     let fresh = Disk::new(Vec::new(), FOREVER);
-    store_on(&fresh).unwrap().close().await;
+    store_on(&fresh, 1).unwrap().close().await;
     let image = fresh.0.lock().unwrap().cached.clone();
     let mut lost = 0;
     for fuse in 0..120 {
         let disk = Disk::new(image.clone(), fuse);
         let mut acknowledged = 0;
         let mut attempted = 0;
-        if let Ok(store) = store_on(&disk) {
+        let late_rows = (fuse % 4) as usize;
+        if let Ok(store) = store_on(&disk, late_rows) {
             for number in 1..=12 {
                 attempted = number;
                 if step(&store, number).await.is_err() {
@@ -155,7 +158,7 @@ async fn power_loss_at_any_operation_keeps_acknowledged_transactions_whole() {
             }
             store.close().await;
         }
-        let survivor = store_on(&Disk::new(disk.after_power_loss(), FOREVER)).unwrap();
+        let survivor = store_on(&Disk::new(disk.after_power_loss(), FOREVER), late_rows).unwrap();
         let snapshot = survivor.snapshot();
         let found = number(&snapshot, "left");
         assert_eq!(found, number(&snapshot, "right"), "torn with fuse {fuse}");
@@ -182,7 +185,62 @@ async fn file_of_a_later_format_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(&path, Vec::new()).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn file_of_format_1_is_taken_over_with_its_feed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let database = builder().create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let object = |val: &str| serde_json::json!({"Name": "a", "Val": val});
+    let entry = |before: Option<&str>, after: &str| {
+        let (before, after) = (before.map(object), object(after));
+        let change = serde_json::json!({"prefix": "preferences", "key": "a", "action": "updated", "before": before, "after": after});
+        serde_json::json!({"principal": "p", "changes": [change]}).to_string()
+    };
+    {
+        let row = [&2_u64.to_be_bytes()[..], object("2").to_string().as_bytes()].concat();
+        let mut objects = transaction.open_table(OBJECTS).unwrap();
+        objects.insert(&b"preferences\0a"[..], row.as_slice()).unwrap();
+        let mut feed = transaction.open_table(FEED_1).unwrap();
+        feed.insert(1, entry(None, "1").as_bytes()).unwrap();
+        feed.insert(2, entry(Some("1"), "2").as_bytes()).unwrap();
+        let mut meta = transaction.open_table(META).unwrap();
+        meta.insert(FORMAT, 1).unwrap();
+        meta.insert(REVISION, 2).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    for start in 2..5 {
+        let store = Store::open(&path, Vec::new()).unwrap();
+        assert_eq!((store.snapshot().revision(), number(&store.snapshot(), "a")), (Revision(start), start));
+        let mut feed = store.feed_since(Revision(0)).unwrap();
+        for revision in 1..=start {
+            assert_eq!(feed.try_next().unwrap().unwrap().revision, Revision(revision));
+        }
+        let next = Preference { name: "a".into(), val: (start + 1).to_string(), ..Preference::default() };
+        let written = store.write("p", |transaction| Ok::<_, Infallible>(transaction.put(Arc::new(next))));
+        written.await.unwrap();
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn entry_that_rows_are_missing_without_is_named_when_it_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let store = Store::open(&path, Vec::new()).unwrap();
+    step(&store, 1).await.unwrap();
+    store.close().await;
+    let database = builder().open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(GROUPS).unwrap().insert(1, codec::framed(Revision(1), b"{").as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = Store::open(&path, Vec::new()).unwrap_err();
+    assert!(matches!(&error, OpenError::Row { key, .. } if key == "feed/1"), "{error}");
 }
 
 #[tokio::test]
@@ -209,7 +267,7 @@ fn unfinished_file_of_a_crash_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data");
     fs::write(folder.path().join("data.new"), [7; 5000]).unwrap();
-    RedbBackend::open(&path).unwrap();
+    RedbBackend::open(&path, Limits::default()).unwrap();
     assert!(path.exists() && !folder.path().join("data.new").exists());
 }
 
@@ -218,18 +276,18 @@ fn file_that_another_makes_at_the_moment_is_held() {
     let folder = tempfile::tempdir().unwrap();
     let other = File::create(folder.path().join("data.new")).unwrap();
     other.try_lock().unwrap();
-    let error = RedbBackend::open(&folder.path().join("data")).map(drop).unwrap_err();
+    let error = RedbBackend::open(&folder.path().join("data"), Limits::default()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Held { .. }), "{error}");
 }
 
 #[test]
 fn batch_on_another_revision_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut backend = RedbBackend::open(&folder.path().join("data")).unwrap();
+    let mut backend = RedbBackend::open(&folder.path().join("data"), Limits::default()).unwrap();
     let batch = Batch { expected: Revision(3), revision: Revision(4), ..Batch::default() };
-    let error = backend.commit(&batch).unwrap_err();
+    let error = backend.commit(batch).unwrap_err();
     assert!(matches!(error, BackendError::Conflict { found: Revision(0), .. }), "{error}");
     let batch = Batch { expected: Revision(0), revision: Revision(1), ..Batch::default() };
-    backend.commit(&batch).unwrap();
+    backend.commit(batch).unwrap();
     assert_eq!(backend.load(&mut Loader::new(Vec::new())).unwrap(), Revision(1));
 }
