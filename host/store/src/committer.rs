@@ -1,20 +1,18 @@
-//! The one thread that writes: it runs transactions one after the other, saves a group of them at once, shows the
-//! new state, and only then answers the writers.
+//! The one thread that decides: it runs transactions one after the other, and while a group of them is being saved, it runs
+//! those of the next.
 
-use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+use std::{future::poll_fn, io, mem, sync::Arc, task::Poll, thread};
+
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
-
 use crate::{
-    BackendError, Change, Entry, Limits, Revision, Transaction,
-    backend::{Backend, Batch},
-    codec,
-    published::{Logged, Published},
-    state::State,
+    BackendError, Limits,
+    group::{self, Answer, Group, Job},
+    published::Published,
+    saver::{Saved, Saver, Saves},
 };
 
 /// What the committer is asked for.
@@ -25,206 +23,133 @@ pub(crate) enum Message {
     Close(oneshot::Sender<()>),
 }
 
-/// A transaction with its writer, who waits for the answer.
-pub(crate) trait Job: Send {
-    /// Returns who writes.
-    fn principal(&self) -> Arc<str>;
-    /// Runs the closure, keeps its result, and returns whether it is to be committed.
-    fn run(&mut self, transaction: &mut Transaction) -> bool;
-    /// Answers the writer; the revision is the one of the state that the writer may now rely on.
-    fn answer(self: Box<Self>, result: Result<Revision, Failure>);
+/// The owner of the latest state, which is ahead of what readers see by the group that is being saved.
+struct Committer {
+    published: Arc<Published>,
+    queue: mpsc::Receiver<Message>,
+    saves: Saves,
+    limits: Limits,
+    /// True while a group is being saved: never more than one.
+    is_saving: bool,
+    /// Why nothing can be saved any more.
+    broken: Option<Arc<BackendError>>,
+    end: End,
 }
 
-/// Why a transaction that its closure did not refuse was not committed.
-pub(crate) enum Failure {
-    Panicked(String),
-    Unwritable { prefix: &'static str, key: String, reason: String },
-    Commit(Arc<BackendError>),
-    ReadOnly(Arc<BackendError>),
+/// Whether transactions are still taken.
+enum End {
+    Open,
+    /// None any more; who waits for that.
+    Closing(Option<oneshot::Sender<()>>),
 }
 
-/// The owner of the backend.
-pub(crate) struct Committer {
-    pub(crate) backend: Box<dyn Backend>,
-    pub(crate) published: Arc<Published>,
-    pub(crate) news: watch::Sender<Revision>,
-    pub(crate) queue: mpsc::Receiver<Message>,
-    pub(crate) limits: Limits,
-    pub(crate) broken: Option<Arc<BackendError>>,
+/// What happens while the committer waits.
+enum Event {
+    Asked(Option<Message>),
+    Saved(Option<Saved>),
+}
+
+/// Starts the thread that decides and the one that saves; they end when the store is closed or nobody holds it any more.
+///
+/// # Errors
+///
+/// The system gives no thread.
+pub(crate) fn spawn(queue: mpsc::Receiver<Message>, saver: Saver, limits: Limits) -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().build()?;
+    let published = Arc::clone(&saver.published);
+    let saves = saver.spawn()?;
+    let committer =
+        Committer { published, queue, saves, limits, is_saving: false, broken: None, end: End::Open };
+    let name = String::from("committer");
+    thread::Builder::new().name(name).spawn(move || runtime.block_on(committer.run())).map(drop)
 }
 
 impl Committer {
-    /// Serves the queue until the store is closed or nobody holds it any more.
-    pub(crate) fn run(mut self) {
-        while let Some(message) = self.queue.blocking_recv() {
-            if let Some(closed) = self.serve(message) {
-                drop(self.backend);
-                self.queue.close();
-                while self.queue.try_recv().is_ok() {}
-                // A caller who no longer waits needs no answer.
-                let _ = closed.send(());
-                return;
-            }
-        }
-    }
-
-    /// Commits one group, which begins with a message; returns whom to tell when it ended with a close.
-    fn serve(&mut self, first: Message) -> Option<oneshot::Sender<()>> {
+    async fn run(mut self) {
         let mut group = Group::new(&self.published);
-        let mut next = Some(first);
-        let mut closing = None;
-        while let Some(message) = next.take() {
-            match message {
-                Message::Write(job) => group = group.run(job, self.broken.as_ref()),
-                Message::Close(closed) => {
-                    closing = Some(closed);
-                    break;
-                }
+        loop {
+            if !self.is_saving {
+                group = self.save(group);
             }
-            if !group.is_full(&self.limits) {
-                next = self.queue.try_recv().ok();
+            if !self.is_saving && matches!(self.end, End::Closing(_)) {
+                break;
             }
+            group = match self.event(group.is_full(&self.limits)).await {
+                Event::Asked(message) => self.take(group, message),
+                Event::Saved(Some(saved)) => self.saved(group, saved),
+                Event::Saved(None) => break,
+            };
         }
-        self.commit(group);
-        closing
-    }
-
-    fn commit(&mut self, mut group: Group) {
-        let (mut failed, mut replaced) = (None, None);
-        if !group.added.is_empty() {
-            let keep_from = self.published.keep_from(&group.added, &self.limits);
-            group.batch.keep_from = keep_from;
-            let revision = group.state.revision;
-            group.batch.revision = revision;
-            match self.backend.commit(group.batch) {
-                Ok(()) => {
-                    replaced = Some((revision, self.published.publish(group.state, group.added, keep_from)));
-                }
-                Err(error) => failed = Some(self.failed(error)),
-            }
-        }
-        for (job, result) in group.jobs {
-            job.answer(match (result, &failed) {
-                (Ok(_), Some(error)) => Err(Failure::Commit(Arc::clone(error))),
-                (result, _) => result,
-            });
-        }
-        // Writers first: readers of the feed would keep the processors from them, and to drop what was replaced takes as long
-        // as to make it.
-        if let Some((revision, _old)) = replaced {
-            self.news.send_replace(revision);
+        drop(group);
+        self.saves.end();
+        self.queue.close();
+        while self.queue.try_recv().is_ok() {}
+        if let End::Closing(Some(closed)) = self.end {
+            // A caller who no longer waits needs no answer.
+            let _ = closed.send(());
         }
     }
 
-    fn failed(&mut self, error: BackendError) -> Arc<BackendError> {
-        let refused = matches!(error, BackendError::Refused(_));
+    async fn event(&mut self, is_full: bool) -> Event {
+        let takes = !is_full && matches!(self.end, End::Open);
+        poll_fn(|context| {
+            if let Poll::Ready(saved) = self.saves.poll(context) {
+                return Poll::Ready(Event::Saved(saved));
+            }
+            if takes { self.queue.poll_recv(context).map(Event::Asked) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn take(&mut self, group: Group, message: Option<Message>) -> Group {
+        match message {
+            Some(Message::Write(job)) => return group.run(job, self.broken.as_ref()),
+            Some(Message::Close(closed)) => self.end = End::Closing(Some(closed)),
+            None => self.end = End::Closing(None),
+        }
+        group
+    }
+
+    /// Hands a group over to be saved, and with it those who are in the queue already; returns the next group.
+    fn save(&mut self, mut group: Group) -> Group {
+        for _ in 0..self.queue.len() {
+            if group.is_full(&self.limits) || matches!(self.end, End::Closing(_)) {
+                break;
+            }
+            let Ok(message) = self.queue.try_recv() else { break };
+            group = self.take(group, Some(message));
+        }
+        if group.added.is_empty() {
+            // What they have read is durable.
+            group::answer(mem::take(&mut group.answers), None);
+            return group;
+        }
+        let next = group.following();
+        self.is_saving = true;
+        self.saves.save(group);
+        next
+    }
+
+    /// Hears of the group that was being saved; returns the group to go on with.
+    fn saved(&mut self, group: Group, saved: Saved) -> Group {
+        self.is_saving = false;
+        match saved {
+            Saved::Durable => group,
+            Saved::Failed(answers, error) => self.failed(answers, group.answers, error),
+        }
+    }
+
+    /// Refuses a group that was not saved, and those that ran on top of it.
+    fn failed(&mut self, unsaved: Vec<Answer>, above: Vec<Answer>, error: BackendError) -> Group {
+        let is_broken = !matches!(error, BackendError::Refused(_));
         let error = Arc::new(error);
-        tracing::error!(error = %Chain(&*error), store.read_only = !refused, "a commit failed");
-        if !refused {
-            self.broken = Some(Arc::clone(&error));
+        tracing::error!(error = %Chain(&*error), store.read_only = is_broken, "a commit failed");
+        self.broken = is_broken.then(|| Arc::clone(&error));
+        for answers in [unsaved, above] {
+            group::answer(answers, Some(&error));
         }
-        error
+        Group::new(&self.published)
     }
-}
-
-/// The transactions of the next commit.
-struct Group {
-    state: State,
-    batch: Batch,
-    bytes: usize,
-    added: Vec<Logged>,
-    jobs: Vec<(Box<dyn Job>, Result<Revision, Failure>)>,
-}
-
-/// What a transaction changed, encoded.
-struct Staged {
-    rows: Vec<codec::Row>,
-    entry: Entry,
-    /// The bytes of the entry, which is the last one of the batch.
-    bytes: usize,
-}
-
-impl Group {
-    fn new(published: &Published) -> Self {
-        let state = State::clone(&published.snapshot().0);
-        let batch = Batch { expected: state.revision, ..Batch::default() };
-        Self { state, batch, bytes: 0, added: Vec::new(), jobs: Vec::new() }
-    }
-
-    fn is_full(&self, limits: &Limits) -> bool {
-        self.jobs.len() >= limits.group_writes || self.bytes >= limits.group_bytes
-    }
-
-    /// Runs a transaction on top of those before it. One that fails leaves nothing.
-    ///
-    /// All transactions of a group change one state in place: a copy for each would copy the same paths again and again.
-    fn run(mut self, mut job: Box<dyn Job>, broken: Option<&Arc<BackendError>>) -> Self {
-        if let Some(error) = broken {
-            self.jobs.push((job, Err(Failure::ReadOnly(Arc::clone(error)))));
-            return self;
-        }
-        let mut transaction = Transaction::new(self.state, job.principal());
-        let entries = self.batch.entries.len();
-        let staged = catch_unwind(AssertUnwindSafe(|| match job.run(&mut transaction) {
-            true => stage(&transaction, &mut self.batch.entries),
-            false => Ok(None),
-        }));
-        let failure = match staged {
-            Ok(Ok(Some(staged))) => {
-                self.state = transaction.finish();
-                for (key, value) in staged.rows {
-                    self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-                    self.batch.rows.insert(key, value);
-                }
-                self.bytes += staged.bytes;
-                self.added.push(Logged { bytes: staged.bytes, entry: Arc::new(staged.entry) });
-                self.jobs.push((job, Ok(self.state.revision)));
-                return self;
-            }
-            Ok(Ok(None)) => None,
-            Ok(Err(failure)) => Some(failure),
-            Err(panic) => Some(Failure::Panicked(panic_message(&*panic))),
-        };
-        self.state = transaction.undo();
-        self.batch.entries.truncate(entries);
-        let revision = self.state.revision;
-        self.jobs.push((job, failure.map_or(Ok(revision), Err)));
-        self
-    }
-}
-
-/// Encodes what a transaction changed, its entry behind those of the batch; nothing when it changed nothing.
-fn stage(transaction: &Transaction, entries: &mut Vec<u8>) -> Result<Option<Staged>, Failure> {
-    let changes = transaction.changes();
-    if changes.is_empty() {
-        return Ok(None);
-    }
-    let rows = changes.iter().map(|change| row(transaction, change)).collect::<Result<Vec<_>, _>>()?;
-    let (revision, principal) = (transaction.revision(), Arc::from(transaction.principal()));
-    let entry = Entry { revision, principal, changes: changes.into() };
-    let bytes = codec::push_entry(entries, &entry, &rows).map_err(|error| {
-        let first = entry.changes.first();
-        let (prefix, key) = first.map_or(("", ""), |change| (change.prefix, &*change.key));
-        Failure::Unwritable { prefix, key: String::from(key), reason: error.to_string() }
-    })?;
-    Ok(Some(Staged { rows, entry, bytes }))
-}
-
-fn row(transaction: &Transaction, change: &Change) -> Result<codec::Row, Failure> {
-    let stored = transaction.row(change.prefix, &change.key);
-    let value = stored.map(|stored| codec::encode_row(&change.key, &*stored.object, stored.revision));
-    let value = value.transpose().map_err(|reason| Failure::Unwritable {
-        prefix: change.prefix,
-        key: String::from(&*change.key),
-        reason,
-    })?;
-    Ok((codec::row_key(change.prefix, &change.key), value))
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    String::from(text.unwrap_or("no message"))
 }
 
 /// An error with all its causes in one line.

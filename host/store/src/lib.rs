@@ -2,7 +2,7 @@
 //!
 //! A [`Store`] holds all objects of one endpoint. Reads come from a [`Snapshot`]: every object at one [`Revision`],
 //! shared without locks and without the disk. Writes are closures over a [`Transaction`]; one thread runs them one
-//! after the other, saves many of them in one durable commit, and only then shows them to anybody. What was
+//! after the other, another saves many of them in one durable commit, and only then shows them to anybody. What was
 //! committed comes out of a [`Feed`] in the order of revisions; a feed resumes from any revision still kept, also
 //! after a restart.
 //!
@@ -20,12 +20,14 @@ mod entry;
 mod error;
 mod facts;
 mod feed;
+mod group;
 mod index;
 mod limits;
 mod loader;
 mod published;
 mod references;
 mod revision;
+mod saver;
 mod snapshot;
 mod state;
 mod store;

@@ -1,6 +1,6 @@
 //! The store: a handle on the latest state, the feed and the committer.
 
-use std::{path::Path, sync::Arc, thread};
+use std::{io, path::Path, sync::Arc};
 
 use formwork_model::Object;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -8,9 +8,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     Feed, FeedGone, Limits, OpenError, Revision, Snapshot, Transaction, WriteError,
     backend::{Backend, MemoryBackend, RedbBackend},
-    committer::{Committer, Failure, Job, Message},
+    committer::{self, Message},
+    group::{Failure, Job},
     loader::Loader,
     published::Published,
+    saver::Saver,
 };
 
 /// The writers that may wait before further ones wait for a place: two groups.
@@ -70,10 +72,10 @@ impl Store {
     #[must_use]
     pub fn memory_with(base: Vec<Arc<dyn Object>>, limits: Limits) -> Self {
         let (state, log) = Loader::new(base).finish(Revision::default());
-        let (store, committer) =
-            Self::parts(Published::new(state, log), Box::<MemoryBackend>::default(), limits);
-        if let Err(error) = spawn(committer) {
-            tracing::error!(%error, "failed to start the thread that commits");
+        let (store, started) =
+            Self::over(Published::new(state, log), Box::<MemoryBackend>::default(), limits);
+        if let Err(error) = started {
+            tracing::error!(%error, "failed to start the threads that commit");
         }
         store
     }
@@ -87,8 +89,8 @@ impl Store {
         let mut loader = Loader::new(base);
         let revision = backend.load(&mut loader)?;
         let (state, log) = loader.finish(revision);
-        let (store, committer) = Self::parts(Published::new(state, log), backend, limits);
-        spawn(committer).map_err(OpenError::Thread)?;
+        let (store, started) = Self::over(Published::new(state, log), backend, limits);
+        started.map_err(OpenError::Thread)?;
         Ok(store)
     }
 
@@ -166,12 +168,14 @@ impl Store {
         }
     }
 
-    fn parts(published: Published, backend: Box<dyn Backend>, limits: Limits) -> (Self, Committer) {
+    /// Makes a store of what was loaded, and tells whether its threads could be started: without them every write answers
+    /// that the store is closed.
+    fn over(published: Published, backend: Box<dyn Backend>, limits: Limits) -> (Self, io::Result<()>) {
         let published = Arc::new(published);
         let (news, watched) = watch::channel(published.snapshot().revision());
         let (sender, queue) = mpsc::channel(QUEUE_WRITES);
         let store = Self { published: Arc::clone(&published), news: watched, queue: sender };
-        (store, Committer { backend, published, news, queue, limits, broken: None })
+        (store, committer::spawn(queue, Saver { backend, published, news, limits }, limits))
     }
 
     fn feed_after(&self, revision: Revision) -> Feed {
@@ -183,10 +187,6 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Store").field("revision", &self.snapshot().revision()).finish_non_exhaustive()
     }
-}
-
-fn spawn(committer: Committer) -> std::io::Result<()> {
-    thread::Builder::new().name(String::from("committer")).spawn(|| committer.run()).map(drop)
 }
 
 /// A closure, its result once it has run, and where its writer waits.

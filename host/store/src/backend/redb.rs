@@ -178,8 +178,7 @@ impl RedbBackend {
 
 /// Lets the rows wait that the entries of a group after a revision have changed.
 fn read_again(group: &[u8], saved: Revision, late: &mut Late) -> Result<(), BadRow> {
-    let bad =
-        |revision: Revision| move |reason: String| BadRow { key: format!("feed/{revision}"), reason };
+    let bad = |revision: Revision| move |reason: String| BadRow { key: format!("feed/{revision}"), reason };
     let entries = codec::split_entries(group).map_err(|reason| bad(saved.next())(reason.into()))?;
     for (revision, entry) in entries.into_iter().filter(|(revision, _)| *revision > saved) {
         let rows = codec::rows_of_entry(revision, entry).map_err(bad(revision))?;

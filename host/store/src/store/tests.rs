@@ -175,6 +175,31 @@ async fn refused_commit_fails_its_group_and_later_writes_go_on_from_the_durable_
 }
 
 #[tokio::test]
+async fn what_ran_on_top_of_a_commit_that_failed_fails_with_it() {
+    let (store, held) = Held::store(Limits::default());
+    let mut first = pin!(set(&store, "a", "1"));
+    queue(first.as_mut());
+    held.arrival();
+    let (ran, has_run) = channel();
+    let mut second = pin!(store.write("tester", move |transaction| {
+        let seen = transaction.get::<Preference>("a").unwrap().val.clone();
+        transaction.put(preference("b", &seen));
+        ran.send(seen).unwrap();
+        Ok::<_, Infallible>(())
+    }));
+    queue(second.as_mut());
+    assert_eq!(has_run.recv().unwrap(), "1", "it runs while the first is being saved");
+    held.fail(|error| BackendError::Refused(error));
+    assert!(matches!(first.await, Err(WriteError::Commit(_))));
+    assert!(matches!(second.await, Err(WriteError::Commit(_))));
+    assert_eq!(store.snapshot().revision(), Revision(0));
+
+    held.allow();
+    assert_eq!(set(&store, "c", "1").await.unwrap().revision, Revision(1));
+    assert!(store.snapshot().get::<Preference>("a").is_none());
+}
+
+#[tokio::test]
 async fn broken_backend_leaves_a_store_that_only_reads() {
     let (store, held) = Held::store(Limits::default());
     held.allow();
@@ -191,8 +216,8 @@ async fn backend_at_another_revision_is_a_conflict_and_leaves_a_store_that_only_
     let mut memory = MemoryBackend::default();
     let published = Published::new(Loader::new(Vec::new()).finish(Revision(0)).0, Log::default());
     memory.commit(Batch { revision: Revision(5), ..Batch::default() }).unwrap();
-    let (store, committer) = Store::parts(published, Box::new(memory), Limits::default());
-    spawn(committer).unwrap();
+    let (store, started) = Store::over(published, Box::new(memory), Limits::default());
+    started.unwrap();
     let Err(WriteError::Commit(error)) = set(&store, "a", "1").await else { panic!("it wrote") };
     assert_eq!(error.to_string(), "the backend is at revision 5, not 0");
     assert!(matches!(set(&store, "a", "1").await, Err(WriteError::ReadOnly(_))));
