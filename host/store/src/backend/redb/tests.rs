@@ -221,7 +221,10 @@ async fn file_of_format_1_is_taken_over_with_its_feed() {
             assert_eq!(feed.try_next().unwrap().unwrap().revision, Revision(revision));
         }
         let next = Preference { name: "a".into(), val: (start + 1).to_string(), ..Preference::default() };
-        let written = store.write("p", |transaction| Ok::<_, Infallible>(transaction.put(Arc::new(next))));
+        let written = store.write("p", |transaction| {
+            transaction.put(Arc::new(next));
+            Ok::<_, Infallible>(())
+        });
         written.await.unwrap();
         store.close().await;
     }
