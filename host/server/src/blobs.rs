@@ -28,6 +28,12 @@ static RECEIVING: Semaphore = Semaphore::const_new(64);
 /// Archives that are taken apart at the same time on request.
 static TAKING_APART: Semaphore = Semaphore::const_new(2);
 
+/// How releases begin: zip, gzip, xz, zstd, and programs of Linux.
+const RELEASES: &[&[u8]] = &[b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x7fELF"];
+
+/// The bytes of a file that tell what it is.
+const FIRST_BYTES: usize = 8;
+
 /// One of the spaces of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -59,6 +65,14 @@ impl Kind {
             Self::Releases => &endpoint.releases,
             Self::Staged => endpoint.updates.space(),
         }
+    }
+
+    /// Returns why a file that begins like this is not taken.
+    fn misfit(self, first: &[u8]) -> Option<&'static str> {
+        let fits = self != Self::Releases || RELEASES.iter().any(|beginning| first.starts_with(beginning));
+        (!fits).then_some(
+            "this is no release: neither an archive nor a program\nhint: send the file as it was published",
+        )
     }
 
     /// Returns a path as answers tell it: that of a file begins with a slash.
@@ -207,10 +221,12 @@ async fn receive<E: std::fmt::Display>(
         upload.finish().map(Some)
     });
     let mut broke = None;
+    let mut first = Vec::with_capacity(FIRST_BYTES);
     while let Some(chunk) = chunks.next().await {
         match chunk {
-            // Nobody takes it any more: the disk has refused something.
             Ok(chunk) => {
+                first.extend(chunk.iter().take(FIRST_BYTES - first.len()));
+                // Nobody takes it any more: the disk has refused something.
                 if sender.send(chunk).await.is_err() {
                     break;
                 }
@@ -222,6 +238,8 @@ async fn receive<E: std::fmt::Display>(
         }
     }
     drop(sender);
+    let misfit = request.kind.misfit(&first).filter(|_| broke.is_none());
+    broke = broke.or_else(|| misfit.map(|reason| request.error(400, reason)));
     if broke.is_none() {
         let _ = ended.send(());
     } else {

@@ -1,6 +1,6 @@
 //! Releases that are kept to be upgraded to (drp-api.md 14.4). Running an upgrade is not here yet.
 
-use std::{io::Read as _, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{Request as HttpRequest, State},
@@ -83,27 +83,7 @@ async fn stage(
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Handled {
-    let answer = upload::write(Arc::clone(&endpoint), about(caller.clone(), "POST"), request).await?;
-    let (blob, _) = blobs::read(&endpoint, &about(caller.clone(), "POST")).await?;
-    let mut file = blob.file;
-    let begins = tokio::task::spawn_blocking(move || begins_like_a_release(&mut file)).await;
-    if begins.unwrap_or(false) {
-        return Ok(answer);
-    }
-    blobs::remove(&endpoint, &about(caller, "DELETE")).await?;
-    let message =
-        "this is no release: neither an archive nor a program\nhint: send the file as it was published";
-    Err(ApiError::new(400, "POST", message).about("system", "upgrade").into())
-}
-
-/// How releases begin: zip, gzip, xz, zstd, and programs of Linux.
-const BEGINNINGS: &[&[u8]] = &[b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x7fELF"];
-
-fn begins_like_a_release(file: &mut std::fs::File) -> bool {
-    let mut first = [0; 8];
-    let read = file.read(&mut first).unwrap_or(0);
-    let first = first.get(..read).unwrap_or_default();
-    BEGINNINGS.iter().any(|beginning| first.starts_with(beginning))
+    upload::write(endpoint, about(caller, "POST"), request).await
 }
 
 async fn unstage(State(endpoint): State<Arc<Endpoint>>, Authenticated(caller): Authenticated) -> Handled {

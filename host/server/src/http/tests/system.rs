@@ -47,6 +47,9 @@ async fn staged_release_is_kept_told_and_removed() {
         (&status().await["upgrade/state"], &status().await["upgrade/size"]),
         (&json!("staged"), &json!(9))
     );
+    let none = site.refused("POST", "/system/upgrade/stage", &token, "PK").await;
+    assert_eq!(none.code, 400, "{none}");
+    assert_eq!(status().await["upgrade/state"], "staged", "what is no release replaces none");
     let error = site.refused("POST", "/system/upgrade/run", &token, "{}").await;
     assert!(error.code == 501 && error.messages[0].contains("cannot upgrade itself yet"), "{error}");
     assert_eq!(site.send("DELETE", "/system/upgrade/stage", &token, "").await.status(), 204);
