@@ -23,6 +23,7 @@ mod refusal;
 pub mod secure;
 pub mod subnets;
 mod tasks;
+pub mod triggers;
 
 pub use refusal::Refusal;
 pub use tasks::action_entry;

@@ -12,5 +12,6 @@ pub(crate) mod preferences;
 pub(crate) mod providers;
 pub(crate) mod subnets;
 mod tenants;
+pub(crate) mod triggers;
 pub(crate) mod users;
 pub(crate) mod work_orders;

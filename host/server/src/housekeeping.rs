@@ -4,6 +4,7 @@
 //! Nothing here is remembered that the store does not hold: after a restart the same is found again.
 
 mod rendering;
+mod triggers;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ use tokio::{
 };
 
 #[cfg(test)]
-pub(crate) use self::rendering::note_rendering;
+pub(crate) use self::{rendering::note_rendering, triggers::Follower};
 use crate::{
     boot::ended, commands::jobs::purge, commit::commit, content::is_brought_along, endpoint::Endpoint,
     files::FileRoot, trees,
@@ -43,7 +44,11 @@ const PRINCIPAL: &str = "system";
 /// Keeps house until the shutdown.
 pub(crate) fn start(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
-        tokio::join!(rendering::run(&endpoint, shutdown.clone()), run(Arc::clone(&endpoint), shutdown));
+        tokio::join!(
+            rendering::run(&endpoint, shutdown.clone()),
+            triggers::run(&endpoint, shutdown.clone()),
+            run(Arc::clone(&endpoint), shutdown),
+        );
     })
 }
 
@@ -115,6 +120,12 @@ fn report(what: &'static str, done: Result<(), ApiError>) {
     }
 }
 
+/// Returns how long to sleep until a time, or until the next look at the clock.
+fn pause_until(due: Option<Timestamp>, now: Timestamp) -> Duration {
+    let left = due.map_or(i64::MAX, |due| due.millis().saturating_sub(now.millis()));
+    Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(LONGEST_SLEEP)
+}
+
 /// The jobs that are tried again, and when.
 #[derive(Default)]
 struct Retries(HashMap<String, Timestamp>);
@@ -152,8 +163,7 @@ impl Retries {
 
     /// Returns how long it is until the next retry is due.
     fn pause(&self, now: Timestamp) -> Duration {
-        let next = self.0.values().min().map_or(i64::MAX, |due| due.millis().saturating_sub(now.millis()));
-        Duration::from_millis(u64::try_from(next).unwrap_or(0)).min(LONGEST_SLEEP)
+        pause_until(self.0.values().min().copied(), now)
     }
 
     /// Makes the machines runnable whose time has come.

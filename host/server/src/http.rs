@@ -38,6 +38,7 @@ mod subnets;
 mod system;
 mod upgrade;
 mod users;
+mod webhooks;
 mod websocket;
 mod whocan;
 mod work_orders;
@@ -116,6 +117,7 @@ fn all() -> Vec<Route> {
         system::routes(),
         upgrade::routes(),
         users::routes(),
+        webhooks::routes(),
         websocket::routes(),
         whocan::routes(),
         work_orders::routes(),

@@ -22,7 +22,7 @@ use tokio::{sync::broadcast, task::JoinHandle};
 pub(crate) use self::{
     queue::{End, Piece},
     subscription::{MAX_FILTERS, Subscription},
-    told::{Told, word},
+    told::{Told, event_of, word},
 };
 use self::{router::Router, threads::Threads};
 use crate::{auth::Caller, clock::now};

@@ -15,6 +15,7 @@ mod providers;
 mod roles;
 mod store_objects;
 mod subnets;
+mod triggers;
 mod users;
 
 use std::sync::Arc;
@@ -151,6 +152,7 @@ static SPECIAL: &[(&str, &dyn Behaviour)] = &[
     ("resource_brokers", &groups::Groups),
     ("roles", &roles::Roles),
     ("subnets", &subnets::Subnets),
+    ("triggers", &triggers::Triggers),
     ("users", &users::Users),
 ];
 

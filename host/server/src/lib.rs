@@ -48,6 +48,7 @@ mod plugins;
 mod random;
 mod render;
 mod runner;
+mod search;
 mod secure;
 mod simulation;
 mod start;

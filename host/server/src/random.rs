@@ -27,6 +27,11 @@ pub(crate) fn secret() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<12>())
 }
 
+/// Returns a random number below another, which is not 0.
+pub(crate) fn below(count: usize) -> usize {
+    usize::try_from(u64::from_le_bytes(bytes::<8>()) % count.max(1) as u64).unwrap_or(0)
+}
+
 /// Returns a random UUID.
 pub(crate) fn uuid() -> String {
     uuid::Builder::from_random_bytes(bytes::<16>()).into_uuid().to_string()

@@ -1,8 +1,6 @@
 //! Lists of objects (drp-api.md 4): what a query asks for, straight to bytes.
 
-mod look;
 mod pieces;
-mod search;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,11 +15,7 @@ use formwork_model::{
 use formwork_store::Snapshot;
 use serde_json::Value;
 
-pub(super) use self::look::Look;
-use self::{
-    pieces::Long,
-    search::{Found, Search},
-};
+use self::pieces::Long;
 use super::{
     answer::{self, Handled},
     params::{GET_SECURE, rendered},
@@ -29,7 +23,10 @@ use super::{
     request::{Query, Target},
     secrets::Secrets,
 };
-use crate::{kinds, render};
+use crate::{
+    kinds, render,
+    search::{self, Found, Look, Search},
+};
 
 /// Types with more objects than this are looked through away from the threads that serve requests.
 const LARGE: usize = 1_000;
@@ -113,23 +110,8 @@ pub(super) fn keys<'a>(
     snapshot: &Snapshot,
     filters: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<Vec<String>, ApiError> {
-    let resolved = ListQuery::parse(filters)
-        .and_then(|query| query.resolve(target.kind, snapshot))
-        .map_err(|error| unacceptable(target, &error))?;
-    let look = Look::new(snapshot);
-    let found = Search {
-        look: &look,
-        kind: target.kind,
-        conditions: &resolved.conditions,
-        sort: &resolved.sort,
-        reverse: false,
-        offset: 0,
-        limit: usize::MAX,
-        among: visible(target, snapshot),
-        counts_only: false,
-        large: search::LARGE,
-    };
-    Ok(found.run().page.iter().map(|object| object.key()).collect())
+    search::keys(target.kind, snapshot, filters, visible(target, snapshot))
+        .map_err(|error| unacceptable(target, &error))
 }
 
 /// Says that a query cannot be answered (drp-api.md 1.5).

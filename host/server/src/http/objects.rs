@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     answer::{self, Handled},
-    list::{self, Look, Shaper},
+    list::{self, Shaper},
     params as param_routes,
     poll::{self, Patience, Seen},
     pubkey,
@@ -25,6 +25,7 @@ use crate::{
     },
     commit::internal,
     kinds,
+    search::Look,
 };
 
 /// The index by which a machine is found by the address of a network card, and the member that has the addresses.

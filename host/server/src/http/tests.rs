@@ -20,11 +20,17 @@ mod rows;
 mod secure;
 mod signed_urls;
 mod system;
+mod triggers;
 
 use super::*;
 use crate::testing::{Site, Wishes};
 
 impl Site {
+    /// Returns a token of a user who may do everything.
+    fn everything(&self) -> String {
+        self.token(60, &[Claim::new("*", "*", "*")])
+    }
+
     /// Sends a request, without credentials where the token is empty.
     async fn send(&self, method: &str, path: &str, token: &str, body: &str) -> Response<Body> {
         let mut request = Request::builder().method(method).uri(format!("{BASE_PATH}{path}"));

@@ -144,6 +144,11 @@ pub(super) fn of_entry(entry: &Entry) -> Arc<[Arc<Told>]> {
     entry.changes.iter().flat_map(of_change).map(Arc::new).collect()
 }
 
+/// Returns the event of a change, as somebody gets it who may see everything.
+pub(crate) fn event_of(change: &Change) -> Option<Event> {
+    of_change(change).first().map(|told| told.of_change(change))
+}
+
 /// Returns the events of one change: its own, and for a job that of its machine's jobs.
 fn of_change(change: &Change) -> Vec<Told> {
     if is_internal(change.prefix) {

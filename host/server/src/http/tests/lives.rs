@@ -15,10 +15,6 @@ impl Site {
     async fn shown(&self, path: &str) -> Value {
         self.taken("GET", path, &Value::Null).await.0
     }
-
-    fn all(&self) -> String {
-        self.token(60, &[Claim::new("*", "*", "*")])
-    }
 }
 
 fn names(results: &Value) -> Vec<String> {
@@ -36,7 +32,7 @@ async fn machines_are_allocated_and_released_and_too_few_change_nothing() {
     }
     let revision = site.endpoint.snapshot().revision();
     let body = r#"{"pool/count": 4}"#;
-    let few = site.refused("POST", "/pools/lab/allocateMachines", &site.all(), body).await;
+    let few = site.refused("POST", "/pools/lab/allocateMachines", &site.everything(), body).await;
     assert!(
         few.code == 409 && few.messages[0].contains("3 of 4 machines can be taken from pool lab"),
         "{few}"
@@ -50,7 +46,7 @@ async fn machines_are_allocated_and_released_and_too_few_change_nothing() {
     let status = site.shown("/pools/lab/status").await;
     assert_eq!((names(&status["Free"]), names(&status["InUse"]).len()), (vec!["m1".into()], 2));
     let again = json!({"pool/machine-list": ["Name:m2"]});
-    let held = site.refused("POST", "/pools/lab/allocateMachines", &site.all(), &again.to_string()).await;
+    let held = site.refused("POST", "/pools/lab/allocateMachines", &site.everything(), &again.to_string()).await;
     assert!(held.messages[0].contains("1 is InUse and allocated"), "{held}");
 
     let all = json!({"pool/all-machines": true, "pool/wait-timeout": "1s"});
@@ -75,7 +71,7 @@ async fn machines_come_from_the_parent_and_go_back_with_what_the_pools_do() {
     let machine = site.shown(&format!("/machines/{uuid}")).await;
     assert_eq!((&machine["Pool"], &machine["Profiles"]), (&json!("default"), &json!([])));
     let wrong = json!({"pool/add-profiles": ["not-there"]}).to_string();
-    let error = site.refused("POST", "/pools/default/allocateMachines", &site.all(), &wrong).await;
+    let error = site.refused("POST", "/pools/default/allocateMachines", &site.everything(), &wrong).await;
     assert_eq!(error.code, 422, "{error}");
     assert_eq!(site.shown(&format!("/machines/{uuid}")).await["PoolStatus"], "Free");
 }
@@ -117,7 +113,7 @@ async fn start_clears_then_patches_in_one_commit() {
     assert_eq!((&started["Runnable"], &started["Description"]), (&json!(false), &json!("d")));
     assert_eq!(site.endpoint.snapshot().revision().0, before.0 + 1);
     let wrong = json!([{"op": "test", "path": "/Description", "value": "x"}]).to_string();
-    let error = site.refused("PATCH", &format!("/machines/{uuid}/start"), &site.all(), &wrong).await;
+    let error = site.refused("PATCH", &format!("/machines/{uuid}/start"), &site.everything(), &wrong).await;
     assert_eq!(error.code, 409);
 }
 
@@ -127,9 +123,9 @@ async fn cleanup_without_a_last_workflow_removes_at_once() {
     for prefix in ["machines", "clusters", "resource_brokers"] {
         let (made, _) = site.taken("POST", &format!("/{prefix}"), &json!({"Name": "one-more"})).await;
         let path = format!("/{prefix}/{}", made["Uuid"].as_str().unwrap());
-        let gone = site.send("DELETE", &format!("{path}/cleanup"), &site.all(), "{}").await;
+        let gone = site.send("DELETE", &format!("{path}/cleanup"), &site.everything(), "{}").await;
         assert_eq!(gone.status(), 200);
-        assert_eq!(site.refused("GET", &path, &site.all(), "").await.code, 404);
+        assert_eq!(site.refused("GET", &path, &site.everything(), "").await.code, 404);
     }
 }
 
@@ -155,13 +151,13 @@ async fn group_has_a_profile_of_its_name_that_goes_with_it_unless_it_is_used() {
     let rename = json!([{"op": "replace", "path": "/Name", "value": "c9"}]);
     site.taken("PATCH", &path, &rename).await;
     assert_eq!(site.shown(&format!("{path}/group/params/a%2Fb")).await, json!(1));
-    assert_eq!(site.refused("GET", "/profiles/c1", &site.all(), "").await.code, 404);
+    assert_eq!(site.refused("GET", "/profiles/c1", &site.everything(), "").await.code, 404);
     let member = site.machine("m1", json!({"Profiles": ["c9"]})).await;
-    let used = site.refused("DELETE", &path, &site.all(), "{}").await;
+    let used = site.refused("DELETE", &path, &site.everything(), "{}").await;
     assert!(used.code == 409 && used.messages[0].contains("still in use"), "{used}");
     site.taken("DELETE", &format!("/machines/{member}"), &json!({})).await;
     site.taken("DELETE", &path, &json!({})).await;
-    assert_eq!(site.refused("GET", "/profiles/c9", &site.all(), "").await.code, 404);
+    assert_eq!(site.refused("GET", "/profiles/c9", &site.everything(), "").await.code, 404);
 }
 
 #[tokio::test]
@@ -176,7 +172,7 @@ async fn release_takes_the_address_from_the_body() {
     assert_eq!((&made["Allocated"], &made["Token"]), (&json!(true), &json!("52:54:00:00:00:01")));
     let param = format!("/machines/{uuid}/params/net%2Faddress");
     assert_eq!(site.shown(&param).await, "10.9.0.1");
-    let token = site.all();
+    let token = site.everything();
     let taken = site.refused("POST", "/subnets/lab/allocate", &token, r#"{"Addr": "10.9.0.1"}"#).await;
     assert_eq!(taken.code, 409);
     let path = "/subnets/lab/release/%7Bip%7D";
@@ -194,7 +190,7 @@ async fn release_takes_the_address_from_the_body() {
 #[tokio::test]
 async fn zone_file_is_imported_and_looked_at() {
     let site = Site::new(Wishes::default());
-    let token = site.all();
+    let token = site.everything();
     let file = "$ORIGIN lab.example.\nwww 60 IN A 10.0.0.2\n";
     let made = site.send("POST", "/zones-import", &token, file).await;
     assert_eq!(made.status(), 201);
@@ -213,7 +209,7 @@ async fn work_orders_of_machines_that_are_gone_are_purged_and_running_them_is_50
     let (made, _) = site.taken("POST", "/work_orders", &order).await;
     let run = site.shown(&format!("/machines/{uuid}/pipeline-execution")).await;
     assert_eq!((&run["Machine"]["Uuid"], &run["WorkOrders"][0]["Uuid"]), (&json!(uuid), &made["Uuid"]));
-    let token = site.all();
+    let token = site.everything();
     let other = format!("/machines/{uuid}/pipeline-execution/q");
     assert_eq!(site.refused("GET", &other, &token, "").await.code, 404);
     let path = format!("/work_orders/{}/restart", made["Uuid"].as_str().unwrap());
@@ -235,10 +231,10 @@ async fn no_cluster_has_the_uuid_of_a_machine_nor_a_machine_that_of_a_cluster() 
     let site = Site::new(Wishes::default());
     let uuid = site.machine("m1", json!({})).await;
     let twin = json!({"Name": "c1", "Uuid": uuid}).to_string();
-    assert_eq!(site.refused("POST", "/clusters", &site.all(), &twin).await.code, 409);
+    assert_eq!(site.refused("POST", "/clusters", &site.everything(), &twin).await.code, 409);
     let (made, _) = site.taken("POST", "/clusters", &json!({"Name": "c2"})).await;
     let twin = json!({"Name": "m2", "Uuid": made["Uuid"]}).to_string();
-    assert_eq!(site.refused("POST", "/machines", &site.all(), &twin).await.code, 409);
+    assert_eq!(site.refused("POST", "/machines", &site.everything(), &twin).await.code, 409);
 }
 
 #[tokio::test]
@@ -268,7 +264,7 @@ async fn secure_params_are_not_given_by_pools_without_the_right_nor_on_the_way()
     let body = r#"{"pool/add-parameters": {"bmc/word": "x"}}"#;
     let error = site.refused("POST", "/pools/default/allocateMachines", &narrow, body).await;
     assert!(error.code == 403 && error.messages[0].contains("updateSecure"), "{error}");
-    let error = site.refused("POST", "/pools/lab/addMachines", &site.all(), body).await;
+    let error = site.refused("POST", "/pools/lab/addMachines", &site.everything(), body).await;
     assert_eq!(error.code, 422, "{error}");
 }
 

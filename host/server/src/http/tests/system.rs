@@ -5,12 +5,6 @@ use serde_json::Value;
 
 use super::*;
 
-impl Site {
-    fn everything(&self) -> String {
-        self.token(60, &[Claim::new("*", "*", "*")])
-    }
-}
-
 #[tokio::test]
 async fn certificate_is_replaced_without_a_restart_and_a_wrong_pair_changes_nothing() {
     let site = Site::new(Wishes::default());

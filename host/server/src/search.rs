@@ -1,44 +1,74 @@
 //! How the objects that a query asks for are found: by the indexes of the store where they help.
 
+mod look;
+
 use std::{ops::Bound, sync::Arc};
 
-use formwork_api::{Bounds, Condition, Index, Shape, Subject};
+use formwork_api::{Bounds, Condition, Index, ListQuery, QueryError, Shape, Subject};
 use formwork_model::{Kind, Object, Objects, SortKey};
 use formwork_store::{Gathered, Holders, Snapshot};
 
-use super::Look;
+pub(crate) use self::look::Look;
+
 
 /// More candidates than this are not collected and sorted where an index has them in order already.
-pub(super) const LARGE: usize = 2_000;
+pub(crate) const LARGE: usize = 2_000;
+
+/// Returns the keys of the objects that match filters, in order; with `among` only those of which there are keys in it.
+///
+/// # Errors
+///
+/// A filter cannot be read, or names an index that there is not.
+pub(crate) fn keys<'a>(
+    kind: &'static Kind,
+    snapshot: &Snapshot,
+    filters: impl Iterator<Item = (&'a str, &'a str)>,
+    among: Option<Vec<Arc<str>>>,
+) -> Result<Vec<String>, QueryError> {
+    let resolved = ListQuery::parse(filters)?.resolve(kind, snapshot)?;
+    let search = Search {
+        look: &Look::new(snapshot),
+        kind,
+        conditions: &resolved.conditions,
+        sort: &resolved.sort,
+        reverse: false,
+        offset: 0,
+        limit: usize::MAX,
+        among,
+        counts_only: false,
+        large: LARGE,
+    };
+    Ok(search.run().page.iter().map(|object| object.key()).collect())
+}
 
 /// What is asked for.
-pub(super) struct Search<'a> {
-    pub(super) look: &'a Look<'a>,
-    pub(super) kind: &'static Kind,
+pub(crate) struct Search<'a> {
+    pub(crate) look: &'a Look<'a>,
+    pub(crate) kind: &'static Kind,
     /// All of these must match.
-    pub(super) conditions: &'a [Condition],
+    pub(crate) conditions: &'a [Condition],
     /// The key when there is none.
-    pub(super) sort: &'a [Index],
-    pub(super) reverse: bool,
-    pub(super) offset: usize,
-    pub(super) limit: usize,
+    pub(crate) sort: &'a [Index],
+    pub(crate) reverse: bool,
+    pub(crate) offset: usize,
+    pub(crate) limit: usize,
     /// The keys of all objects that there are for the caller, in order; nothing when none are hidden from him.
-    pub(super) among: Option<Vec<Arc<str>>>,
+    pub(crate) among: Option<Vec<Arc<str>>>,
     /// True when no objects are wanted.
-    pub(super) counts_only: bool,
+    pub(crate) counts_only: bool,
     /// See [`LARGE`].
-    pub(super) large: usize,
+    pub(crate) large: usize,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The objects of the page; none when only counts are wanted.
-    pub(super) page: Vec<Arc<dyn Object>>,
+    pub(crate) page: Vec<Arc<dyn Object>>,
     /// How many objects the page has.
-    pub(super) in_page: usize,
+    pub(crate) in_page: usize,
     /// How many matched before offset and limit.
-    pub(super) matched: usize,
+    pub(crate) matched: usize,
 }
 
 /// What leaves the fewest candidates.
@@ -62,7 +92,7 @@ enum Source {
 
 impl Search<'_> {
     /// Finds the page and counts the matches. Objects that neither the page nor the counts depend on are not looked at.
-    pub(super) fn run(&self) -> Found {
+    pub(crate) fn run(&self) -> Found {
         let narrow = self.narrowest();
         let known = self.known(narrow.as_ref());
         if let (Some(matched), true) = (known, self.counts_only || self.limit == 0) {
@@ -101,7 +131,7 @@ impl Search<'_> {
     }
 
     /// Returns how many objects of the type there are for the caller.
-    pub(super) fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.among.as_ref().map_or_else(|| self.snapshot().count(self.kind.prefix), Vec::len)
     }
 

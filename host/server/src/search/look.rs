@@ -9,9 +9,9 @@ use formwork_store::Snapshot;
 use serde_json::Value;
 
 /// Looks at objects of one snapshot. What machines have of profiles and stages is found once for all that name the same.
-pub(in crate::http) struct Look<'a> {
+pub(crate) struct Look<'a> {
     /// All objects.
-    pub(super) snapshot: &'a Snapshot,
+    pub(crate) snapshot: &'a Snapshot,
     inherited: RefCell<HashMap<Sources, Inherited>>,
 }
 
@@ -26,12 +26,12 @@ struct Inherited {
 
 impl<'a> Look<'a> {
     /// Prepares to look at the objects of a snapshot.
-    pub(in crate::http) fn new(snapshot: &'a Snapshot) -> Self {
+    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
         Self { snapshot, inherited: RefCell::default() }
     }
 
     /// Returns the value of an index for an object. Members that are left out when they are empty are null.
-    pub(super) fn value(&self, index: &Index, object: &dyn Object) -> Option<Value> {
+    pub(crate) fn value(&self, index: &Index, object: &dyn Object) -> Option<Value> {
         match &index.subject {
             Subject::Member(name) => Some(object.member(name).unwrap_or_default()),
             Subject::Param(name) => self.param(name, object),
@@ -57,7 +57,7 @@ impl<'a> Look<'a> {
     }
 
     /// Returns the values of all sources, without the defaults of schemas (drp-behaviour.md 1.2).
-    pub(in crate::http) fn aggregate(&self, object: &dyn Object) -> Values {
+    pub(crate) fn aggregate(&self, object: &dyn Object) -> Values {
         let (Some(machine), Some(own)) = (Machine::of(object), object.params()) else {
             return params::aggregate(self.snapshot, object);
         };
