@@ -18,6 +18,7 @@ mod hostile;
 mod jobs;
 mod pack;
 mod packs;
+mod pipelines;
 mod plugins;
 mod rights;
 mod secure;

@@ -1,5 +1,7 @@
 //! Machines: how they are made, and what a change of stage, workflow or task list does (drp-api.md 7.8).
 
+pub mod pipeline;
+
 use formwork_model::{BootEnv, Machine, MachineFingerprint, Objects, ObjectsExt, Stage};
 
 use crate::{

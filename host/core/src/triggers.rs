@@ -35,7 +35,9 @@ impl Schedule {
     /// There are more or fewer fields, or one is malformed; the words for people.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: String| {
-            format!("`{text}` is no schedule: {why}\nhint: minute, hour, day, month, day of the week, as in `30 2 * * 1-5`")
+            format!(
+                "`{text}` is no schedule: {why}\nhint: minute, hour, day, month, day of the week, as in `30 2 * * 1-5`"
+            )
         };
         let fields = text.split_whitespace().count();
         if fields != FIELDS {
@@ -76,7 +78,11 @@ pub fn conditions(filter: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// Chooses the machines that get a work order among those that the filter finds. `below` returns a random number below another.
 #[must_use]
-pub fn chosen(trigger: &Trigger, mut found: Vec<String>, mut below: impl FnMut(usize) -> usize) -> Vec<String> {
+pub fn chosen(
+    trigger: &Trigger,
+    mut found: Vec<String>,
+    mut below: impl FnMut(usize) -> usize,
+) -> Vec<String> {
     if trigger.all_in_filter {
         return found;
     }
@@ -92,7 +98,12 @@ pub fn chosen(trigger: &Trigger, mut found: Vec<String>, mut below: impl FnMut(u
 /// Returns the work order that a trigger makes for a machine, or for whichever machine the filter finds later. Params of the
 /// trigger's own go first, then what the occasion brings along (drp-behaviour.md 3.12).
 #[must_use]
-pub fn work_order(trigger: &Trigger, machine: Option<&str>, data: &Map<String, Value>, now: Timestamp) -> WorkOrder {
+pub fn work_order(
+    trigger: &Trigger,
+    machine: Option<&str>,
+    data: &Map<String, Value>,
+    now: Timestamp,
+) -> WorkOrder {
     let mut params: Values = trigger.work_order_params.clone();
     if trigger.merge_data_into_params {
         params.extend(data.clone());
@@ -181,7 +192,8 @@ mod tests {
         let data = json!({"a": 1, "b": 2}).as_object().unwrap().clone();
         let mut trigger = Trigger { filter: "Pool=x".into(), ..Trigger::default() };
         trigger.work_order_params.insert("a".into(), json!(0));
-        let params = |trigger: &Trigger| work_order(trigger, Some("m"), &data, Timestamp::default()).params.values();
+        let params =
+            |trigger: &Trigger| work_order(trigger, Some("m"), &data, Timestamp::default()).params.values();
         assert_eq!(json!(params(&trigger)), json!({"a": 0}));
         trigger.merge_data_into_params = true;
         assert_eq!(json!(params(&trigger)), json!({"a": 1, "b": 2}));

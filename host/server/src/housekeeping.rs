@@ -44,11 +44,10 @@ const PRINCIPAL: &str = "system";
 /// Keeps house until the shutdown.
 pub(crate) fn start(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
-        tokio::join!(
-            rendering::run(&endpoint, shutdown.clone()),
-            triggers::run(&endpoint, shutdown.clone()),
-            run(Arc::clone(&endpoint), shutdown),
-        );
+        tokio::select! {
+            () = ended(shutdown) => {}
+            _ = async { tokio::join!(rendering::run(&endpoint), triggers::run(&endpoint), run(&endpoint)) } => {}
+        }
     })
 }
 
@@ -80,9 +79,7 @@ pub(crate) fn faults_at_once(files: &FileRoot, object: &dyn Object) -> Vec<Strin
     missing
 }
 
-async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
-    let over = ended(shutdown);
-    tokio::pin!(over);
+async fn run(endpoint: &Arc<Endpoint>) {
     let (snapshot, mut feed) = endpoint.store.snapshot_and_feed();
     let mut retries = Retries::default();
     retries.scan(&snapshot);
@@ -94,13 +91,12 @@ async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
     loop {
         let pause = retries.pause(endpoint.now());
         tokio::select! {
-            () = &mut over => return,
-            () = sleep(pause), if !retries.0.is_empty() => report("retry", retries.perform(&endpoint).await),
+            () = sleep(pause), if !retries.0.is_empty() => report("retry", retries.perform(endpoint).await),
             _ = rounds.tick() => {
-                note_boot_files(&endpoint).await;
-                report("leases", end_leases(&endpoint).await);
+                note_boot_files(endpoint).await;
+                report("leases", end_leases(endpoint).await);
             }
-            _ = purges.tick() => report("jobs", purge_jobs(&endpoint).await),
+            _ = purges.tick() => report("jobs", purge_jobs(endpoint).await),
             entry = feed.next() => match entry {
                 Ok(entry) => retries.note(&entry),
                 Err(FeedError::Lagged { .. }) => {

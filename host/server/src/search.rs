@@ -10,7 +10,6 @@ use formwork_store::{Gathered, Holders, Snapshot};
 
 pub(crate) use self::look::Look;
 
-
 /// More candidates than this are not collected and sorted where an index has them in order already.
 pub(crate) const LARGE: usize = 2_000;
 

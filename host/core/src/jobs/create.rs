@@ -1,10 +1,15 @@
 //! `POST /jobs`: the heart (drp-api.md 9.2, drp-behaviour.md 3.6).
 
-use formwork_model::{ExitState, Job, JobState, Machine, NO_JOB, Objects, ObjectsExt, Timestamp};
+use formwork_model::{ExitState, Header, Job, JobState, Machine, NO_JOB, Objects, ObjectsExt, Timestamp};
 use serde_json::Value;
 
 use super::{Answer, Step, mirror};
-use crate::{Refusal, machine::length, params, tasks::Entry};
+use crate::{
+    Refusal,
+    machine::{length, pipeline},
+    params,
+    tasks::Entry,
+};
 
 /// Decides which job an agent gets. `fresh` makes random UUIDs; `asked` is the one that the agent wants.
 ///
@@ -191,6 +196,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
             boot_env: machine.boot_env.clone(),
             context: machine.context.clone(),
             pipeline: machine.pipeline.clone(),
+            header: Header { meta: pipeline::noted(machine), ..Header::default() },
             start_time: self.now,
             current: true,
             current_index: index,

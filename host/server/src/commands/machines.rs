@@ -103,7 +103,7 @@ pub(crate) async fn cleaned_up(
         last.workflow.clone_from(&workflow);
         last.runnable = true;
         last.header.meta.insert(GOES_AFTER.to_owned(), workflow.clone());
-        let last = kinds::settled(work, kind, &before, machine::begin_workflow(&*work.tx, last))?;
+        let last = kinds::settled(work, kind, &before, machine::begin_workflow(&*work.tx, last), false)?;
         kinds::end_job(work, &before)?;
         let stored = work.put(last.into_kind(kind))?;
         remove_if_over(work, stored.as_ref())?;

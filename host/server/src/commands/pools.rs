@@ -94,7 +94,7 @@ fn moved(work: &mut Work<'_>, caller: &Caller, call: &Call) -> Result<Vec<String
     for before in chosen {
         let change = pools::begin(&*work.tx, before.clone(), wanted)
             .map_err(|refusal| refused(Pool::KIND.prefix, &wanted.pool, refusal))?;
-        match kinds::settled(work, kind, &before, change) {
+        match kinds::settled(work, kind, &before, change, false) {
             Ok(after) => ready.push((before, after)),
             Err(Stop::Plan(requests)) => unplanned.extend(requests),
             Err(stop) => return Err(stop),

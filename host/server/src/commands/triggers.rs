@@ -35,7 +35,8 @@ pub(crate) async fn fire(
     name: &str,
     data: Map<String, Value>,
 ) -> Result<Vec<String>, ApiError> {
-    let about = |code: u16, message: String| ApiError::new(code, "POST", message).about(Trigger::KIND.prefix, name);
+    let about =
+        |code: u16, message: String| ApiError::new(code, "POST", message).about(Trigger::KIND.prefix, name);
     let snapshot = endpoint.snapshot();
     let trigger = snapshot.get::<Trigger>(name);
     let trigger = trigger.ok_or_else(|| ApiError::not_found("POST", Trigger::KIND.prefix, name))?;

@@ -13,13 +13,10 @@ use formwork_api::ApiError;
 use formwork_core::{availability, preferences};
 use formwork_model::{Machine, Object, Objects, SortKey, Span};
 use formwork_store::{Change, Entry, FeedError, Snapshot};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use super::{PRINCIPAL, put};
-use crate::{boot::ended, commit::commit, endpoint::Endpoint, render};
+use crate::{commit::commit, endpoint::Endpoint, render};
 
 /// The machines that are looked at in one go; a change of a boot environment may concern all that there are.
 const AT_ONCE: usize = 50;
@@ -35,15 +32,8 @@ pub(super) fn noted(object: &dyn Object) -> Vec<String> {
     object.header().errors.iter().filter(|error| error.starts_with(MARK)).cloned().collect()
 }
 
-/// Looks at the files of machines until the shutdown.
-pub(super) async fn run(endpoint: &Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
-    tokio::select! {
-        () = ended(shutdown) => {}
-        () = follow(endpoint) => {}
-    }
-}
-
-async fn follow(endpoint: &Arc<Endpoint>) {
+/// Looks at the files of machines until the store is closed.
+pub(super) async fn run(endpoint: &Arc<Endpoint>) {
     let (snapshot, mut feed) = endpoint.store.snapshot_and_feed();
     let mut rendering = Rendering::default();
     rendering.scan(&snapshot);

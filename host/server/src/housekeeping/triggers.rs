@@ -14,25 +14,17 @@ use formwork_model::{Objects, Profile, Record, Timestamp, Trigger};
 use formwork_store::{Entry, FeedError, Snapshot};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
-use tokio::{sync::watch, time::sleep};
+use tokio::time::sleep;
 
 use super::pause_until;
 use crate::{
-    boot::ended,
     commands::triggers::{PRINCIPAL, fire},
     endpoint::Endpoint,
     hub,
 };
 
-/// Fires triggers until the shutdown.
-pub(super) async fn run(endpoint: &Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
-    tokio::select! {
-        () = ended(shutdown) => {}
-        () = follow(endpoint) => {}
-    }
-}
-
-async fn follow(endpoint: &Arc<Endpoint>) {
+/// Fires triggers until the store is closed.
+pub(super) async fn run(endpoint: &Arc<Endpoint>) {
     let (snapshot, mut feed) = endpoint.store.snapshot_and_feed();
     let mut watched = Watched::new(TimeZone::system());
     watched.scan(&snapshot, endpoint.now());
@@ -94,7 +86,8 @@ impl Watched {
         let mut before = std::mem::take(&mut self.scheduled);
         self.on_events.clear();
         snapshot.visit(Trigger::KIND.prefix, &mut |object| {
-            let Some(trigger) = object.as_any().downcast_ref::<Trigger>().filter(|trigger| trigger.enabled) else {
+            let Some(trigger) = object.as_any().downcast_ref::<Trigger>().filter(|trigger| trigger.enabled)
+            else {
                 return true;
             };
             let text = |name: &str| match params::resolve(snapshot, trigger, name) {
@@ -129,8 +122,12 @@ impl Watched {
 
     async fn fire_due(&mut self, endpoint: &Arc<Endpoint>) {
         let now = endpoint.now();
-        let due: Vec<String> =
-            self.scheduled.iter().filter(|(_, (_, next))| *next <= now).map(|(name, _)| name.clone()).collect();
+        let due: Vec<String> = self
+            .scheduled
+            .iter()
+            .filter(|(_, (_, next))| *next <= now)
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in due {
             // One that was late by several times fires once.
             if let Some((schedule, _)) = self.scheduled.remove(&name)

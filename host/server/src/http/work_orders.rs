@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use axum::{extract::Path, http::StatusCode};
 use formwork_api::ApiError;
+use formwork_core::machine::pipeline::RUN;
 use formwork_model::{Batch, Machine, Objects, Record, SortKey, Span, WorkOrder};
 use formwork_store::Snapshot;
 use serde_json::json;
@@ -15,9 +16,6 @@ use super::{
     route::{Body, OF_ONE, Route},
 };
 use crate::{commands::work_orders, kinds};
-
-/// The member of the meta that says which run of a pipeline something belongs to.
-const RUN: &str = "pipeline-uuid";
 
 pub(super) fn routes() -> Vec<Route> {
     let restarts = |path: &str, name: &str| (format!("/{path}/{{key}}/restart"), format!("restart_{name}"));

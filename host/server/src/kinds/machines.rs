@@ -6,7 +6,7 @@ use std::sync::Arc;
 use formwork_api::ApiError;
 use formwork_core::{
     jobs,
-    machine::{self, Fresh, Rules},
+    machine::{self, Fresh, Rules, pipeline},
     pools,
 };
 use formwork_model::{Job, Kind, Lease, Machine, Object, Objects, ObjectsExt, Record, SortKey, Span};
@@ -49,7 +49,11 @@ impl Behaviour for Machines {
         }
         let fresh = Fresh { uuid: machine.uuid.clone(), secret: random::secret() };
         let decided = machine::create(&*work.tx, machine, fresh);
-        Ok(planned(work, kind, decided)?.into_kind(kind))
+        let mut machine = planned(work, kind, decided)?;
+        if !machine.workflow.is_empty() {
+            pipeline::note_run(&*work.tx, &mut machine, false, random::uuid);
+        }
+        Ok(machine.into_kind(kind))
     }
 
     fn change(
@@ -74,7 +78,7 @@ impl Behaviour for Machines {
         let kind = old.kind();
         let decided = machine::change(&*work.tx, before, wanted, &rules)
             .map_err(|refusal| refused(kind.prefix, &before.uuid, refusal))?;
-        let mut machine = settled(work, kind, before, decided)?;
+        let mut machine = settled(work, kind, before, decided, !request.caller.is_user())?;
         stay(&mut machine);
         if machine.tasks != before.tasks && (machine.current_task <= 0 || machine.workflow != before.workflow)
         {
@@ -117,19 +121,24 @@ fn leased_address(objects: &(impl Objects + ?Sized), cards: &[String]) -> String
         .unwrap_or_default()
 }
 
-/// Completes a change of a machine: with its task list, and with what its pool makes of a workflow that is over.
+/// Completes a change of a machine: with its task list, with what its pool makes of a workflow that is over, and with the run of
+/// its pipeline that a workflow belongs to which begins.
 pub(crate) fn settled(
     work: &Work<'_>,
     kind: &Kind,
     before: &Machine,
     mut change: machine::Change,
+    by_own_task: bool,
 ) -> Result<Machine, Stop> {
     loop {
         let machine = planned(work, kind, change)?;
         let key = machine.uuid.clone();
         change = pools::settle(&*work.tx, before, machine)
             .map_err(|refusal| refused(kind.prefix, &key, refusal))?;
-        if let machine::Change::Ready(machine) = change {
+        if let machine::Change::Ready(mut machine) = change {
+            if machine.workflow != before.workflow && !machine.workflow.is_empty() {
+                pipeline::note_run(&*work.tx, &mut machine, by_own_task, random::uuid);
+            }
             return Ok(*machine);
         }
     }
@@ -148,7 +157,7 @@ pub(crate) fn put_after_job(work: &mut Work<'_>, machine: Machine) -> Result<(),
 fn moved_on(work: &mut Work<'_>, machine: Machine) -> Result<Arc<dyn Object>, Stop> {
     let before = work.tx.get::<Machine>(&machine.uuid).unwrap_or_default();
     let change = machine::Change::Ready(Box::new(machine.clone()));
-    match settled(work, Machine::KIND, &before, change).and_then(|moved| work.put(Box::new(moved))) {
+    match settled(work, Machine::KIND, &before, change, false).and_then(|moved| work.put(Box::new(moved))) {
         Err(Stop::Fail(error)) => {
             tracing::warn!(machine = %machine.uuid, pool = %machine.pool, %error, "held in its pool");
             work.put_unchecked(Box::new(pools::hold(machine)))

@@ -19,6 +19,15 @@ use crate::{
 /// The member of the meta that says where the hook is.
 const URL: &str = "URL";
 
+/// Says what is wrong with a text.
+type Reads = fn(&str) -> Result<(), String>;
+
+/// The params that are read when a trigger is written, so that nobody waits in vain for it to fire.
+const READ: &[(&str, Reads)] = &[
+    (SCHEDULE, |text| Schedule::parse(text).map(drop)),
+    (EVENT_MATCH, |text| EventFilter::parse(text).map(drop).map_err(|error| error.to_string())),
+];
+
 /// How triggers behave.
 pub(super) struct Triggers;
 
@@ -43,21 +52,21 @@ impl Behaviour for Triggers {
 /// Returns a trigger with the place of its hook, if it has one.
 fn checked(objects: &impl Objects, trigger: &Trigger) -> Result<Trigger, Stop> {
     let mut trigger = trigger.clone();
-    let Some(provider) = objects.get::<TriggerProvider>(&trigger.trigger_provider) else { return Ok(trigger) };
+    let Some(provider) = objects.get::<TriggerProvider>(&trigger.trigger_provider) else {
+        return Ok(trigger);
+    };
     let mut wrong = Vec::new();
     for name in provider.required_parameters.iter().filter(|_| trigger.enabled) {
         if params::resolve(objects, &trigger, name).is_none() {
             let (key, provider) = (&trigger.name, &provider.name);
-            wrong.push(format!("{key}: {provider} needs the param {name}\nhint: set it, or `Enabled` to false"));
+            wrong.push(format!(
+                "{key}: {provider} needs the param {name}\nhint: set it, or `Enabled` to false"
+            ));
         }
     }
-    let readers: [(&str, fn(&str) -> Result<(), String>); 2] = [
-        (SCHEDULE, |text| Schedule::parse(text).map(drop)),
-        (EVENT_MATCH, |text| EventFilter::parse(text).map(drop).map_err(|error| error.to_string())),
-    ];
-    for (name, read) in readers {
+    for (name, reads) in READ {
         if let Some(Value::String(text)) = trigger.params.get(name)
-            && let Err(error) = read(&text)
+            && let Err(error) = reads(&text)
         {
             wrong.push(format!("{}: {name}: {error}", trigger.name));
         }

@@ -46,7 +46,8 @@ async fn machines_are_allocated_and_released_and_too_few_change_nothing() {
     let status = site.shown("/pools/lab/status").await;
     assert_eq!((names(&status["Free"]), names(&status["InUse"]).len()), (vec!["m1".into()], 2));
     let again = json!({"pool/machine-list": ["Name:m2"]});
-    let held = site.refused("POST", "/pools/lab/allocateMachines", &site.everything(), &again.to_string()).await;
+    let held =
+        site.refused("POST", "/pools/lab/allocateMachines", &site.everything(), &again.to_string()).await;
     assert!(held.messages[0].contains("1 is InUse and allocated"), "{held}");
 
     let all = json!({"pool/all-machines": true, "pool/wait-timeout": "1s"});

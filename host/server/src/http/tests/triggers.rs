@@ -56,7 +56,8 @@ async fn row_200_triggers_fire_by_schedule_and_by_hook() {
     clock.advance_to(Timestamp::from_millis(START + 600_000));
     follower.turn(&site.endpoint).await;
     assert_eq!(orders(&site).await.len(), 2, "times that passed unseen are left out");
-    site.taken("PATCH", "/triggers/often", &json!([{"op": "replace", "path": "/Enabled", "value": false}])).await;
+    site.taken("PATCH", "/triggers/often", &json!([{"op": "replace", "path": "/Enabled", "value": false}]))
+        .await;
     clock.advance_to(Timestamp::from_millis(START + 900_000));
     follower.turn(&site.endpoint).await;
     assert_eq!(orders(&site).await.len(), 2);
@@ -75,7 +76,8 @@ async fn row_200_triggers_fire_by_schedule_and_by_hook() {
 #[tokio::test]
 async fn hook_refuses_what_is_not_for_it() {
     let site = site(&Clock::Real).await;
-    let hook = json!({"Name": "bell", "TriggerProvider": "hooks", "Blueprint": "patch", "Filter": "Pool=none"});
+    let hook =
+        json!({"Name": "bell", "TriggerProvider": "hooks", "Blueprint": "patch", "Filter": "Pool=none"});
     site.taken("POST", "/triggers", &hook).await;
     let all = site.everything();
     let refusal = async |method: &str, body: &str| site.refused(method, "/webhook/bell", &all, body).await;
@@ -130,12 +132,14 @@ async fn trigger_fires_on_the_events_that_it_names_and_never_on_its_own() {
 async fn trigger_that_is_enabled_has_what_its_provider_needs() {
     let site = site(&Clock::Real).await;
     let token = site.everything();
-    let trigger = |params: Value, enabled: bool| {
-        json!({"Name": "tt", "TriggerProvider": "cron-trigger", "Blueprint": "patch", "Params": params, "Enabled": enabled})
-    };
-    let refused = async |trigger: Value| site.refused("POST", "/triggers", &token, &trigger.to_string()).await;
+    let trigger = |params: Value, enabled: bool| json!({"Name": "tt", "TriggerProvider": "cron-trigger", "Blueprint": "patch", "Params": params, "Enabled": enabled});
+    let refused =
+        async |trigger: Value| site.refused("POST", "/triggers", &token, &trigger.to_string()).await;
     let error = refused(trigger(json!({}), true)).await;
-    assert!(error.code == 422 && error.messages[0].contains("needs the param cron-trigger/schedule"), "{error}");
+    assert!(
+        error.code == 422 && error.messages[0].contains("needs the param cron-trigger/schedule"),
+        "{error}"
+    );
     let error = refused(trigger(json!({"cron-trigger/schedule": "soon"}), false)).await;
     assert!(error.code == 422 && error.messages[0].contains("no schedule"), "{error}");
     site.taken("POST", "/triggers", &trigger(json!({}), false)).await;
