@@ -226,3 +226,12 @@ EVENT = {"Time": "2035-01-02T03:04:05Z", "Type": "beeblebrox", "Action": "wave",
 
 #: A zone file of one record.
 ZONE_FILE = "$ORIGIN imported.example.\n$TTL 60\nwww IN A 10.99.0.10\n"
+
+#: What begins as a release does, and is none.
+RELEASE = "PK\x03\x04 no program"
+
+#: The run of a pipeline that the machine is in.
+RUN = uuid(99)
+
+#: A call to a pool about the one machine.
+ALONE = {"pool/machine-list": [MACHINE], "pool/wait-timeout": "1"}

@@ -94,7 +94,7 @@ class Client(ApiClient):  # type: ignore[misc]
         plain = kind in ("", "object", "str", "Patch") or kind.startswith("list[")
         return data if plain else self._ApiClient__deserialize(data, kind)  # The class's own decoder has this name.
 
-    def plain(self, method: str, path: str, body: Any = None) -> Any:
+    def plain(self, method: str, path: str, body: Any = None, media: str = "application/json") -> Any:
         """Makes a request outside of the operations and returns its JSON; what prepares a call may fail in silence."""
         try:
             self.call_api(
@@ -102,7 +102,7 @@ class Client(ApiClient):  # type: ignore[misc]
                 method,
                 {},
                 [],
-                {"Content-Type": "application/json"},
+                {"Content-Type": media},
                 body=body,
                 auth_settings=["basicAuth"],
                 _return_http_data_only=True,

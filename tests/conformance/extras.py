@@ -55,10 +55,10 @@ _REAL: tuple[tuple[str, str, str, Any, str | None, Wish], ...] = (
     (
         "get_pipeline_execution_by_id",
         "GET",
-        f"/machines/{MACHINE}/pipeline-execution/{bodies.uuid(99)}",
+        f"/machines/{MACHINE}/pipeline-execution/{bodies.RUN}",
         None,
         None,
-        Wish(refusals=(404,)),
+        Wish(),
     ),
     (
         "post_machine_release_to_pool",
@@ -66,7 +66,7 @@ _REAL: tuple[tuple[str, str, str, Any, str | None, Wish], ...] = (
         f"/machines/{MACHINE}/releaseToPool",
         {},
         "list[PoolResult]",
-        Wish(refusals=(409,)),
+        Wish(),
     ),
     ("restart_batch", "POST", f"/batches/{BATCH}/restart", {}, "Batch", Wish(refusals=(409,))),
     ("restart_work_order", "POST", f"/work_orders/{ORDER}/restart", {}, "WorkOrder", Wish(refusals=(409,))),
@@ -80,7 +80,7 @@ _REAL: tuple[tuple[str, str, str, Any, str | None, Wish], ...] = (
         Wish(check=checks.member("Name", NAME)),
     ),
     ("get_user_token", "GET", f"/users/{NAME}/token", None, "UserToken", Wish()),
-    ("system_update_stage", "POST", "/system/upgrade/stage", "no release", "BlobInfo", Wish(refusals=(400,))),
+    ("system_update_stage", "POST", "/system/upgrade/stage", bodies.RELEASE, "BlobInfo", Wish()),
     ("system_update", "POST", "/system/upgrade", "no release", "BlobInfo", Wish(refusals=(400,))),
 )
 
@@ -90,6 +90,9 @@ _BYTES = ("put_job_log", "system_update", "system_update_stage")
 
 def rows(client: Client) -> list[Row]:
     """Makes the calls: `real:` are routes with real keys, `secure:` sealed values, `raw:` a declared type."""
+    run = [{"op": "add", "path": "/Meta/pipeline-uuid", "value": bodies.RUN}]
+    client.plain("PATCH", f"/machines/{MACHINE}", run)
+    client.plain("POST", "/pools/default/allocateMachines", bodies.ALONE)
     return [_real(client, *row) for row in _REAL] + _sealed(client) + _declared(client)
 
 

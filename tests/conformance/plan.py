@@ -44,7 +44,7 @@ _SHAPES = (
 
 _FILE, _ISO = "conformance/hello.txt", "conformance.tar"
 _HELLO = "hello from the conformance run\n"
-_POOL = {"pool/machine-list": [MACHINE], "pool/wait-timeout": "1"}
+_POOL = bodies.ALONE
 
 Arguments = Callable[[Client], dict[str, Any]]
 
@@ -97,6 +97,11 @@ def _spare(prefix: str, name: str) -> Special:
         checks.member("Uuid", key),
         prepare=lambda client: client.plain("POST", f"/{prefix}", {"Uuid": key, "Name": name}),
     )
+
+
+def _stage(client: Client) -> None:
+    """Stages what looks like a release."""
+    client.plain("POST", "/system/upgrade/stage", bodies.RELEASE, "application/octet-stream")
 
 
 _RENAME = [{"op": "add", "path": "/Description", "value": "started"}]
@@ -167,14 +172,14 @@ SPECIAL: dict[str, Special] = {
     # The client takes every answer for text, which a program is not.
     "get_plugin_provider_binary": Special({"name": NAME}, refusals=(404,)),
     "delete_plugin_provider": Special({"name": NAME}, refusals=(404,)),
-    # 6.5, 12.5, 14.4: nothing is staged, so there is nothing to execute or to remove.
+    # 6.5, 12.5, 14.4: nothing is staged, so there is nothing to execute.
     "get_system_actions": Special({}),
     "get_system_action": Special({"cmd": NAME}),
     "post_system_action": Special({"cmd": NAME, "body": {}}),
     "system_status": Special({}),
     "system_update_exec": Special({}, refusals=(404, 409)),
     "system_update_run": Special({}, refusals=(404, 409)),
-    "system_update_unstage": Special({}, refusals=(404, 409)),
+    "system_update_unstage": Special({}, prepare=_stage),
     # 2.2, 2.6, 17.2
     "get_user_token": Special({"name": NAME}, lambda answer: None if answer.json["Token"] else "no token (2.2)"),
     "put_user_password": Special({"body": {"Password": "another"}}, refusals=(404,)),

@@ -15,8 +15,11 @@ use crate::{
 /// Members that no answer shows: they sign tokens.
 const SECRET: &[&str] = &["baseTokenSecret", "systemGrantorSecret"];
 
+/// Whether the endpoint looks after others (drp-behaviour.md 9.2).
+const MANAGER: &str = "manager";
+
 /// Tells whether an object is a preference that no answer shows.
-pub(super) fn is_secret(prefix: &str, key: &str) -> bool {
+pub(crate) fn is_secret(prefix: &str, key: &str) -> bool {
     prefix == Preference::KIND.prefix && SECRET.contains(&key)
 }
 
@@ -37,6 +40,11 @@ pub(crate) async fn change(
     commit(endpoint, &caller.principal, move |work| {
         let changed =
             preferences::change(&*work.tx, &values).map_err(|refusal| refused("preferences", "", refusal))?;
+        if changed.iter().any(|preference| preference.name == MANAGER && preference.val == "true") {
+            let message =
+                "this endpoint cannot manage others yet\nhint: leave `manager` false; nothing was changed";
+            return Err(ApiError::new(501, "POST", message).about("preferences", MANAGER).into());
+        }
         for preference in changed {
             work.put(Box::new(preference))?;
         }

@@ -37,7 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
             .tells("Changes preferences, all or nothing.")
             .takes(Body::json::<Map>())
             .answers(201, Body::json::<Map>())
-            .refuses(&[400, 422]),
+            .refuses(&[400, 422, 501]),
         Route::post("/events", "post_event", inject)
             .tells("Tells all listeners of an event.")
             .takes(Body::json::<Event>())

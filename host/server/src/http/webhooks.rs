@@ -22,22 +22,20 @@ const METHOD: &str = "POST";
 
 pub(super) fn routes() -> Vec<Route> {
     let path = "/webhook/{key}";
-    let routes = [
-        Route::get(path, "get_webhook", call),
+    let with_body = [
         Route::post(path, "post_webhook", call),
         Route::put(path, "put_webhook", call),
         Route::patch(path, "patch_webhook", call),
-        Route::delete(path, "delete_webhook", call),
     ];
+    let without = [Route::get(path, "get_webhook", call), Route::delete(path, "delete_webhook", call)];
     let described = |route: Route| {
         route
             .tells("Fires a trigger, if this is the method of its provider; the body is the data.")
-            .takes(Body::any())
             .answers(201, Body::json::<Vec<String>>())
-            .refuses(&[400, 404, 405, 409, 413])
+            .refuses(&[400, 404, 405, 409, 413, 422])
             .about(Trigger::KIND)
     };
-    routes.into_iter().map(described).collect()
+    with_body.map(|route| route.takes(Body::any())).into_iter().chain(without).map(described).collect()
 }
 
 async fn call(

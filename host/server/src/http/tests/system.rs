@@ -107,10 +107,15 @@ async fn process_and_store_are_shown_to_who_may_read_the_log() {
 }
 
 #[tokio::test]
-async fn preference_manager_is_true_or_false() {
+async fn preference_manager_is_true_or_false_and_says_that_true_is_not_here_yet() {
     let site = Site::new(Wishes::default());
     assert_eq!(site.taken("GET", "/prefs", &Value::Null).await.0["manager"], "false");
     let error = site.refused("POST", "/prefs", &site.everything(), r#"{"manager": "maybe"}"#).await;
     assert!(error.code == 422 && error.messages[0].contains("neither true nor false"), "{error}");
-    assert_eq!(site.taken("POST", "/prefs", &json!({"manager": "true"})).await.0["manager"], "true");
+    let both = r#"{"manager": "true", "jobsToKeep": "7"}"#;
+    let error = site.refused("POST", "/prefs", &site.everything(), both).await;
+    assert!(error.code == 501 && error.messages[0].contains("cannot manage others yet"), "{error}");
+    let (prefs, _) = site.taken("POST", "/prefs", &json!({"manager": "false"})).await;
+    assert_eq!(prefs["manager"], "false");
+    assert_ne!(prefs.get("jobsToKeep"), Some(&json!("7")), "nothing of it was taken");
 }
