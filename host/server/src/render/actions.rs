@@ -164,7 +164,7 @@ pub(crate) fn lacking(
 /// Returns the task and the machine of a job.
 pub(crate) fn subjects(snapshot: &Snapshot, job: &Job) -> Result<(Arc<Task>, Arc<Machine>), Vec<String>> {
     let task = snapshot.get::<Task>(&job.task);
-    let machine = snapshot.get::<Machine>(&job.machine);
+    let machine = Machine::with_uuid(snapshot, &job.machine).map(|(_, machine)| machine);
     let mut missing = Vec::new();
     if task.is_none() {
         missing.push(format!("Task {} does not exist", job.task));
