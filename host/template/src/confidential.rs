@@ -194,8 +194,11 @@ impl<'t> Search<'t> {
             found.extend(self.pieces.get(piece).into_iter().flatten().map(|at| *at..*at + PIECE));
         }
         for range in found {
-            if !self.is_kept(&range) {
-                self.marks[range].iter_mut().for_each(|mark| *mark = mark.or(Some(value)));
+            if self.is_kept(&range) {
+                continue;
+            }
+            for mark in self.marks.get_mut(range).into_iter().flatten() {
+                *mark = mark.or(Some(value));
             }
         }
     }
