@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cluster, Header, Kind, Layers, NameGrammar, Object, Objects, Params, Record, Reference, ResourceBroker,
-    canonical_arch, name_problem,
+    Cluster, Header, Kind, Layers, NameGrammar, Object, Objects, ObjectsExt as _, Params, Record, Reference,
+    ResourceBroker, canonical_arch, name_problem,
     names::{list_problems, other_problem},
     object::object,
     reference::Needs,
@@ -156,6 +156,16 @@ impl Machine {
     #[must_use]
     pub fn find(objects: &(impl Objects + ?Sized), uuid: &str) -> Option<Arc<dyn Object>> {
         Self::PREFIXES.iter().find_map(|prefix| objects.find(prefix, uuid))
+    }
+
+    /// Finds what goes through tasks under a UUID: its type, and the machine that it is. Only what is no machine is copied.
+    #[must_use]
+    pub fn with_uuid(objects: &(impl Objects + ?Sized), uuid: &str) -> Option<(&'static Kind, Arc<Self>)> {
+        if let Some(machine) = objects.get::<Self>(uuid) {
+            return Some((Self::KIND, machine));
+        }
+        let object = Self::find(objects, uuid)?;
+        Some((object.kind(), Arc::new(Self::of(object.as_ref())?.clone())))
     }
 
     /// Returns the machine that a machine, a cluster or a resource broker is.

@@ -130,14 +130,16 @@ impl Retries {
     /// Finds all retries that are owed.
     fn scan(&mut self, snapshot: &Snapshot) {
         self.0.clear();
-        snapshot.visit("machines", &mut |object| {
-            let machine = object.as_any().downcast_ref::<Machine>();
-            let job = machine.filter(|machine| !machine.runnable).map(|machine| &machine.current_job);
-            if let Some(job) = job.and_then(|job| snapshot.get::<Job>(job)) {
-                self.note_job(&job);
-            }
-            true
-        });
+        for prefix in Machine::PREFIXES {
+            snapshot.visit(prefix, &mut |object| {
+                let machine = Machine::of(object.as_ref());
+                let job = machine.filter(|machine| !machine.runnable).map(|machine| &machine.current_job);
+                if let Some(job) = job.and_then(|job| snapshot.get::<Job>(job)) {
+                    self.note_job(&job);
+                }
+                true
+            });
+        }
     }
 
     fn note(&mut self, entry: &Entry) {
@@ -173,9 +175,9 @@ impl Retries {
         let jobs = due.clone();
         let done = commit(endpoint, PRINCIPAL, move |work| {
             for job in jobs.iter().filter_map(|job| work.tx.get::<Job>(job)).collect::<Vec<_>>() {
-                let machine = work.tx.get::<Machine>(&job.machine);
-                if let Some(machine) = machine.and_then(|machine| jobs::retry_due(&machine, &job, work.now)) {
-                    work.put_unchecked(Box::new(machine))?;
+                let Some((kind, machine)) = Machine::with_uuid(&*work.tx, &job.machine) else { continue };
+                if let Some(machine) = jobs::retry_due(&machine, &job, work.now) {
+                    work.put_unchecked(machine.into_kind(kind))?;
                 }
             }
             Ok(())

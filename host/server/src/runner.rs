@@ -1,4 +1,4 @@
-//! Runs the jobs of machines whose context is `host`, inside the endpoint.
+//! Runs the jobs of machines, clusters and resource brokers whose context is `host`, inside the endpoint.
 //!
 //! It is an agent like any other, only that it needs no network: it asks for the next job, runs it, and says how it
 //! ended. What is owed is in the saved state alone, so after a crash the same is done again.
@@ -59,7 +59,7 @@ async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
             }
             entry = feed.next() => match entry {
                 Ok(entry) => {
-                    let changed = entry.changes.iter().filter(|change| change.prefix == "machines");
+                    let changed = entry.changes.iter().filter(|change| Machine::PREFIXES.contains(&change.prefix));
                     let snapshot = endpoint.snapshot();
                     changed.for_each(|change| runner.wake(&snapshot, &change.key));
                 }
@@ -125,18 +125,20 @@ impl Runner {
 
     fn wake_all(&mut self, snapshot: &Snapshot) {
         let mut found = Vec::new();
-        snapshot.visit("machines", &mut |object| {
-            if object.as_any().downcast_ref::<Machine>().is_some_and(is_owed) {
-                found.push(object.key());
-            }
-            true
-        });
+        for prefix in Machine::PREFIXES {
+            snapshot.visit(prefix, &mut |object| {
+                if Machine::of(object.as_ref()).is_some_and(is_owed) {
+                    found.push(object.key());
+                }
+                true
+            });
+        }
         found.iter().for_each(|uuid| self.wake(snapshot, uuid));
     }
 
     /// Begins to work on a machine that is owed something.
     fn wake(&mut self, snapshot: &Snapshot, uuid: &str) {
-        let Some(machine) = snapshot.get::<Machine>(uuid) else {
+        let Some((_, machine)) = Machine::with_uuid(snapshot, uuid) else {
             self.waiting.remove(uuid);
             self.attempts.remove(uuid);
             self.seen.remove(uuid);
@@ -232,7 +234,7 @@ async fn work(endpoint: &Arc<Endpoint>, uuid: &str, stale: bool, called: (String
     }
     loop {
         let snapshot = endpoint.snapshot();
-        if !snapshot.get::<Machine>(uuid).is_some_and(|machine| is_owed(&machine)) {
+        if !Machine::with_uuid(&snapshot, uuid).is_some_and(|(_, machine)| is_owed(&machine)) {
             return Pause::Idle;
         }
         let request = Job { machine: uuid.to_owned(), context: CONTEXT.to_owned(), ..Job::default() };
@@ -275,7 +277,8 @@ async fn put_back(
     uuid: &str,
 ) -> Result<(), formwork_api::ApiError> {
     let snapshot = endpoint.snapshot();
-    let job = snapshot.get::<Machine>(uuid).and_then(|machine| snapshot.get::<Job>(&machine.current_job));
+    let machine = Machine::with_uuid(&snapshot, uuid);
+    let job = machine.and_then(|(_, machine)| snapshot.get::<Job>(&machine.current_job));
     let Some(job) = job
         .filter(|job| job.context == CONTEXT && matches!(job.state, JobState::Created | JobState::Running))
     else {

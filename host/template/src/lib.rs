@@ -4,6 +4,8 @@
 //! include each other; [`render`] runs one with a root that the caller supplies as an [`Object`] (fields, and methods
 //! with arguments such as `.Param "x"`) or as a plain [`Value`]. Every render is bounded by [`RenderLimits`].
 //!
+//! What a render reads that no message may quote is told to its [`Confidential`].
+//!
 //! The golden cases in `tests/golden.json` hold what Go prints. These differences from Go are meant:
 //!
 //! - JSON numbers without a fraction are integers. `eq`, `lt` and their like compare integers with floats by value,
@@ -24,6 +26,7 @@
 //! - Nesting is bounded: 60 levels of actions and parentheses in a text, 100 templates, 200 levels of a value.
 
 mod ast;
+mod confidential;
 mod error;
 mod evaluate;
 mod float;
@@ -39,6 +42,7 @@ mod render;
 mod template;
 mod value;
 
+pub use confidential::Confidential;
 pub use error::{CallError, ParseError, RenderError, RenderFailure};
 pub use functions::Arguments;
 pub use lex::Delimiters;

@@ -5,6 +5,7 @@ mod methods;
 use std::sync::Arc;
 
 use crate::ast::{Branches, Node, Pipe, Span};
+use crate::confidential::Confidential;
 use crate::error::{CallError, RenderError, RenderFailure};
 use crate::format;
 use crate::hint;
@@ -19,6 +20,9 @@ const LEVELS: usize = 320;
 
 /// Bytes of a message that are kept; errors of renders inside renders repeat each other.
 const MESSAGE: usize = 2000;
+
+/// Characters of a message that are looked at for what must not be shown.
+const SEARCHED: usize = 64 << 10;
 
 /// What a key that is not in a map gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +41,9 @@ pub struct RenderOptions {
     pub limits: RenderLimits,
     /// What a key that is not in a map gives.
     pub missing_key: MissingKey,
+    /// What errors must not quote. The render looks at it when it fails, so that what its methods add on the way counts.
+    /// Nothing unless told.
+    pub confidential: Arc<Confidential>,
 }
 
 /// Renders `template` with `root` as its dot. The templates of `set` may be included by name.
@@ -308,17 +315,19 @@ impl Engine<'_> {
 
     /// Returns a value as messages show it.
     pub(crate) fn shown(&mut self, value: &Value) -> String {
-        let mut text = format::text(&mut self.session, value).unwrap_or_default();
-        if let Some((cut, _)) = text.char_indices().nth(60) {
-            text.truncate(cut);
-            text.push_str("...");
-        }
-        text
+        let text = format::text(&mut self.session, value).unwrap_or_default();
+        shortened(self.told(text), 60)
+    }
+
+    /// Returns a text as a message may say it. Before it is cut: a value that is cut could not be told any more.
+    fn told(&self, text: String) -> String {
+        let text = shortened(text, SEARCHED);
+        self.options.confidential.concealed(&text).unwrap_or(text)
     }
 
     /// Gives an error its place.
     pub(crate) fn error(&self, frame: &Frame<'_>, span: &Span, error: CallError) -> Box<RenderError> {
-        let (failure, mut message, inner) = match error {
+        let (failure, message, inner) = match error {
             CallError::Message(message) => (RenderFailure::Evaluation, message, None),
             CallError::Limit(message) => (RenderFailure::Limit, message, None),
             CallError::Render(error) => {
@@ -326,10 +335,8 @@ impl Engine<'_> {
                 (error.failure, text, error.hint)
             }
         };
-        if let Some((cut, _)) = message.char_indices().nth(MESSAGE) {
-            message.truncate(cut);
-            message.push_str("...");
-        }
+        let message = shortened(self.told(message), MESSAGE);
+        // What is confidential in a source itself is withheld where the source was made.
         let expression = frame.template.excerpt(span);
         let inside = frame.moved > 0 || self.templates > 1;
         let hint = inner.or_else(|| hint::for_render(&expression, &message, inside));
@@ -343,4 +350,13 @@ impl Engine<'_> {
             hint,
         })
     }
+}
+
+/// Cuts a text behind `most` characters.
+fn shortened(mut text: String, most: usize) -> String {
+    if let Some((cut, _)) = text.char_indices().nth(most) {
+        text.truncate(cut);
+        text.push_str("...");
+    }
+    text
 }

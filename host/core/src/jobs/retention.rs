@@ -39,7 +39,7 @@ pub fn expired(
         let wanted = match scope {
             Scope::All => true,
             Scope::Machine(uuid) => job.machine == *uuid,
-            Scope::Missing => objects.get::<Machine>(&job.machine).is_none(),
+            Scope::Missing => Machine::find(objects, &job.machine).is_none(),
         };
         if wanted {
             machines.entry(job.machine.clone()).or_default().push(job);
@@ -47,7 +47,7 @@ pub fn expired(
     }
     let mut gone = Vec::new();
     for (machine, mut jobs) in machines {
-        let current = objects.get::<Machine>(&machine).map(|machine| machine.current_job.clone());
+        let current = Machine::with_uuid(objects, &machine).map(|(_, machine)| machine.current_job.clone());
         jobs.retain(|job| match &current {
             Some(current) => job.state.is_final() && job.uuid != *current,
             None => true,

@@ -26,7 +26,7 @@ pub fn failure_report(objects: &(impl Objects + ?Sized), old: &Job, new: &Job) -
     if new.state != JobState::Failed || old.state.is_final() {
         return None;
     }
-    let machine = objects.get::<Machine>(&old.machine)?;
+    let (_, machine) = Machine::with_uuid(objects, &old.machine)?;
     let of_task = |name: &str| {
         let map = params::resolve(objects, machine.as_ref(), name)?;
         map.get(&old.task).cloned()
@@ -61,7 +61,7 @@ pub fn update(
     decision: Option<Decision>,
     now: Timestamp,
 ) -> Result<Ended, Refusal> {
-    let machine = objects.get::<Machine>(&old.machine).map(|machine| machine.as_ref().clone());
+    let machine = Machine::with_uuid(objects, &old.machine).map(|(_, machine)| machine.as_ref().clone());
     if old.state == new.state {
         if old.state.is_final() && old.exit_state != new.exit_state {
             return Err(Refusal::Conflict(format!("job {} is {} and final", old.uuid, old.state.as_str())));

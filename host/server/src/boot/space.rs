@@ -31,7 +31,9 @@ pub(super) async fn find(endpoint: &Arc<Endpoint>, path: &str) -> Found {
     found.unwrap_or(Found::Broken)
 }
 
+/// Follows links from a path. The log names the path that was asked for: a link is rendered text, which may hold secrets.
 fn find_now(endpoint: &Arc<Endpoint>, mut path: String) -> Found {
+    let asked = path.clone();
     for _ in 0..MAX_LINKS {
         match render::boot_file(endpoint, &path) {
             None => return endpoint.files.find(&path).map_or(Found::Nothing, Found::File),
@@ -43,11 +45,11 @@ fn find_now(endpoint: &Arc<Endpoint>, mut path: String) -> Found {
             }
             Some(Ok(BootFile::Link(target))) => path = target,
             Some(Err(error)) => {
-                tracing::error!(path, %error, "a boot file cannot be rendered");
+                tracing::error!(path = asked, %error, "a boot file cannot be rendered");
                 return Found::Broken;
             }
         }
     }
-    tracing::error!(path, limit = MAX_LINKS, "too many links from one file to the next");
+    tracing::error!(path = asked, limit = MAX_LINKS, "too many links from one file to the next");
     Found::Broken
 }

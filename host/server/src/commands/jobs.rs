@@ -36,7 +36,7 @@ pub(crate) async fn create_job(
     }
     let library = Arc::clone(&endpoint.library);
     let answer = commit(endpoint, principal, move |work| {
-        let machine = work.tx.get::<Machine>(&request.machine).ok_or_else(|| {
+        let (kind, machine) = Machine::with_uuid(&*work.tx, &request.machine).ok_or_else(|| {
             let message = format!("Machine {} does not exist", request.machine);
             ApiError::invalid("jobs", &request.uuid, vec![message])
         })?;
@@ -53,7 +53,7 @@ pub(crate) async fn create_job(
             work.put_unchecked(Box::new(job))?;
         }
         if let Some(machine) = step.machine {
-            put_after_job(work, *machine)?;
+            put_after_job(work, kind, *machine)?;
         }
         Ok(as_stored(&*work.tx, step.answer))
     })

@@ -15,7 +15,7 @@ use crate::{
     kinds,
 };
 
-/// Changes a machine on the server's own account.
+/// Changes a machine, or what goes through tasks as one, on the server's own account.
 pub(crate) async fn update_machine(
     endpoint: &Arc<Endpoint>,
     principal: &str,
@@ -24,14 +24,14 @@ pub(crate) async fn update_machine(
 ) -> Result<Arc<Machine>, ApiError> {
     let uuid = uuid.to_owned();
     commit(endpoint, principal, move |work| {
-        let old =
-            work.tx.get::<Machine>(&uuid).ok_or_else(|| ApiError::not_found("PATCH", "machines", &uuid))?;
+        let (kind, old) = Machine::with_uuid(&*work.tx, &uuid)
+            .ok_or_else(|| ApiError::not_found("PATCH", "machines", &uuid))?;
         let mut machine = old.as_ref().clone();
         change(&mut machine);
         if machine == *old {
             return Ok(old);
         }
-        work.put_unchecked(Box::new(machine.clone()))?;
+        work.put_unchecked(machine.clone().into_kind(kind))?;
         Ok(Arc::new(machine))
     })
     .await

@@ -6,13 +6,16 @@ use axum::http::Method;
 use formwork_api::ApiError;
 use formwork_core::{availability, params};
 use formwork_model::{
-    DecodeError, Header, Kind, Object, Objects, Param, Record as _, Values, canonical_numbers, overlaid,
+    DecodeError, Header, Kind, Object, Objects, Param, Record as _, canonical_numbers, overlaid,
 };
 use formwork_store::Committed;
-use json_patch::Patch;
 use serde_json::{Map, Value};
 
-use super::{claims, patch, tenants};
+pub(crate) use super::change::Change;
+use super::{
+    change::{changed, complete_text},
+    claims, tenants,
+};
 use crate::{
     auth::Caller,
     commit::{Stop, Work, commit, commit_at, commit_object},
@@ -23,36 +26,6 @@ use crate::{
 
 /// The name of the key of objects that a UUID identifies.
 const UUID: &str = "Uuid";
-
-/// How an object is to be changed.
-#[derive(Clone, Debug)]
-pub(crate) enum Change {
-    /// All writable members are replaced.
-    Put(Value),
-    /// RFC 6902 over the object.
-    Patch(Patch),
-    /// RFC 6902 over the meta map.
-    PatchMeta(Patch),
-    /// RFC 6902 over the params.
-    PatchParams(Patch),
-    /// All params are replaced.
-    PutParams(Values),
-    /// One param is set, or removed.
-    Param(String, Option<Value>),
-}
-
-impl Change {
-    /// Returns the members that the change reads or writes, where they are known before it is tried: none when it is of the
-    /// object as a whole.
-    fn touched(&self) -> Option<Vec<String>> {
-        match self {
-            Self::Put(_) => None,
-            Self::Patch(operations) => patch::touched(operations),
-            Self::PatchMeta(_) => Some(vec![String::from("Meta")]),
-            Self::PatchParams(_) | Self::PutParams(_) | Self::Param(..) => Some(vec![String::from("Params")]),
-        }
-    }
-}
 
 /// Who changes something, and with what waived.
 #[derive(Clone, Debug)]
@@ -103,14 +76,6 @@ pub(crate) async fn create(
 
 /// Most users of an object that an error names.
 const MAX_USERS_TOLD: usize = 20;
-
-/// Fills in a member of an object that is missing or empty.
-fn complete_text(object: &mut Value, name: &str, text: impl FnOnce() -> String) {
-    let lacks = object.get(name).is_none_or(|own| own.is_null() || own == "");
-    if let (Some(members), true) = (object.as_object_mut(), lacks) {
-        members.insert(name.to_owned(), Value::String(text()));
-    }
-}
 
 /// Changes an object, one change after the other in one commit, and returns it as it is after that.
 ///
@@ -211,7 +176,7 @@ fn overlaid_with(
     old.members(&names, &mut |place, value| {
         shown.extend(touched.get(place).map(|name| (name.clone(), value)));
     });
-    let after = changed(Value::Object(shown), change, kind, &key)?;
+    let after = changed(&*work.tx, Value::Object(shown), change, kind, &key)?;
     // What clients cannot write stays as it is.
     let written: Vec<&str> =
         names.into_iter().filter(|name| !read_only(kind).any(|own| own == *name)).collect();
@@ -237,7 +202,7 @@ fn replaced(
         if old.header().read_only {
             return Err(read_only_refusal(method, prefix, &key));
         }
-        changed(shown, change, kind, &key)
+        changed(&*work.tx, shown, change, kind, &key)
     })?;
     keep_read_only(kind, &before, &mut after);
     keep_private(kind, &before, &mut after);
@@ -249,49 +214,6 @@ fn replaced(
     let places = result.as_ref().map(|result| (&before, result));
     claims::require_members(&request.caller, (kind, claimed), places, is_secure)?;
     Ok(decoded?)
-}
-
-/// Returns the JSON that a change makes of an object.
-fn changed(before: Value, change: &Change, kind: &'static Kind, key: &str) -> Result<Value, ApiError> {
-    let mut after = before;
-    match change {
-        Change::Put(body) => {
-            let mut body = body.clone();
-            let own = || after.get(kind.key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            complete_text(&mut body, kind.key, own);
-            return Ok(body);
-        }
-        Change::Patch(operations) => patch::apply(&mut after, operations, kind.prefix, key)?,
-        Change::PatchMeta(operations) => {
-            patch::apply(member(&mut after, "Meta"), operations, kind.prefix, key)?
-        }
-        Change::PatchParams(operations) => {
-            patch::apply(member(&mut after, "Params"), operations, kind.prefix, key)?
-        }
-        Change::PutParams(values) => {
-            *member(&mut after, "Params") = serde_json::to_value(values).unwrap_or_default();
-        }
-        Change::Param(name, value) => {
-            if let Some(params) = member(&mut after, "Params").as_object_mut() {
-                match value {
-                    Some(value) => params.insert(name.clone(), value.clone()),
-                    None => params.remove(name),
-                };
-            }
-        }
-    }
-    Ok(after)
-}
-
-/// Returns a member of an object's JSON for a change.
-fn member<'a>(object: &'a mut Value, name: &str) -> &'a mut Value {
-    if !object.is_object() {
-        *object = Value::Object(Map::new());
-    }
-    match object {
-        Value::Object(members) => members.entry(name.to_owned()).or_insert(Value::Null),
-        other => other,
-    }
 }
 
 /// Removes an object and returns it as it was.

@@ -1,6 +1,7 @@
 //! JSON Patch as clients of this API send it (RFC 6902; drp-api.md 1.5, 5.3).
 
 use formwork_api::ApiError;
+use formwork_core::secure::Shape;
 use formwork_model::{canonical_numbers, kind_of};
 use json_patch::{Patch, PatchErrorKind, PatchOperation};
 use serde_json::{Value, json};
@@ -33,14 +34,29 @@ pub(crate) fn parse(body: &Value, prefix: &str, key: &str) -> Result<Patch, ApiE
     serde_json::from_value(body).map_err(|error| bad(format!("not a patch: {error}")))
 }
 
-/// Applies a patch, all of it or nothing. The numbers of the document take their canonical form.
+/// What a refusal that repeats its patch leaves out: the values of secure params, unless they are sealed.
+#[derive(Clone, Copy)]
+pub(crate) struct Hidden<'a> {
+    /// Where the document has its params, as a pointer; `None` when it has none.
+    pub(crate) params: Option<&'a str>,
+    /// Tells whether a param is secure.
+    pub(crate) is_secret: &'a dyn Fn(&str) -> bool,
+}
+
+/// Applies a patch to an object of a type and a key, or to a part of it: all of the patch or nothing. The numbers of the
+/// document take their canonical form.
 ///
 /// What operations copy is counted: a few of them could otherwise make a document of any size out of a small one.
-pub(crate) fn apply(document: &mut Value, patch: &Patch, prefix: &str, key: &str) -> Result<(), ApiError> {
+pub(crate) fn apply(
+    document: &mut Value,
+    patch: &Patch,
+    (prefix, key): (&str, &str),
+    hidden: Hidden<'_>,
+) -> Result<(), ApiError> {
     canonical_numbers(document);
     let failed = |operation: usize, reason: String| {
         let mut failed = ApiError::new(409, "PATCH", format!("Patch error at line {operation}: {reason}"));
-        failed.messages.push(format!("Patch: {}", shown(patch, prefix)));
+        failed.messages.push(format!("Patch: {}", shown(patch, prefix, hidden)));
         failed.about(prefix, key)
     };
     let before = document.clone();
@@ -132,14 +148,15 @@ fn extent(value: &Value, most: usize) -> (usize, usize) {
 }
 
 /// Writes a patch with the members of each operation in the order that clients compare. What never leaves the server is not
-/// repeated either (drp-api.md 2.6).
-fn shown(patch: &Patch, prefix: &str) -> String {
+/// repeated either (drp-api.md 2.6), nor a secret that came in the clear.
+fn shown(patch: &Patch, prefix: &str, hidden: Hidden<'_>) -> String {
     let private = kind_of(prefix).map_or(&[][..], |kind| kind.private);
     let operations: Vec<Value> = patch
         .iter()
         .filter_map(|operation| serde_json::to_value(operation).ok())
         .map(|mut operation| {
             private.iter().for_each(|name| blank(&mut operation, name));
+            hidden.blank(&mut operation);
             let part = |name: &str| operation.get(name).cloned();
             json!({
                 "op": part("op"),
@@ -164,11 +181,67 @@ fn blank(operation: &mut Value, name: &str) {
     }
 }
 
+impl Hidden<'_> {
+    /// Empties secure params in an operation, whether its path leads to one, into one, or to what has them.
+    fn blank(self, operation: &mut Value) {
+        let Some(params) = self.params else { return };
+        let path = operation.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(value) = operation.get_mut("value") else { return };
+        if let Some(below) = path.strip_prefix(params).and_then(|rest| rest.strip_prefix('/')) {
+            let name = below.split('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+            self.blank_param(&name, value);
+        } else if let Some(within) = params.strip_prefix(path.as_str())
+            && let Some(members) = value.pointer_mut(within).and_then(Value::as_object_mut)
+        {
+            members.iter_mut().for_each(|(name, value)| self.blank_param(name, value));
+        }
+    }
+
+    fn blank_param(self, name: &str, value: &mut Value) {
+        if Shape::of(value) == Shape::Clear && (self.is_secret)(name) {
+            *value = json!("");
+        }
+    }
+}
+
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
     use super::*;
+
+    /// `pin` is the one secure param.
+    fn applied(document: &mut Value, body: &Value, prefix: &str, params: &str) -> Result<(), ApiError> {
+        let hidden = Hidden { params: Some(params), is_secret: &|name| name == "a/pin" };
+        apply(document, &parse(body, prefix, "k").unwrap(), (prefix, "k"), hidden)
+    }
+
+    #[test]
+    fn secure_params_are_not_repeated_in_the_clear() {
+        let sealed = json!({"Key": STANDARD.encode([7; 32]), "Nonce": STANDARD.encode([7; 24]),
+            "Payload": STANDARD.encode([7; 16])});
+        for (params, path, value) in [
+            ("/Params", "/Params/a~1pin", json!("s3cret")),
+            ("/Params", "/Params/a~1pin/deep/er", json!("s3cret")),
+            ("/Params", "/Params", json!({"a/pin": "s3cret", "b": "kept"})),
+            ("/Params", "", json!({"Params": {"a/pin": ["s3cret"]}, "Name": "kept"})),
+            ("", "/a~1pin", json!({"s3cret": 1})),
+            ("", "", json!({"a/pin": "s3cret", "b": "kept"})),
+        ] {
+            let body = json!([{"op": "add", "path": path, "value": value}, {"op": "test", "path": "/b", "value": 1}]);
+            let words = applied(&mut json!({}), &body, "machines", params).unwrap_err().to_string();
+            assert!(!words.contains("s3cret") && words.contains("\"test\""), "{words}");
+            assert_eq!(words.contains("kept"), body.to_string().contains("kept"), "{words}");
+        }
+        let body = json!([{"op": "test", "path": "/Params/a~1pin", "value": sealed}]);
+        let words = applied(&mut json!({}), &body, "machines", "/Params").unwrap_err().to_string();
+        assert!(words.contains(sealed["Payload"].as_str().unwrap()), "{words}");
+        let body = json!([{"op": "test", "path": "/Params/free", "value": "kept"}]);
+        let words = applied(&mut json!({}), &body, "machines", "/Params").unwrap_err().to_string();
+        assert!(words.contains("kept"), "{words}");
+    }
 
     #[test]
     fn private_members_are_not_repeated() {
@@ -177,8 +250,7 @@ mod tests {
             {"op": "add", "path": "/PasswordHash", "value": "c2VjcmV0"},
             {"op": "add", "path": "/Secret", "value": "kept"},
         ]);
-        let patch = parse(&body, "users", "u").unwrap();
-        let error = apply(&mut json!({}), &patch, "users", "u").unwrap_err();
+        let error = applied(&mut json!({}), &body, "users", "/Params").unwrap_err();
         assert!(!error.to_string().contains("c2VjcmV0") && error.to_string().contains("kept"), "{error}");
         assert!(error.messages[1].contains("\"PasswordHash\": \"\""), "{error}");
     }
@@ -189,13 +261,11 @@ mod tests {
             .map(|number| json!({"op": "copy", "from": "/a", "path": format!("/a/b{number}")}))
             .collect();
         let mut document = json!({"a": {"x": 1}});
-        let patch = parse(&json!(doubling), "machines", "k").unwrap();
-        let error = apply(&mut document, &patch, "machines", "k").unwrap_err();
+        let error = applied(&mut document, &json!(doubling), "machines", "/Params").unwrap_err();
         assert!(error.messages[0].contains("copies more than 100000 values"), "{error}");
         assert_eq!(document, json!({"a": {"x": 1}}), "nothing is half done");
         let nesting = vec![json!({"op": "copy", "from": "/a", "path": "/a/a"}); 10_000];
-        let patch = parse(&json!(nesting), "machines", "k").unwrap();
-        let error = apply(&mut document, &patch, "machines", "k").unwrap_err();
+        let error = applied(&mut document, &json!(nesting), "machines", "/Params").unwrap_err();
         assert!(error.messages[0].contains("levels deep"), "{error}");
         assert_eq!(document, json!({"a": {"x": 1}}));
     }
@@ -205,8 +275,7 @@ mod tests {
         let mut document = json!({"a": 1});
         let body =
             json!([{"op": "replace", "path": "/a", "value": 2}, {"op": "test", "path": "/a", "value": 1}]);
-        let patch = parse(&body, "machines", "k").unwrap();
-        let error = apply(&mut document, &patch, "machines", "k").unwrap_err();
+        let error = applied(&mut document, &body, "machines", "/Params").unwrap_err();
         assert_eq!((error.code, error.r#type.as_str()), (409, "PATCH"));
         assert_eq!(error.messages[0], "Patch error at line 1: Test op failed.");
         assert!(
@@ -226,17 +295,17 @@ mod tests {
             {"op": "test", "path": "", "value": {"d": 0.5, "b": [2, {"c": 3}], "a": 1}},
             {"op": "add", "path": "/e", "value": 4.0},
         ]);
-        apply(&mut document, &parse(&body, "x", "y").unwrap(), "x", "y").unwrap();
+        applied(&mut document, &body, "x", "/Params").unwrap();
         assert_eq!(document.to_string(), r#"{"a":1,"b":[2,{"c":3}],"d":0.5,"e":4}"#);
         let body = json!([{"op": "test", "path": "/a", "value": 1.5}]);
-        assert!(apply(&mut document, &parse(&body, "x", "y").unwrap(), "x", "y").is_err());
+        assert!(applied(&mut document, &body, "x", "/Params").is_err());
     }
 
     #[test]
     fn from_may_be_empty_on_any_operation() {
         let body = json!([{"op": "add", "path": "/a", "from": "", "value": 2}]);
         let mut document = json!({});
-        apply(&mut document, &parse(&body, "x", "y").unwrap(), "x", "y").unwrap();
+        applied(&mut document, &body, "x", "/Params").unwrap();
         assert_eq!(document, json!({"a": 2}));
     }
 }

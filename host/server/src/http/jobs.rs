@@ -94,7 +94,7 @@ pub(super) fn routes() -> Vec<Route> {
 async fn create(target: Target, body: Json) -> Handled {
     let asked = decode(target.kind, target.method.as_str(), body.value)?;
     let request = asked.as_any().downcast_ref::<Job>().cloned().unwrap_or_default();
-    if !target.caller.sees(Machine::KIND.prefix, &request.machine) {
+    if !sees_subject(&target, &request.machine) {
         let message = format!("Machine {} does not exist", request.machine);
         return Err(ApiError::invalid(target.kind.prefix, &request.uuid, vec![message]).into());
     }
@@ -104,6 +104,14 @@ async fn create(target: Target, body: Json) -> Handled {
         Answer::Resumed(job) => answer::json(StatusCode::ACCEPTED, &job),
         Answer::Created(job) => answer::json(StatusCode::CREATED, &job),
     }
+}
+
+/// Tells whether a caller sees what a job is about: a machine, or what goes through tasks as one. What is gone counts as a
+/// machine.
+fn sees_subject(target: &Target, uuid: &str) -> bool {
+    let subject = Machine::find(&target.endpoint.snapshot(), uuid);
+    let kind = subject.map_or(Machine::KIND, |subject| subject.kind());
+    target.caller.sees(kind.prefix, uuid)
 }
 
 /// Finds a job for a caller who may do something to the jobs of its machine.
@@ -178,7 +186,7 @@ async fn purge(target: Target) -> Handled {
     let may = |job: &Job| {
         caller.may("jobs", "delete", &job.machine)
             && caller.sees("jobs", &job.uuid)
-            && caller.sees("machines", &job.machine)
+            && sees_subject(&target, &job.machine)
     };
     if let Scope::Machine(machine) = &scope {
         target.require("delete", machine)?;

@@ -13,6 +13,7 @@ use formwork_model::{
     Choice, Filter, Kind, Machine, Object, Objects, ObjectsExt, Params, Record as _, TemplateInfo, Values,
 };
 use formwork_store::Snapshot;
+use formwork_template::Confidential;
 use serde_json::Value;
 
 use self::pieces::Long;
@@ -63,11 +64,17 @@ fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// Reads the query of a request, with those that it names and those that it holds. Blocks when it [`renders`].
+/// Reads the query of a request, with those that it names and those that it holds. Blocks when it [`renders`]. What it
+/// rendered that errors about the query must not quote comes along.
 ///
 /// A stored filter is refused that does not exist or is for another type.
-pub(super) fn query(target: &Target, snapshot: &Snapshot) -> Result<ListQuery, ApiError> {
-    let mut query = ListQuery::parse(target.query.pairs()).map_err(|error| unacceptable(target, &error))?;
+pub(super) fn query(
+    target: &Target,
+    snapshot: &Snapshot,
+) -> Result<(ListQuery, Arc<Confidential>), ApiError> {
+    let confidential = Arc::default();
+    let mut query = ListQuery::parse(target.query.pairs())
+        .map_err(|error| unacceptable(target, &error, &confidential))?;
     for raw in query.raw.iter_mut().filter(|raw| is_template(raw)) {
         // A template can make tokens, for machines that nobody knows yet too.
         target.caller.require(Machine::KIND.prefix, "token", "")?;
@@ -76,12 +83,16 @@ pub(super) fn query(target: &Target, snapshot: &Snapshot) -> Result<ListQuery, A
             contents: std::mem::take(raw),
             ..TemplateInfo::default()
         };
-        *raw = render::text_for(&target.endpoint, snapshot, Arc::default(), entry).map_err(|messages| {
+        let rendered = render::text_for(&target.endpoint, snapshot, Arc::default(), entry, &confidential);
+        *raw = rendered.map_err(|messages| {
             let error = ApiError::new(406, target.method.as_str(), messages.join("\n"));
             error.about(target.kind.prefix, &target.id)
         })?;
     }
-    complete(query, target, snapshot).map_err(|error| unacceptable(target, &error))
+    let query = complete(query, target, snapshot);
+    query
+        .map(|query| (query, Arc::clone(&confidential)))
+        .map_err(|error| unacceptable(target, &error, &confidential))
 }
 
 /// Adds what a query holds and names to it.
@@ -111,18 +122,21 @@ pub(super) fn keys<'a>(
     filters: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<Vec<String>, ApiError> {
     search::keys(target.kind, snapshot, filters, visible(target, snapshot))
-        .map_err(|error| unacceptable(target, &error))
+        .map_err(|error| unacceptable(target, &error, &Confidential::default()))
 }
 
-/// Says that a query cannot be answered (drp-api.md 1.5).
-fn unacceptable(target: &Target, error: &QueryError) -> ApiError {
-    ApiError::new(406, target.method.as_str(), error.to_string()).about(target.kind.prefix, &target.id)
+/// Says that a query cannot be answered (drp-api.md 1.5); it may be wrong in words that it rendered.
+fn unacceptable(target: &Target, error: &QueryError, confidential: &Confidential) -> ApiError {
+    let words = error.to_string();
+    let words = confidential.concealed(&words).unwrap_or(words);
+    ApiError::new(406, target.method.as_str(), words).about(target.kind.prefix, &target.id)
 }
 
 fn answered(target: &Target) -> Handled {
     let (kind, snapshot) = (target.kind, target.endpoint.snapshot());
-    let query = query(target, &snapshot)?;
-    let resolved = query.resolve(kind, &snapshot).map_err(|error| unacceptable(target, &error))?;
+    let (query, confidential) = query(target, &snapshot)?;
+    let resolved = query.resolve(kind, &snapshot);
+    let resolved = resolved.map_err(|error| unacceptable(target, &error, &confidential))?;
     let look = Look::new(&snapshot);
     let is_head = target.method == Method::HEAD;
     let search = Search {
@@ -227,12 +241,13 @@ impl<'a> Shaper<'a> {
                 format!("`expand` renders the params of up to {MAX_EXPANDED} objects, not of {count}");
             return Err(too_large(words));
         }
+        let is_open = self.secrets.is_some();
         let (mut bytes, mut all) = (0_usize, HashMap::with_capacity(count));
         for object in objects {
             may_render(&target.caller, object.as_ref())?;
             let value = self.values(object.as_ref());
             let value = Value::Object(value.into_iter().collect());
-            let value = rendered(&target.endpoint, self.look.snapshot, object.as_ref(), value)?;
+            let value = rendered(&target.endpoint, self.look.snapshot, object.as_ref(), value, is_open)?;
             let text = value.to_string();
             bytes = bytes.saturating_add(text.len());
             if bytes > MAX_EXPANDED_BYTES {

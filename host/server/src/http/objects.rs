@@ -190,7 +190,7 @@ pub(super) async fn show(target: Target, headers: HeaderMap) -> Handled {
 
 /// Writes an object as the query wants it.
 fn shaped(target: &Target, seen: &Seen) -> Handled {
-    let query = list::query(target, &seen.snapshot)?;
+    let (query, _) = list::query(target, &seen.snapshot)?;
     let look = Look::new(&seen.snapshot);
     let mut out = Vec::new();
     let shaper = Shaper::new(&look, target.kind, &query.projection);

@@ -137,20 +137,23 @@ async fn expanded(
         return Ok(value);
     }
     render_routes::may_render(&target.caller, object.as_ref())?;
-    let endpoint = Arc::clone(&target.endpoint);
-    let rendered = spawn_blocking(move || rendered(&endpoint, &snapshot, object.as_ref(), value)).await;
+    let (endpoint, is_open) = (Arc::clone(&target.endpoint), target.query.is("decode"));
+    let rendered =
+        spawn_blocking(move || rendered(&endpoint, &snapshot, object.as_ref(), value, is_open)).await;
     rendered.map_err(|error| internal(&error))?
 }
 
-/// Renders the texts in a value; only what is like a machine has a place to render for. Blocks.
+/// Renders the texts in a value; only what is like a machine has a place to render for. `is_open` says that secure params
+/// are among them in the clear. Blocks.
 pub(super) fn rendered(
     endpoint: &Arc<Endpoint>,
     snapshot: &Snapshot,
     object: &dyn Object,
     value: Value,
+    is_open: bool,
 ) -> Result<Value, ApiError> {
     let Some(machine) = Machine::of(object) else { return Ok(value) };
-    render::expanded(endpoint, snapshot, &Arc::new(machine.clone()), value)
+    render::expanded(endpoint, snapshot, &Arc::new(machine.clone()), value, is_open)
         .map_err(|messages| ApiError::invalid(object.kind().prefix, &object.key(), messages))
 }
 

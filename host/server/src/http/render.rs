@@ -87,7 +87,8 @@ async fn rendered(endpoint: &Arc<Endpoint>, object: Arc<dyn Object>, entry: Temp
     let (prefix, key) = (object.kind().prefix, object.key());
     let machine = Arc::new(Machine::of(object.as_ref()).cloned().unwrap_or_default());
     let (endpoint, snapshot) = (Arc::clone(endpoint), endpoint.snapshot());
-    let text = spawn_blocking(move || render::text_for(&endpoint, &snapshot, machine, entry)).await;
+    let text =
+        spawn_blocking(move || render::text_for(&endpoint, &snapshot, machine, entry, &Arc::default())).await;
     let text = text.map_err(|error| internal(&error))?;
     answer::json(StatusCode::OK, &text.map_err(|messages| ApiError::invalid(prefix, &key, messages))?)
 }

@@ -83,3 +83,101 @@ fn own_profile(work: &Work<'_>, group: &Machine) -> Option<Arc<Profile>> {
     let profile = work.tx.get::<Profile>(&group.name)?;
     (profile.header.meta.get(GROUP_OF) == Some(&group.uuid)).then_some(profile)
 }
+
+#[cfg(test)]
+mod tests {
+    use formwork_core::jobs::Answer;
+    use formwork_model::{Cluster, Job, JobState, Kind, Objects as _, Record as _, ResourceBroker, Task};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        commands::jobs::{create_job, update_job},
+        commit::commit,
+        runner,
+        testing::{Site, Wishes},
+    };
+
+    const UUID: &str = "11111111-2222-4333-8444-555555555555";
+
+    /// A site with a group that a pool makes ready by a list of tasks.
+    async fn building(kind: &'static Kind, context: &str, tasks: &[&str]) -> Site {
+        let site = Site::new(Wishes::default());
+        let group = Machine {
+            uuid: UUID.into(),
+            name: "g1".into(),
+            arch: "amd64".into(),
+            context: context.into(),
+            tasks: tasks.iter().map(|task| (*task).to_owned()).collect(),
+            runnable: true,
+            pool: "default".into(),
+            pool_status: "Building".into(),
+            pool_allocated: true,
+            ..Machine::default()
+        };
+        let put = commit(&site.endpoint, "user:anna", move |work| {
+            work.put(Box::new(Task { name: "greet".into(), ..Task::default() }))?;
+            work.put(group.clone().into_kind(kind)).map(drop)
+        });
+        put.await.unwrap();
+        site
+    }
+
+    fn group(site: &Site, kind: &Kind) -> Machine {
+        let object = site.endpoint.snapshot().find(kind.prefix, UUID).unwrap();
+        Machine::of(object.as_ref()).unwrap().clone()
+    }
+
+    async fn next(site: &Site) -> Answer {
+        let request = Job { machine: UUID.into(), ..Job::default() };
+        create_job(&site.endpoint, "user:anna", request).await.unwrap()
+    }
+
+    async fn ended(site: &Site, job: &Job, state: JobState) {
+        for state in [JobState::Running, state] {
+            let change = update_job(&site.endpoint, "user:anna", &job.uuid, move |job| job.state = state);
+            change.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn group_goes_through_its_tasks_and_its_transition_ends_with_them() {
+        for kind in [Cluster::KIND, ResourceBroker::KIND] {
+            let site = building(kind, "", &["greet", "greet"]).await;
+            for _ in 0..2 {
+                let Answer::Created(job) = next(&site).await else { panic!("no job") };
+                assert_eq!(group(&site, kind).current_job, job.uuid);
+                ended(&site, &job, JobState::Finished).await;
+            }
+            assert_eq!(next(&site).await, Answer::Nothing);
+            let group = group(&site, kind);
+            assert!(group.workflow_complete && group.pool_allocated, "{group:?}");
+            assert_eq!(group.pool_status, "InUse");
+            assert!(site.endpoint.snapshot().get::<Machine>(UUID).is_none(), "it is no machine");
+        }
+    }
+
+    #[tokio::test]
+    async fn group_whose_task_fails_is_held_in_its_pool() {
+        let site = building(Cluster::KIND, "", &["greet"]).await;
+        let Answer::Created(job) = next(&site).await else { panic!("no job") };
+        ended(&site, &job, JobState::Failed).await;
+        let group = group(&site, Cluster::KIND);
+        assert_eq!((group.pool_status.as_str(), group.runnable), ("HoldBuild", false));
+    }
+
+    #[tokio::test]
+    async fn endpoint_itself_takes_a_group_through_its_tasks_in_the_context_of_the_host() {
+        let site = building(Cluster::KIND, runner::CONTEXT, &["stage:none"]).await;
+        let mut feed = site.endpoint.store.snapshot_and_feed().1;
+        let (stop, shutdown) = watch::channel(false);
+        let running = runner::start(Arc::clone(&site.endpoint), shutdown);
+        while group(&site, Cluster::KIND).pool_status != "InUse" {
+            let waited = tokio::time::timeout(std::time::Duration::from_secs(60), feed.next()).await;
+            waited.expect("the transition never ends").unwrap();
+        }
+        assert!(group(&site, Cluster::KIND).workflow_complete);
+        stop.send(true).unwrap();
+        running.await.unwrap();
+    }
+}

@@ -144,23 +144,23 @@ pub(crate) fn settled(
     }
 }
 
-/// Stores a machine as a job left it. Where its pool cannot do with it what it should, it is held; when it was its last
+/// Stores a machine, or what goes through tasks as one, as a job left it. Where its pool cannot do with it what it should, it is held; when it was its last
 /// workflow, it goes.
-pub(crate) fn put_after_job(work: &mut Work<'_>, machine: Machine) -> Result<(), Stop> {
+pub(crate) fn put_after_job(work: &mut Work<'_>, kind: &Kind, machine: Machine) -> Result<(), Stop> {
     let stored = match pools::is_under_way(&machine.pool_status) {
-        true => moved_on(work, machine)?,
-        false => work.put_unchecked(Box::new(machine))?,
+        true => moved_on(work, kind, machine)?,
+        false => work.put_unchecked(machine.into_kind(kind))?,
     };
     remove_if_over(work, stored.as_ref())
 }
 
-fn moved_on(work: &mut Work<'_>, machine: Machine) -> Result<Arc<dyn Object>, Stop> {
-    let before = work.tx.get::<Machine>(&machine.uuid).unwrap_or_default();
+fn moved_on(work: &mut Work<'_>, kind: &Kind, machine: Machine) -> Result<Arc<dyn Object>, Stop> {
+    let before = Machine::with_uuid(&*work.tx, &machine.uuid).map(|(_, before)| before).unwrap_or_default();
     let change = machine::Change::Ready(Box::new(machine.clone()));
-    match settled(work, Machine::KIND, &before, change, false).and_then(|moved| work.put(Box::new(moved))) {
+    match settled(work, kind, &before, change, false).and_then(|moved| work.put(moved.into_kind(kind))) {
         Err(Stop::Fail(error)) => {
             tracing::warn!(machine = %machine.uuid, pool = %machine.pool, %error, "held in its pool");
-            work.put_unchecked(Box::new(pools::hold(machine)))
+            work.put_unchecked(pools::hold(machine).into_kind(kind))
         }
         moved => moved,
     }

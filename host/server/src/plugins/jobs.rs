@@ -11,7 +11,7 @@ use std::{
 
 use formwork_api::ApiError;
 use formwork_core::{action_entry, jobs::Answer};
-use formwork_model::{ExitState, Job, JobState, Machine, Objects, ObjectsExt, Values};
+use formwork_model::{ExitState, Job, JobState, Machine, ObjectsExt, Values};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -40,7 +40,7 @@ pub(crate) async fn resumed(
     request: &Job,
 ) -> Result<Option<Answer>, ApiError> {
     let snapshot = endpoint.snapshot();
-    let current = snapshot.get::<Machine>(&request.machine).and_then(|machine| {
+    let current = Machine::with_uuid(&snapshot, &request.machine).and_then(|(_, machine)| {
         let job = snapshot.get::<Job>(&machine.current_job)?;
         let fits = machine.context == request.context && job.machine == machine.uuid;
         let may_run = machine.runnable && machine.header.available;
@@ -115,7 +115,7 @@ async fn run(endpoint: &Arc<Endpoint>, principal: &str, job: &Job) -> Result<(),
     let (plugin, command) = action_entry(&job.task).unwrap_or_default();
     say(endpoint, job, &format!("action `{command}`")).await;
     let asked = Asked {
-        subject: endpoint.snapshot().find("machines", &job.machine),
+        subject: Machine::find(&endpoint.snapshot(), &job.machine),
         plugin: plugin.map(str::to_owned),
         command: command.to_owned(),
         params: Values::new(),

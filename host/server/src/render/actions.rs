@@ -4,6 +4,7 @@ use std::{io::Read, sync::Arc};
 
 use formwork_model::{ComponentRecord, Job, JobAction, Machine, Meta, ObjectsExt, Task, TemplateInfo};
 use formwork_store::Snapshot;
+use formwork_template::Confidential;
 use serde_json::Value;
 
 use super::{
@@ -46,17 +47,19 @@ pub(crate) fn job_actions(
     render_all(&site, snapshot, &endpoint.files, &compiled, &about)
 }
 
-/// Renders one text for a machine, as if it were a template of its stage.
+/// Renders one text for a machine, as if it were a template of its stage. What it read that no error about the text may
+/// quote goes into `confidential`.
 pub(crate) fn text_for(
     endpoint: &Arc<Endpoint>,
     snapshot: &Snapshot,
     machine: Arc<Machine>,
     entry: TemplateInfo,
+    confidential: &Arc<Confidential>,
 ) -> Result<String, Vec<String>> {
     let site: Arc<dyn Site> = Arc::clone(endpoint) as _;
     let shared = endpoint.renderer.shared.of(snapshot);
     let compiled = Compiled::new(format!("machines:{}", machine.uuid), &[entry], ("", ""), &shared);
-    let about = About::machine(snapshot, machine);
+    let about = About { confidential: Arc::clone(confidential), ..About::machine(snapshot, machine) };
     let rendered = render_all(&site, snapshot, &endpoint.files, &compiled, &about)?;
     Ok(rendered.into_iter().map(|action| action.content).collect())
 }
@@ -67,14 +70,18 @@ const MAX_EXPANDED_DEPTH: usize = 64;
 
 /// Renders every text in a value for a machine; the keys of maps stay as they are (drp-behaviour.md 1.5).
 ///
+/// `is_open` says that texts of secure params are among them in the clear.
+///
 /// # Errors
 ///
-/// A text that is no template or does not render, or too many of them.
+/// A text that is no template or does not render, or too many of them. What is wrong with a text is told in words of that
+/// text, so it is withheld when `is_open`.
 pub(crate) fn expanded(
     endpoint: &Arc<Endpoint>,
     snapshot: &Snapshot,
     machine: &Arc<Machine>,
     value: Value,
+    is_open: bool,
 ) -> Result<Value, Vec<String>> {
     let mut left = MAX_EXPANDED;
     let mut render = |contents: String| {
@@ -82,9 +89,18 @@ pub(crate) fn expanded(
             .checked_sub(1)
             .ok_or_else(|| vec![format!("{}: more than {MAX_EXPANDED} texts to expand", machine.uuid)])?;
         let entry = TemplateInfo { name: String::from("expand"), contents, ..TemplateInfo::default() };
-        text_for(endpoint, snapshot, Arc::clone(machine), entry)
+        let rendered = text_for(endpoint, snapshot, Arc::clone(machine), entry, &Arc::default());
+        rendered.map_err(|problems| if is_open { vec![unspoken(machine)] } else { problems })
     };
     walked(value, &mut render, MAX_EXPANDED_DEPTH)
+}
+
+fn unspoken(machine: &Machine) -> String {
+    format!(
+        "machines:{}: a text does not render; what is wrong is withheld, as it would quote what was decoded\nhint: without \
+         `decode` it is told for params that are not secure",
+        machine.uuid
+    )
 }
 
 fn walked(
@@ -148,7 +164,7 @@ pub(crate) fn lacking(
 /// Returns the task and the machine of a job.
 pub(crate) fn subjects(snapshot: &Snapshot, job: &Job) -> Result<(Arc<Task>, Arc<Machine>), Vec<String>> {
     let task = snapshot.get::<Task>(&job.task);
-    let machine = snapshot.get::<Machine>(&job.machine);
+    let machine = Machine::with_uuid(snapshot, &job.machine).map(|(_, machine)| machine);
     let mut missing = Vec::new();
     if task.is_none() {
         missing.push(format!("Task {} does not exist", job.task));
@@ -178,8 +194,10 @@ fn action(
     let path = compiled.path(entry, scene).map_err(said)?;
     let content = match compiled.file(entry, scene).map_err(said)? {
         BootFile::Text(text) => text,
-        BootFile::Link(link) => linked(files, &link)
-            .map_err(|why| format!("{} {}: link `{link}` {why}", compiled.owner, entry.info.name))?,
+        BootFile::Link(link) => linked(files, &link).map_err(|why| {
+            let link = scene.confidential().concealed(&link).unwrap_or(link);
+            format!("{} {}: link `{link}` {why}", compiled.owner, entry.info.name)
+        })?,
     };
     Ok(JobAction { name: entry.info.name.clone(), path, content, meta: entry.info.meta.clone() })
 }

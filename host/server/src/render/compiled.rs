@@ -106,7 +106,7 @@ impl Compiled {
 
     fn render(&self, template: &Template, scene: &Arc<Scene>) -> Result<String, RenderProblem> {
         let root: Value = Root::value(scene);
-        Ok(render(&self.set, template, &root, &options())?)
+        Ok(render(&self.set, template, &root, &options(scene))?)
     }
 }
 

@@ -43,13 +43,6 @@ impl Root {
         engine.render_text(&format!("{} BootParams", env.name), &text, dot).map(Value::from)
     }
 
-    fn token(&self, forever: bool) -> Value {
-        Value::from(match &self.0.about.machine {
-            Some(machine) => self.0.site.machine_token(&self.0.objects, machine, forever),
-            None => self.0.site.unknown_token(&self.0.objects),
-        })
-    }
-
     /// Answers the methods around parameters.
     fn call_params(
         &self,
@@ -155,8 +148,8 @@ impl Object for Root {
                 Value::from(engine.render_text("StringExpand", args.count(1, 1)?.text(0)?, dot)?)
             }
             "ObjectExpand" => engine.expand("ObjectExpand", args.count(1, 1)?.value(0), &dot)?,
-            "GenerateToken" => self.token(false),
-            "GenerateInfiniteToken" => self.token(true),
+            "GenerateToken" => Value::from(self.0.token(false)),
+            "GenerateInfiniteToken" => Value::from(self.0.token(true)),
             "ParseURL" => {
                 let args = args.count(2, 2)?;
                 Value::from(url_part(args.text(0)?, args.text(1)?)?)

@@ -9,10 +9,13 @@ use std::{
     },
 };
 
-use formwork_core::params::{self, Found, Level};
+use formwork_core::{
+    params::{self, Found, Level},
+    plugins::is_secure,
+};
 use formwork_model::{BootEnv, Job, Machine, Object, ObjectsExt, Param, Profile, Stage, Task, TemplateInfo};
 use formwork_store::Snapshot;
-use formwork_template::{RenderLimits, RenderOptions};
+use formwork_template::{Confidential, RenderLimits, RenderOptions};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -118,6 +121,8 @@ pub(super) struct About {
     pub(super) target_os: String,
     /// The entry that is rendered.
     pub(super) entry: Option<Arc<TemplateInfo>>,
+    /// What is read that errors about the render must not quote.
+    pub(super) confidential: Arc<Confidential>,
 }
 
 impl About {
@@ -163,7 +168,7 @@ impl Scene {
     pub(super) fn param(&self, name: &str) -> Option<Json> {
         let own = self.levels().iter().find_map(|level| Found::at(level, name));
         match own {
-            Some(found) => self.site.used(&self.objects, name, found),
+            Some(found) => self.used(name, found),
             None => self.default(name),
         }
     }
@@ -171,8 +176,32 @@ impl Scene {
     /// Returns the value of a parameter merged over all sources.
     pub(super) fn composed(&self, name: &str) -> Option<Json> {
         let own = self.levels().iter().filter_map(|level| Found::at(level, name));
-        let own = own.filter_map(|found| self.site.used(&self.objects, name, found));
+        let own = own.filter_map(|found| self.used(name, found));
         params::merged(own.chain(self.default(name)))
+    }
+
+    /// Returns a value as texts use it. That of a secure parameter is in no error from here on.
+    fn used(&self, name: &str, found: Found) -> Option<Json> {
+        let value = self.site.used(&self.objects, name, found)?;
+        if is_secure(&self.objects, name) {
+            self.confidential().add(&format!("secure param \"{name}\""), &value);
+        }
+        Some(value)
+    }
+
+    /// Returns a token for the agent of the machine, or of one that is not known yet; of the usual life, or the longest.
+    pub(super) fn token(&self, forever: bool) -> String {
+        let token = match &self.about.machine {
+            Some(machine) => self.site.machine_token(&self.objects, machine, forever),
+            None => self.site.unknown_token(&self.objects),
+        };
+        self.confidential().add("token", &Json::from(token.as_str()));
+        token
+    }
+
+    /// Returns what errors about this render must not quote.
+    pub(super) fn confidential(&self) -> &Arc<Confidential> {
+        &self.about.confidential
     }
 
     /// Returns which of the required parameters have no value.
@@ -227,9 +256,13 @@ impl Scene {
     }
 }
 
-/// Returns the bounds of a render that begins now.
-pub(super) fn options() -> RenderOptions {
+/// Returns the bounds of a render that begins now, and what its errors must not quote.
+pub(super) fn options(scene: &Scene) -> RenderOptions {
     let deadline = now().plus_millis(RENDER_MILLIS);
     let expired = Some(Arc::new(move || now() > deadline) as _);
-    RenderOptions { limits: RenderLimits { expired, ..RenderLimits::default() }, ..RenderOptions::default() }
+    RenderOptions {
+        limits: RenderLimits { expired, ..RenderLimits::default() },
+        confidential: Arc::clone(scene.confidential()),
+        ..RenderOptions::default()
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use formwork_api::ApiError;
 use formwork_core::{params, plugins::is_secure};
-use formwork_model::{Job, Machine, Objects, ObjectsExt, Param};
+use formwork_model::{Job, Kind, Machine, Objects, Param};
 use formwork_sandbox::{
     Host, HostAnswer, HostCall, HostError, HostFuture, ParamsCall, ProgressReport, native,
 };
@@ -65,7 +65,8 @@ impl HostSide {
                 let value = serde_json::from_str(&json).map_err(|error| {
                     HostError::Invalid(format!("the value of `{name}` is not JSON: {error}"))
                 })?;
-                set_param(&self.endpoint, &self.principal, "machines", &self.machine, &name, value)
+                let (kind, _) = self.subject()?;
+                set_param(&self.endpoint, &self.principal, kind.prefix, &self.machine, &name, value)
                     .await
                     .map_err(|error| host_error(&error))?;
                 Ok(HostAnswer::Done)
@@ -77,8 +78,12 @@ impl HostSide {
     }
 
     fn machine(&self) -> Result<Arc<Machine>, HostError> {
-        let machine = self.endpoint.snapshot().get::<Machine>(&self.machine);
-        machine.ok_or_else(|| HostError::Other(String::from("the machine is gone")))
+        self.subject().map(|(_, machine)| machine)
+    }
+
+    fn subject(&self) -> Result<(&'static Kind, Arc<Machine>), HostError> {
+        let found = Machine::with_uuid(&self.endpoint.snapshot(), &self.machine);
+        found.ok_or_else(|| HostError::Other(String::from("the machine is gone")))
     }
 
     /// The value of a parameter as the machine sees it.
@@ -112,7 +117,7 @@ impl HostSide {
         }
         let key = self.machine.clone();
         let removed = commit(&self.endpoint, &self.principal, move |work| {
-            let machine = work.tx.find("machines", &key);
+            let machine = Machine::find(&*work.tx, &key);
             let mut machine = machine.ok_or_else(|| ApiError::not_found("DELETE", "machines", &key))?.boxed();
             if let Some(params) = machine.params_mut() {
                 params.remove(&name);
@@ -192,6 +197,7 @@ fn host_error(error: &ApiError) -> HostError {
 
 #[cfg(test)]
 mod tests {
+    use formwork_model::ObjectsExt as _;
     use formwork_sandbox::SecretsCall;
     use serde_json::json;
 

@@ -1,5 +1,6 @@
 //! What a method of an object may do with the render that called it.
 
+use crate::confidential::withheld;
 use crate::error::{CallError, RenderError, RenderFailure};
 use crate::render::Engine;
 use crate::template::{Part, Template};
@@ -29,13 +30,29 @@ impl Engine<'_> {
     ///
     /// # Errors
     ///
-    /// The error of parsing or of that render.
+    /// The error of parsing or of that render; its place alone when the text holds what is
+    /// [confidential](crate::RenderOptions::confidential), since its words are those of the text.
     pub fn render_text(&mut self, name: &str, text: &str, dot: Value) -> Result<String, CallError> {
         self.session.steps(text.len() / 16 + 1)?;
         if !text.contains("{{") {
             self.session.memory(text.len())?;
             return Ok(text.to_owned());
         }
+        let rendered = self.parsed_and_rendered(name, text, dot);
+        match rendered {
+            Err(CallError::Render(error)) if self.options.confidential.concealed(text).is_some() => {
+                Err(CallError::from(RenderError {
+                    expression: String::new(),
+                    message: withheld("a confidential text"),
+                    hint: None,
+                    ..*error
+                }))
+            }
+            rendered => rendered,
+        }
+    }
+
+    fn parsed_and_rendered(&mut self, name: &str, text: &str, dot: Value) -> Result<String, CallError> {
         let template = Template::parse(name, text).map_err(|error| RenderError {
             failure: RenderFailure::Parse,
             template: error.template,

@@ -1,5 +1,7 @@
 //! What is not a matter of Go: errors and hints, sets, methods that render, and the caller's data.
 
+mod confidential;
+
 use formwork_template::{
     Arguments, CallError, Delimiters, Engine, Include, Map, MissingKey, Object, RenderError, RenderFailure,
     RenderOptions, Template, TemplateSet, Value, render,

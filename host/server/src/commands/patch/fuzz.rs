@@ -60,7 +60,8 @@ proptest! {
         let mut before = document.clone();
         canonical_numbers(&mut before);
         let mut after = document;
-        match apply(&mut after, &patch, "machines", "k") {
+        let hidden = Hidden { params: Some("/Params"), is_secret: &|_| true };
+        match apply(&mut after, &patch, ("machines", "k"), hidden) {
             Ok(()) => prop_assert!(extent(&after, MAX_COPIED * 2).1 <= MAX_DEPTH),
             Err(error) => {
                 prop_assert_eq!(error.code, 409);

@@ -91,6 +91,33 @@ async fn agent_gives_its_own_machine_back_and_no_other() {
 }
 
 #[tokio::test]
+async fn agent_of_a_group_has_the_jobs_of_its_own_and_no_others() {
+    let site = Site::new(Wishes::default());
+    site.taken("POST", "/tasks", &json!({"Name": "greet"})).await;
+    for prefix in ["clusters", "resource_brokers"] {
+        let group = json!({"Name": format!("in-{prefix}"), "Tasks": ["greet"], "Context": ""});
+        let uuid = site.taken("POST", &format!("/{prefix}"), &group).await.0["Uuid"].clone();
+        let path = format!("/{prefix}/{}", uuid.as_str().unwrap());
+        let token = site.shown(&format!("{path}/token")).await["Token"].as_str().unwrap().to_owned();
+        let asked = json!({"Machine": uuid}).to_string();
+        let answer = site.send("POST", "/jobs", &token, &asked).await;
+        assert_eq!(answer.status(), 201, "{prefix}");
+        let job = site.shown(&path).await["CurrentJob"].as_str().unwrap().to_owned();
+        assert_eq!(site.send("GET", &format!("/jobs/{job}/actions"), &token, "").await.status(), 200);
+        for state in ["running", "finished"] {
+            let change = json!([{"op": "replace", "path": "/State", "value": state}]).to_string();
+            let answer = site.send("PATCH", &format!("/jobs/{job}"), &token, &change).await;
+            assert_eq!(answer.status(), 200, "{prefix} {state}");
+        }
+        assert_eq!(site.send("POST", "/jobs", &token, &asked).await.status(), 204);
+        assert_eq!(site.shown(&path).await["WorkflowComplete"], true);
+        let other = site.machine(&format!("m-{prefix}"), json!({"Tasks": ["greet"]})).await;
+        let stolen = json!({"Machine": other}).to_string();
+        assert_eq!(site.refused("POST", "/jobs", &token, &stolen).await.code, 403);
+    }
+}
+
+#[tokio::test]
 async fn who_may_not_use_a_pool_is_told_what_he_lacks() {
     let site = Site::new(Wishes::default());
     site.machine("m1", json!({})).await;

@@ -402,7 +402,7 @@ async fn machine_uses_the_opened_values_of_its_profiles() {
     let entry = formwork_model::TemplateInfo { contents: text.to_owned(), ..Default::default() };
     let snapshot = site.endpoint.snapshot();
     let machine = snapshot.get::<Machine>(uuid).unwrap();
-    let rendered = render::text_for(&site.endpoint, &snapshot, machine, entry).unwrap();
+    let rendered = render::text_for(&site.endpoint, &snapshot, machine, entry, &Arc::default()).unwrap();
     assert_eq!(rendered, format!("{SECRET} true [\"own\"] own;of profile;"));
     // The agent's own token reads what the machine uses.
     let token = site.got(&format!("/machines/{uuid}/token")).await["Token"].as_str().unwrap().to_owned();
