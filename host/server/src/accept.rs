@@ -37,7 +37,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
@@ -69,6 +69,9 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Connections that are told at the same time that there is no place for them; others are closed without a word.
 const TURNED_AWAY: usize = 64;
 
+/// Connections that wait to be accepted; the system may have a lower limit. Those that find no place wait a second and more.
+const WAITING: u32 = 16_384;
+
 /// How long it may take to tell that, with the handshake.
 const BRIEFLY: Duration = Duration::from_secs(3);
 
@@ -98,6 +101,15 @@ pub(crate) struct Service {
     pub(crate) listed: Option<Arc<Endpoint>>,
     /// How long requests in flight may take at the end.
     pub(crate) farewell: Duration,
+}
+
+/// Listens on an address.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The connections of an endpoint that has just ended do not keep the next one from its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// Accepts connections until the endpoint goes down, then gives those in flight a last chance. Those for which there is no
@@ -192,7 +204,7 @@ async fn talk<S>(
         let answered = routes.clone().oneshot(request);
         async move { Ok::<_, Infallible>(answered.await?.map(|body| Answer::new(body, in_flight))) }
     });
-    let builder = builder();
+    let builder = builder(service.door);
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
     let mut served = std::pin::pin!(builder.serve_connection_with_upgrades(stream, handler));
     let last = tokio::select! {
@@ -214,10 +226,15 @@ async fn stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(door: Door) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER_BYTES);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(ALIVE).keep_alive_timeout(PATIENCE);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ALIVE)
+        .keep_alive_timeout(PATIENCE)
+        .max_concurrent_streams(door.streams());
     builder
 }
 
@@ -243,145 +260,19 @@ where
         }
         Ok::<_, Infallible>(answer)
     });
-    let _ = builder().serve_connection(TokioIo::new(stream), handler).await;
+    let _ = builder(Door::Metrics).serve_connection(TokioIo::new(stream), handler).await;
 }
 
 fn refusal(full: Full, method: &str) -> Response<axum::body::Body> {
     let (code, words) = match full {
-        Full::Address(most) => (
+        Full::Address => (
             429,
-            format!(
-                "your address has {most} connections, as many as one may have\nhint: end some, or come from another"
-            ),
+            "your address has as many connections as one may have\nhint: end some, or come from another",
         ),
-        Full::All(most) => {
-            (503, format!("there are {most} connections, as many as there may be\nhint: try again later"))
-        }
+        Full::All => (503, "there are as many connections as there may be\nhint: try again later"),
     };
     Failure::from(ApiError::new(code, method, words)).into_response()
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::{
-        body::{Body, Bytes},
-        routing::get,
-    };
-    use futures_util::{Stream, StreamExt as _, stream};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    /// More bytes than the system keeps for a client.
-    const LARGE: usize = 64 << 20;
-
-    fn begins_and_waits() -> impl Stream<Item = Result<Bytes, Infallible>> {
-        stream::once(async { Ok(Bytes::from_static(b"begin")) }).chain(stream::pending())
-    }
-
-    /// Serves to as many at once, and returns where, and what ends it.
-    async fn served(most: usize) -> (SocketAddr, watch::Sender<bool>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let streamed = || std::iter::repeat_n(Ok::<_, Infallible>(vec![0_u8; 1 << 10]), LARGE >> 10);
-        let routes = Router::new()
-            .route("/", get(async || "here"))
-            .route("/large", get(async || vec![0_u8; LARGE]))
-            .route("/streamed", get(async move || Body::from_stream(stream::iter(streamed()))))
-            .route("/held", get(async || Body::from_stream(begins_and_waits())));
-        let places = Places::new(most);
-        let service =
-            Service { routes, tls: None, door: Door::Api, places, listed: None, farewell: Duration::ZERO };
-        tokio::spawn(serve(listener, service, stopped));
-        (address, stop)
-    }
-
-    async fn asked(stream: &mut TcpStream) -> String {
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    #[tokio::test]
-    async fn silent_connection_gives_way_and_one_that_is_answered_does_not() {
-        let (address, stop) = served(1).await;
-        let mut silent = TcpStream::connect(address).await.unwrap();
-        let mut held = TcpStream::connect(address).await.unwrap();
-        held.write_all(b"GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-        assert_eq!(silent.read(&mut [0]).await.unwrap(), 0, "it was ended");
-        let mut begin = [0; 12];
-        held.read_exact(&mut begin).await.unwrap();
-        let mut late = TcpStream::connect(address).await.unwrap();
-        let answer = asked(&mut late).await;
-        assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
-        assert!(answer.contains("as many as one may have"), "{answer}");
-        drop(held);
-        while !asked(&mut TcpStream::connect(address).await.unwrap()).await.ends_with("here") {}
-        stop.send(true).unwrap();
-    }
-
-    #[tokio::test]
-    async fn turned_away_are_closed_without_a_word_when_they_are_many() {
-        let (address, _stop) = served(1).await;
-        let mut held = TcpStream::connect(address).await.unwrap();
-        held.write_all(b"GET /held HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-        held.read_exact(&mut [0; 12]).await.unwrap();
-        let mut silent = Vec::new();
-        for _ in 0..TURNED_AWAY {
-            silent.push(TcpStream::connect(address).await.unwrap());
-        }
-        let mut late = TcpStream::connect(address).await.unwrap();
-        assert_eq!(late.read(&mut [0]).await.unwrap(), 0);
-        drop(silent);
-    }
-
-    /// Connects with a small buffer, so that what is not read waits at the other end.
-    async fn narrow(address: SocketAddr) -> TcpStream {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4 << 10).unwrap();
-        socket.connect(address).await.unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn client_that_does_not_read_its_answer_is_let_go() {
-        let (address, _stop) = served(8).await;
-        for path in ["large", "streamed"] {
-            let mut deaf = narrow(address).await;
-            let request = format!("GET /{path} HTTP/1.1\r\nHost: h\r\n\r\n");
-            deaf.write_all(request.as_bytes()).await.unwrap();
-            let began = tokio::time::Instant::now();
-            // What ends the connection ends this too: the clock goes on by itself while all wait.
-            let mut rest = Vec::new();
-            deaf.readable().await.unwrap();
-            tokio::time::sleep(Duration::from_secs(90)).await;
-            assert!(deaf.read_to_end(&mut rest).await.is_err() || rest.len() < LARGE, "{path}");
-            assert!(began.elapsed() < Duration::from_secs(120), "{path}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn client_of_http2_without_a_stream_is_let_go() {
-        let (address, _stop) = served(8).await;
-        let mut silent = TcpStream::connect(address).await.unwrap();
-        // The preface, and empty settings (RFC 9113, section 3.4).
-        silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-        let began = tokio::time::Instant::now();
-        let _ = silent.read_to_end(&mut Vec::new()).await;
-        assert!(began.elapsed() < PATIENCE * 2, "{:?}", began.elapsed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn client_that_sends_no_head_is_let_go() {
-        let (address, _stop) = served(8).await;
-        for start in ["", "G", "GET / HT", "PRI * HT"] {
-            let mut slow = TcpStream::connect(address).await.unwrap();
-            slow.write_all(start.as_bytes()).await.unwrap();
-            let mut rest = Vec::new();
-            // The invented clock goes on by itself while all wait.
-            let _ = slow.read_to_end(&mut rest).await;
-            assert!(!rest.starts_with(b"HTTP/1.1 200"), "{start}");
-        }
-    }
-}
+mod tests;

@@ -21,6 +21,7 @@ use axum::{
 };
 use futures_util::stream;
 use rustix::{buffer::spare_capacity, io::pread};
+use tokio::sync::Semaphore;
 
 use self::range::Selected;
 
@@ -31,10 +32,13 @@ const MOST_BYTES: usize = 256 << 10;
 const LEAST_BYTES: usize = 8 << 10;
 
 /// What all clients together may have been read that they have not taken, about, before each is read less at once.
-const AHEAD_BYTES: usize = 128 << 20;
+const AHEAD_BYTES: usize = 32 << 20;
 
 /// The files that are being sent: the memory that their parts share is the process's.
 static SENT: AtomicUsize = AtomicUsize::new(0);
+
+/// Reads of files at the same time: each has a thread, and a disk does no more for many.
+static READS: Semaphore = Semaphore::const_new(32);
 
 /// A file that is being sent, counted as long as this lives.
 struct Sending {
@@ -57,12 +61,15 @@ impl Sending {
             let most = chunk_bytes(SENT.load(Ordering::Relaxed));
             let bytes = most.min(usize::try_from(sending.left).unwrap_or(most));
             let (file, offset) = (Arc::clone(&sending.file), sending.next);
+            let turn = READS.acquire().await.map_err(io::Error::other)?;
+            // Taken here and not there, as hundreds of threads would each keep what they have given away.
+            let mut part = Vec::with_capacity(bytes);
             let read = tokio::task::spawn_blocking(move || {
-                let mut part = Vec::with_capacity(bytes);
                 pread(&*file, spare_capacity(&mut part), offset)?;
                 Ok::<_, rustix::io::Errno>(part)
             });
             let mut part = read.await.map_err(io::Error::other)??;
+            drop(turn);
             part.truncate(bytes);
             if part.is_empty() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -138,9 +145,9 @@ mod tests {
     #[test]
     fn what_is_read_ahead_for_clients_that_take_nothing_stays_bounded() {
         assert_eq!(chunk_bytes(0), MOST_BYTES);
-        assert_eq!(chunk_bytes(512), MOST_BYTES);
+        assert_eq!(chunk_bytes(128), MOST_BYTES);
         let held: usize = (1..=20_000).map(chunk_bytes).sum();
-        assert!(held < 800 << 20, "{held} bytes");
+        assert!(held < 300 << 20, "{held} bytes");
     }
 
     #[tokio::test]

@@ -174,7 +174,7 @@ pub async fn serve(
     std::fs::create_dir_all(&options.base_root).map_err(|source| folder(&options.base_root, source))?;
     let _holder = holder::hold(&options.base_root)?;
     let address = SocketAddr::from((options.listen, options.api_port));
-    let listener = doors::listen(address).map_err(|source| ServeError::Listen { address, source })?;
+    let listener = accept::listen(address).map_err(|source| ServeError::Listen { address, source })?;
     let doors = doors::bind(&mut options)?;
     let (endpoint, first_user) = open(options, Optimise::AtOnce).await?;
     let tls = endpoint.certificate.acceptor(&endpoint.options.tls).map_err(certificate)?;

@@ -27,13 +27,25 @@ pub(crate) enum Door {
 const MOST_OF_METRICS: usize = 256;
 
 impl Door {
-    /// Returns how many of all connections may be at this door: an eighth stays for the others.
-    fn most(self, whole: usize) -> usize {
-        let all_but_an_eighth = whole.saturating_sub(whole / 8).max(1);
+    /// Returns how many open files a connection stands for: one that is sent a file has that open as well.
+    fn files(self) -> usize {
         match self {
-            Self::Api | Self::Files | Self::SecureFiles => all_but_an_eighth,
-            Self::Metrics => MOST_OF_METRICS.min(all_but_an_eighth),
+            Self::Api | Self::Metrics => 1,
+            Self::Files | Self::SecureFiles => 2,
         }
+    }
+
+    /// Returns how many connections may be at this door where there may be so many open files: an eighth of them stays for
+    /// the other doors.
+    fn most(self, whole: usize) -> usize {
+        let most = whole.saturating_sub(whole / 8) / self.files();
+        if self == Self::Metrics { MOST_OF_METRICS.min(most) } else { most }.max(1)
+    }
+
+    /// Returns how many requests a connection of HTTP/2 may have in flight. Where anybody is served it is one, as with
+    /// HTTP/1.1: each can be a file.
+    pub(super) fn streams(self) -> u32 {
+        if self == Self::Api { 200 } else { 1 }
     }
 }
 
@@ -49,10 +61,10 @@ pub(super) type Id = u64;
 /// Why nobody more is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
-    /// The address has as many connections as one may have, which is this number.
-    Address(usize),
-    /// There are as many as there may be, which is this number.
-    All(usize),
+    /// The address has as many connections as one may have.
+    Address,
+    /// There are as many as there may be.
+    All,
 }
 
 /// What a connection is doing, and since which turn.
@@ -101,8 +113,12 @@ pub(super) struct Table<T> {
     next: u64,
     held: HashMap<Id, Held<T>>,
     groups: HashMap<(Door, IpAddr), Group>,
+    /// The connections at each door.
     of_doors: HashMap<Door, usize>,
+    /// The files that the connections of each network stand for.
     of_networks: HashMap<IpAddr, usize>,
+    /// The same of all.
+    files: usize,
 }
 
 /// Who may be asked to give way.
@@ -119,7 +135,7 @@ enum Among {
 }
 
 impl<T> Table<T> {
-    /// Makes an empty table with so many places.
+    /// Makes an empty table for connections that stand for so many open files.
     pub(super) fn new(whole: usize) -> Self {
         Self {
             whole,
@@ -128,6 +144,7 @@ impl<T> Table<T> {
             groups: HashMap::new(),
             of_doors: HashMap::new(),
             of_networks: HashMap::new(),
+            files: 0,
         }
     }
 
@@ -145,7 +162,8 @@ impl<T> Table<T> {
         group.count += 1;
         group.giving_way.extend(held.turn(id));
         *self.of_doors.entry(door).or_default() += 1;
-        *self.of_networks.entry(network).or_default() += 1;
+        *self.of_networks.entry(network).or_default() += door.files();
+        self.files += door.files();
         self.held.insert(id, held);
         Ok((id, gone))
     }
@@ -167,11 +185,12 @@ impl<T> Table<T> {
             *count -= 1;
         }
         if let Some(count) = self.of_networks.get_mut(&held.network) {
-            *count -= 1;
+            *count -= held.door.files();
             if *count == 0 {
                 self.of_networks.remove(&held.network);
             }
         }
+        self.files -= held.door.files();
         Some(held.end)
     }
 
@@ -203,17 +222,17 @@ impl<T> Table<T> {
 
     /// Tells which limit keeps a newcomer out, and who could make room below it.
     fn full(&self, door: Door, network: IpAddr) -> Option<(Full, Among)> {
-        let most_here = door.most(self.whole);
+        let (most_here, files) = (door.most(self.whole), door.files());
         let own_here = self.groups.get(&(door, network)).map_or(0, |group| group.count);
         let here = self.of_doors.get(&door).copied().unwrap_or_default();
         if own_here >= share(most_here) {
-            Some((Full::Address(share(most_here)), Among::OwnHere))
-        } else if self.of_network(network) >= share(self.whole) {
-            Some((Full::Address(share(self.whole)), Among::Own))
+            Some((Full::Address, Among::OwnHere))
+        } else if self.of_network(network) + files > share(self.whole).max(files) {
+            Some((Full::Address, Among::Own))
         } else if here >= most_here {
-            Some((Full::All(most_here), Among::Door))
-        } else if self.held.len() >= self.whole {
-            Some((Full::All(self.whole), Among::All))
+            Some((Full::All, Among::Door))
+        } else if self.files + files > self.whole.max(files) {
+            Some((Full::All, Among::All))
         } else {
             None
         }
@@ -264,31 +283,31 @@ mod tests {
         for id in 1..=43 {
             table.busy(id);
         }
-        assert_eq!(table.admit(Door::Api, host(1), 102), Err(Full::Address(42)));
+        assert_eq!(table.admit(Door::Api, host(1), 102), Err(Full::Address));
         table.admit(Door::Api, host(2), 103).unwrap();
     }
 
     #[test]
     fn one_address_never_takes_all_by_using_several_doors() {
         let mut table = Table::new(64);
-        for _ in 0..48 {
+        for _ in 0..39 {
             let door = if table.held.len() < 30 { Door::Api } else { Door::Files };
             let id = table.admit(door, host(1), 0).unwrap().0;
             table.busy(id);
         }
         for door in [Door::Api, Door::Files, Door::SecureFiles, Door::Metrics] {
-            assert_eq!(table.admit(door, host(1), 0), Err(Full::Address(48)));
+            assert_eq!(table.admit(door, host(1), 0), Err(Full::Address));
         }
     }
 
     #[test]
     fn one_door_leaves_places_for_the_others() {
         let mut table = Table::new(64);
-        for number in 0..56 {
+        for number in 0..28 {
             let id = table.admit(Door::Files, host(number), 0).unwrap().0;
             table.busy(id);
         }
-        assert_eq!(table.admit(Door::Files, host(99), 0), Err(Full::All(56)));
+        assert_eq!(table.admit(Door::Files, host(99), 0), Err(Full::All));
         table.admit(Door::Api, host(99), 0).unwrap();
     }
 
@@ -306,7 +325,7 @@ mod tests {
         table.busy(9);
         assert_eq!(table.admit(Door::Api, host(98), 98).unwrap(), (10, vec![0]));
         table.busy(10);
-        assert_eq!(table.admit(Door::Api, host(97), 97), Err(Full::All(7)));
+        assert_eq!(table.admit(Door::Api, host(97), 97), Err(Full::All));
     }
 
     #[test]
@@ -329,7 +348,7 @@ mod tests {
             let id = table.admit(Door::Api, host(99), 99).unwrap().0;
             table.busy(id);
         }
-        assert_eq!(table.admit(Door::Api, host(99), 99), Err(Full::All(7)));
+        assert_eq!(table.admit(Door::Api, host(99), 99), Err(Full::All));
         assert_eq!(table.admit(Door::Api, host(50), 50).unwrap().1, [0]);
     }
 
@@ -345,6 +364,7 @@ mod tests {
             assert!(table.leave(id).is_none());
         }
         assert!(table.held.is_empty() && table.groups.is_empty() && table.of_networks.is_empty());
+        assert_eq!(table.files, 0);
         assert!(table.of_doors.values().all(|count| *count == 0));
     }
 }
