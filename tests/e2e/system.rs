@@ -3,7 +3,7 @@
 use formwork_client::Query;
 use serde_json::{Value, json};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, free_port};
 
 #[tokio::test]
 async fn interfaces_are_those_of_the_host() {
@@ -100,11 +100,6 @@ async fn text_is_rendered_for_a_machine_on_request() {
     assert_eq!(curl(&format!("templates/t1/render/{}", machine.uuid), &[]), json!("of m1"));
     let bad = ["-H", "Content-Type: text/plain", "-d", "{{.Machine.Nothing}}"];
     assert_eq!(curl(&path, &bad)["Code"], json!(422));
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ const PATHS: &[&str] = &[
     "pools-active",
     "prefs",
     "static",
+    "webhook",
     "whoami",
     "whocan",
     "ws",

@@ -54,6 +54,7 @@ pub struct Trigger {
 pub(crate) static KIND: Kind = Kind {
     opaque: &["Params", "WorkOrderParams"],
     columns: &["Name", "TriggerProvider", "Enabled", "Blueprint", "Filter", "Description"],
+    more_actions: &["fire"],
     ..Kind::of::<Trigger>("triggers", "Name", "trigger")
 };
 

@@ -1,44 +1,82 @@
-//! Connections of HTTP, in the clear and over TLS: how many there are, how long a client may take, and how they end.
+//! Connections of HTTP, in the clear and over TLS: who has one, how long a client may take, and how they end.
 //!
 //! The API, the file server and monitoring are served by this one way, so that none of them can be held up by clients that
 //! are slow or silent.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `table` | who is let in and who gives way: pure |
+//! | `places` | that table for the process, with what it counts and logs |
+//! | `activity` | from when on nobody waits for a connection any more: pure |
+//! | `watched` | the stream and the answers of a connection, which note its activity |
+//! | `seldom` | what happens often and is logged seldom: pure |
 
-mod punctual;
+mod activity;
+mod places;
+mod seldom;
+mod table;
+mod watched;
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use axum::{Router, http::Request};
-use hyper::body::Incoming;
+use axum::{
+    Router,
+    http::{HeaderValue, Request, Response, header},
+    response::IntoResponse,
+};
+use formwork_api::ApiError;
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use self::punctual::Punctual;
-use crate::{connections::Seat, endpoint::Endpoint};
-
-/// How long a client may take for its handshake, and for the head of a request.
-const PATIENCE: Duration = Duration::from_secs(15);
+use self::{
+    activity::PATIENCE,
+    table::Full,
+    watched::{Answer, Watch, Watched},
+};
+pub(crate) use self::{
+    places::{Place, Places},
+    table::Door,
+};
+use crate::{connections::Seat, endpoint::Endpoint, http::Failure};
 
 /// How often a silent client of HTTP/2 is asked whether it is still there.
 const ALIVE: Duration = Duration::from_secs(30);
 
 /// How long accepting rests after it failed: without files to open it would fail again at once.
 const REST: Duration = Duration::from_millis(50);
+
+/// The most bytes of the head of a request of HTTP/1.1, and about what is held of an answer that is not taken. The longest
+/// query that is read has room in it twice.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Connections that are told at the same time that there is no place for them; others are closed without a word.
+const TURNED_AWAY: usize = 64;
+
+/// Connections that wait to be accepted; the system may have a lower limit. Those that find no place wait a second and more.
+const WAITING: u32 = 16_384;
+
+/// How long it may take to tell that, with the handshake.
+const BRIEFLY: Duration = Duration::from_secs(3);
+
+/// How long a client that nobody waits for has to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The address that a connection came from.
 #[derive(Clone, Copy, Debug)]
@@ -55,41 +93,62 @@ pub(crate) struct Service {
     pub(crate) routes: Router,
     /// What speaks TLS; in the clear without it.
     pub(crate) tls: Option<TlsAcceptor>,
-    /// The connections at the same time; further ones wait to be accepted.
-    pub(crate) most: usize,
+    /// Which socket it is.
+    pub(crate) door: Door,
+    /// The places for connections at all doors.
+    pub(crate) places: Arc<Places>,
     /// Where connections are listed, and requests carry the session of theirs; nowhere without it.
     pub(crate) listed: Option<Arc<Endpoint>>,
     /// How long requests in flight may take at the end.
     pub(crate) farewell: Duration,
 }
 
-/// Accepts connections until the endpoint goes down, then gives those in flight a last chance.
+/// Listens on an address.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The connections of an endpoint that has just ended do not keep the next one from its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
+
+/// Accepts connections until the endpoint goes down, then gives those in flight a last chance. Those for which there is no
+/// place are told so, as long as they are few, and closed.
 pub(crate) async fn serve(listener: TcpListener, service: Service, mut stopped: watch::Receiver<bool>) {
-    let slots = Arc::new(Semaphore::new(service.most));
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            _ = stopped.wait_for(|stopped| *stopped) => break,
+            () = stop(&mut stopped) => break,
             Some(_) = connections.join_next() => continue,
-            accepted = next(&listener, &slots) => accepted,
+            accepted = next(&listener) => accepted,
         };
-        let Some((stream, peer, slot)) = accepted else { continue };
-        let (service, stopped) = (service.clone(), stopped.clone());
-        connections.spawn(async move {
-            connection(stream, (peer, slot), service, stopped).await;
-        });
+        let Some((stream, peer)) = accepted else { continue };
+        match service.places.take(service.door, peer.ip()) {
+            Ok(place) => {
+                let (service, stopped, over) = (service.clone(), stopped.clone(), place.over());
+                connections.spawn(async move {
+                    let served = connection(stream, (peer, place), service, stopped);
+                    over.run_until_cancelled_owned(served).await;
+                });
+            }
+            Err(full) => {
+                let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() else { continue };
+                let tls = service.tls.clone();
+                connections.spawn(async move {
+                    let _ = timeout(BRIEFLY, turn_away(stream, tls, full)).await;
+                    drop(permit);
+                });
+            }
+        }
     }
     let rest = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(service.farewell, rest).await;
 }
 
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, slot)),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             tracing::warn!(%error, "failed to accept a connection");
             tokio::time::sleep(REST).await;
@@ -100,7 +159,7 @@ async fn next(
 
 async fn connection(
     stream: TcpStream,
-    (peer, slot): (SocketAddr, OwnedSemaphorePermit),
+    (peer, place): (SocketAddr, Place),
     service: Service,
     stopped: watch::Receiver<bool>,
 ) {
@@ -110,26 +169,28 @@ async fn connection(
     match &service.tls {
         Some(tls) => {
             let Ok(Ok(stream)) = timeout(PATIENCE, tls.accept(stream)).await else { return };
-            talk(stream, (peer, local), slot, service, stopped).await;
+            talk(stream, (peer, local), place, service, stopped).await;
         }
-        None => talk(stream, (peer, local), slot, service, stopped).await,
+        None => talk(stream, (peer, local), place, service, stopped).await,
     }
 }
 
 async fn talk<S>(
     stream: S,
     (peer, local): (SocketAddr, Option<SocketAddr>),
-    slot: OwnedSemaphorePermit,
+    place: Place,
     service: Service,
     mut stopped: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let open = service.listed.as_ref().map(|endpoint| endpoint.connections.open(peer, endpoint.now()));
-    let seat = Seat::new(slot, open);
+    let seat = Seat::new(place, open);
     let session = seat.session();
+    let watch = Watch::new(Arc::clone(&seat));
+    let (routes, watching, sitting) = (service.routes, Arc::clone(&watch), Arc::clone(&seat));
     // Laid around the routes as a whole: a layer would be laid around each of them, for every connection.
-    let routes = service.routes.map_request(move |mut request: Request<Incoming>| {
+    let handler = service_fn(move |mut request: Request<Incoming>| {
         let known = request.extensions_mut();
         known.insert(PeerAddress(peer.ip()));
         if let Some(local) = local {
@@ -138,68 +199,80 @@ async fn talk<S>(
         if let Some(session) = &session {
             known.insert(Arc::clone(session));
         }
-        known.insert(Arc::clone(&seat));
-        request
+        known.insert(Arc::clone(&sitting));
+        let in_flight = watching.request();
+        let answered = routes.clone().oneshot(request);
+        async move { Ok::<_, Infallible>(answered.await?.map(|body| Answer::new(body, in_flight))) }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(ALIVE).keep_alive_timeout(PATIENCE);
-    let stream = TokioIo::new(Punctual::new(stream, PATIENCE));
-    let served = builder.serve_connection_with_upgrades(stream, TowerToHyperService::new(routes));
-    let mut served = std::pin::pin!(served);
-    tokio::select! {
+    let builder = builder(service.door);
+    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
+    let mut served = std::pin::pin!(builder.serve_connection_with_upgrades(stream, handler));
+    let last = tokio::select! {
         // A client that goes away in the middle is its own affair.
-        _ = served.as_mut() => return,
-        _ = stopped.wait_for(|stopped| *stopped) => served.as_mut().graceful_shutdown(),
+        _ = served.as_mut() => {
+            // What it has become, as a stream of events, keeps the seat.
+            seat.place().busy();
+            return;
+        }
+        () = watch.over() => FAREWELL,
+        () = stop(&mut stopped) => service.farewell,
+    };
+    served.as_mut().graceful_shutdown();
+    let _ = timeout(last, served).await;
+}
+
+async fn stop(stopped: &mut watch::Receiver<bool>) {
+    // Whoever could have said it may be gone, which is an end too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+fn builder(door: Door) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ALIVE)
+        .keep_alive_timeout(PATIENCE)
+        .max_concurrent_streams(door.streams());
+    builder
+}
+
+/// Tells a client that there is no place for it, as the answer to its first request.
+async fn turn_away(stream: TcpStream, tls: Option<TlsAcceptor>, full: Full) {
+    match tls {
+        Some(tls) => {
+            let Ok(stream) = tls.accept(stream).await else { return };
+            refuse(stream, full).await;
+        }
+        None => refuse(stream, full).await,
     }
-    let _ = served.await;
+}
+
+async fn refuse<S>(stream: S, full: Full)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handler = service_fn(move |request: Request<Incoming>| async move {
+        let mut answer = refusal(full, request.method().as_str());
+        if request.version() < axum::http::Version::HTTP_2 {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok::<_, Infallible>(answer)
+    });
+    let _ = builder(Door::Metrics).serve_connection(TokioIo::new(stream), handler).await;
+}
+
+fn refusal(full: Full, method: &str) -> Response<axum::body::Body> {
+    let (code, words) = match full {
+        Full::Address => (
+            429,
+            "your address has as many connections as one may have\nhint: end some, or come from another",
+        ),
+        Full::All => (503, "there are as many connections as there may be\nhint: try again later"),
+    };
+    Failure::from(ApiError::new(code, method, words)).into_response()
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    /// Serves to as many at once, and returns where, and what ends it.
-    async fn served(most: usize) -> (SocketAddr, watch::Sender<bool>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let routes = Router::new().route("/", get(async || "here"));
-        let service = Service { routes, tls: None, most, listed: None, farewell: Duration::ZERO };
-        tokio::spawn(serve(listener, service, stopped));
-        (address, stop)
-    }
-
-    async fn asked(stream: &mut TcpStream) -> String {
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    #[tokio::test]
-    async fn further_connections_wait_until_one_ends() {
-        let (address, stop) = served(1).await;
-        let silent = TcpStream::connect(address).await.unwrap();
-        let mut waits = TcpStream::connect(address).await.unwrap();
-        drop(silent);
-        assert!(asked(&mut waits).await.ends_with("here"));
-        stop.send(true).unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn client_that_sends_no_head_is_let_go() {
-        let (address, _stop) = served(8).await;
-        for start in ["", "G", "GET / HT", "PRI * HT"] {
-            let mut slow = TcpStream::connect(address).await.unwrap();
-            slow.write_all(start.as_bytes()).await.unwrap();
-            let mut rest = Vec::new();
-            // The invented clock goes on by itself while all wait.
-            let _ = slow.read_to_end(&mut rest).await;
-            assert!(!rest.starts_with(b"HTTP/1.1 200"), "{start}");
-        }
-    }
-}
+mod tests;

@@ -34,6 +34,7 @@ use self::{
 pub(crate) use self::{
     caller::Caller,
     known::Callers,
+    limit::network,
     login::Logins,
     password::hash_password,
     rights::{Limits, Rights, Wanted},

@@ -62,7 +62,7 @@ pub(crate) async fn start(
     endpoint: Arc<Endpoint>,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Vec<JoinHandle<()>>, BootError> {
-    let files = bind_files(&endpoint).await?;
+    let files = bind_files(&endpoint)?;
     let tftp = bind_tftp(&endpoint)?;
     let dhcp = bind_dhcp(&endpoint)?;
     let advertiser = dhcp.as_ref().and_then(|_| bind_advertiser(&endpoint));
@@ -103,13 +103,12 @@ pub(crate) fn file_service(endpoint: Arc<Endpoint>, tls: Option<TlsAcceptor>) ->
     web::service(endpoint, tls)
 }
 
-async fn bind_files(endpoint: &Endpoint) -> Result<Option<TcpListener>, BootError> {
+fn bind_files(endpoint: &Endpoint) -> Result<Option<TcpListener>, BootError> {
     if endpoint.options.static_port == 0 {
         return Ok(None);
     }
     let address = SocketAddr::from((endpoint.options.listen, endpoint.options.static_port));
-    let bound = TcpListener::bind(address).await;
-    bound.map(Some).map_err(|source| BootError::Files { address, source })
+    accept::listen(address).map(Some).map_err(|source| BootError::Files { address, source })
 }
 
 fn bind_tftp(endpoint: &Endpoint) -> Result<Option<TftpService>, BootError> {

@@ -12,9 +12,8 @@ use std::{
 use formwork_model::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::auth::Caller;
+use crate::{accept::Place, auth::Caller};
 
 /// A connection as clients see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -127,13 +126,18 @@ impl Drop for Open {
 #[derive(Debug)]
 pub(crate) struct Seat {
     open: Option<Open>,
-    _slot: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Seat {
-    /// Takes a slot for a connection, which is listed when it is open somewhere.
-    pub(crate) fn new(slot: OwnedSemaphorePermit, open: Option<Open>) -> Arc<Self> {
-        Arc::new(Self { open, _slot: slot })
+    /// Makes a connection of its place, which is listed when it is open somewhere.
+    pub(crate) fn new(place: Place, open: Option<Open>) -> Arc<Self> {
+        Arc::new(Self { open, place })
+    }
+
+    /// Returns the place that the connection has.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Returns what requests note on; nothing where connections are not listed.

@@ -9,6 +9,7 @@ use formwork_store::{Snapshot, Store};
 
 use crate::{
     ServeOptions,
+    accept::Places,
     auth::{Desk, TokenKey},
     boot::BootCounts,
     certificate::Certificate,
@@ -76,6 +77,8 @@ pub(crate) struct Endpoint {
     pub(crate) api_counts: ApiCounts,
     /// Who is connected.
     pub(crate) connections: Arc<Connections>,
+    /// The places for connections at all doors.
+    pub(crate) places: Arc<Places>,
     /// The update of content that is being put together.
     pub(crate) updates: Updates,
 }

@@ -56,7 +56,8 @@ use formwork_api::{ApiError, BASE_PATH};
 use formwork_model::{KINDS, Kind, Objects, Surface, built_in, declared_kind};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::{answer::Failure, route::Route};
+pub(crate) use self::answer::Failure;
+use self::route::Route;
 use crate::endpoint::Endpoint;
 
 /// The largest body of a request that is no bundle, in bytes.

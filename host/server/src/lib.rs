@@ -8,6 +8,7 @@
 //! | `commands` | what can be asked: objects of every type, contents, preferences, passwords, jobs for agents |
 //! | `kinds` | what is particular about writing objects of each type |
 //! | `content`, `packs` | what is installed, and how it comes into use |
+//! | `accept`, `connections` | sockets of HTTP, who has a connection, and who is connected to the API |
 //! | `auth` | users, tokens and claims |
 //! | `secure` | params that are sealed at rest |
 //! | `hub`, `log_ring`, `log_levels` | what listeners are told; the last lines of the log, and what is logged |

@@ -17,7 +17,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{accept::Service, endpoint::Endpoint};
+use crate::{
+    accept::{Door, Service},
+    endpoint::Endpoint,
+};
 
 /// The content type of the format.
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -40,13 +43,11 @@ impl ApiCounts {
     }
 }
 
-/// Those who read the numbers at the same time.
-const MAX_CONNECTIONS: usize = 256;
-
 /// Returns what serves the numbers.
 pub(crate) fn service(endpoint: Arc<Endpoint>) -> Service {
+    let places = Arc::clone(&endpoint.places);
     let routes = Router::new().route("/metrics", get(shown)).with_state(endpoint);
-    Service { routes, tls: None, most: MAX_CONNECTIONS, listed: None, farewell: Duration::ZERO }
+    Service { routes, tls: None, door: Door::Metrics, places, listed: None, farewell: Duration::ZERO }
 }
 
 async fn shown(State(endpoint): State<Arc<Endpoint>>) -> impl IntoResponse {
@@ -120,6 +121,18 @@ impl prometheus_client::collector::Collector for Numbers {
             None,
             MetricType::Counter,
         )?)?;
+        let connections = [
+            ("connections_refused", "Connections for which there was no place", endpoint.places.refused()),
+            (
+                "connections_gave_way",
+                "Silent connections that others needed the place of",
+                endpoint.places.gave_way(),
+            ),
+        ];
+        for (name, help, count) in connections {
+            let count = ConstCounter::new(count);
+            count.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
         for stat in endpoint.boot_counts.stats() {
             let name = stat.name.replace('.', "_");
             ConstCounter::new(stat.count).encode(encoder.encode_descriptor(
@@ -149,6 +162,8 @@ mod tests {
             "drp_objects{type=\"users\"} 1",
             "drp_api_requests_total{code=\"4xx\"} 1",
             "drp_api_seconds_total 1.5",
+            "drp_connections_refused_total 0",
+            "drp_connections_gave_way_total 0",
         ] {
             assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
         }

@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{
     ServeOptions,
-    accept::{self, Service},
+    accept::{self, Door, Places, Service},
     auth::{self, Desk, FOREVER_SECONDS, TokenKey},
     boot,
     certificate::{Certificate, CertificateError},
@@ -37,9 +37,6 @@ use crate::{
     secure::{self, Vault},
     trees,
 };
-
-/// Connections to the API at the same time; further ones wait to be accepted.
-const MAX_CONNECTIONS: usize = 20_000;
 
 /// Guest calls that may be under way; further ones wait.
 const CONCURRENT_CALLS: u32 = 64;
@@ -177,7 +174,7 @@ pub async fn serve(
     std::fs::create_dir_all(&options.base_root).map_err(|source| folder(&options.base_root, source))?;
     let _holder = holder::hold(&options.base_root)?;
     let address = SocketAddr::from((options.listen, options.api_port));
-    let listener = doors::listen(address).map_err(|source| ServeError::Listen { address, source })?;
+    let listener = accept::listen(address).map_err(|source| ServeError::Listen { address, source })?;
     let doors = doors::bind(&mut options)?;
     let (endpoint, first_user) = open(options, Optimise::AtOnce).await?;
     let tls = endpoint.certificate.acceptor(&endpoint.options.tls).map_err(certificate)?;
@@ -209,7 +206,8 @@ pub async fn serve(
     let service = Service {
         routes: http::routes(Arc::clone(&endpoint)),
         tls: Some(tls),
-        most: MAX_CONNECTIONS,
+        door: Door::Api,
+        places: Arc::clone(&endpoint.places),
         listed: Some(Arc::clone(&endpoint)),
         farewell: LAST_REQUESTS,
     };
@@ -316,6 +314,7 @@ pub(crate) async fn open(
         releases: Space::open(&at("releases"), Arc::default())
             .map_err(|source| folder(&at("releases"), source))?,
         connections: Arc::new(Connections::default()),
+        places: Places::of_process(),
         api_counts: ApiCounts::default(),
         updates: Updates::new(&root).map_err(|source| folder(&root, source))?,
         store,
@@ -366,6 +365,7 @@ pub(crate) fn copy(
         own_static_certificate: real.own_static_certificate.clone(),
         releases: real.releases.clone(),
         connections: Arc::new(Connections::default()),
+        places: Arc::clone(&real.places),
         api_counts: ApiCounts::default(),
         updates: Updates::new(scratch).map_err(failed)?,
     })

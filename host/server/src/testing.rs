@@ -21,6 +21,7 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _};
 
 use crate::{
     ServeOptions,
+    accept::Places,
     auth::{self, NewToken, Subject, TokenKey},
     boot::BootCounts,
     certificate::Certificate,
@@ -118,6 +119,7 @@ impl Site {
             own_static_certificate: None,
             releases: Space::open(&at("releases"), Arc::default()).unwrap(),
             connections: Arc::new(Connections::default()),
+            places: Places::new(64),
             api_counts: ApiCounts::default(),
             updates: Updates::new(folder.path()).unwrap(),
             options,

@@ -79,8 +79,8 @@ impl Window {
     }
 }
 
-/// One host can have all addresses of an IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+/// Returns what stands for a host: its address, or its network of 64 bits in IPv6, all of whose addresses one host can have.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & (u128::MAX << 64))),
         four => four,

@@ -25,19 +25,17 @@ use tokio_rustls::TlsAcceptor;
 
 use super::space::{Found, find};
 use crate::{
-    accept::{PeerAddress, Service},
+    accept::{Door, PeerAddress, Service},
     download,
     endpoint::Endpoint,
 };
 
-/// Connections for files at the same time, in the clear and over TLS each: a hall of machines that boot together.
-const MAX_CONNECTIONS: usize = 20_000;
-
 /// Returns what serves files.
 pub(super) fn service(endpoint: Arc<Endpoint>, tls: Option<TlsAcceptor>) -> Service {
-    let routes = routes(endpoint);
+    let door = if tls.is_some() { Door::SecureFiles } else { Door::Files };
+    let places = Arc::clone(&endpoint.places);
     // Whoever is in the middle of a file at the end asks again for the rest.
-    Service { routes, tls, most: MAX_CONNECTIONS, listed: None, farewell: Duration::ZERO }
+    Service { routes: routes(endpoint), tls, door, places, listed: None, farewell: Duration::ZERO }
 }
 
 fn routes(endpoint: Arc<Endpoint>) -> Router {
@@ -120,7 +118,7 @@ async fn from_disk(path: &Path, headers: &HeaderMap) -> Response {
     }
     // A part of another version than the client has would not fit to what it has.
     let ranges = headers.get(RANGE).filter(|_| version.fits(headers.get(IF_RANGE)));
-    let mut response = download::of_file(file, len, ranges).await;
+    let mut response = download::of_file(file.into_std().await, len, ranges);
     if !response.status().is_success() {
         return response;
     }

@@ -96,7 +96,7 @@ async fn read(endpoint: Arc<Endpoint>, request: Request, headers: HeaderMap) -> 
         // A part of another file than the client has would not fit.
         let fits = headers.get(header::IF_RANGE).is_none_or(|wanted| wanted.as_bytes() == tag.as_bytes());
         let ranges = headers.get(header::RANGE).filter(|_| fits);
-        download::of_file(tokio::fs::File::from_std(blob.file), blob.size, ranges).await
+        download::of_file(blob.file, blob.size, ranges)
     };
     let values = [
         (header::CONTENT_TYPE.as_str(), "application/octet-stream"),

@@ -141,7 +141,7 @@ async fn log(target: Target, headers: HeaderMap) -> Handled {
     let ranges = headers.get(header::RANGE);
     let opened = target.endpoint.logs.open(&job.uuid).await.map_err(|error| internal(&error))?;
     let mut response = match opened {
-        Some((file, length)) => download::of_file(file, length, ranges).await,
+        Some((file, length)) => download::of_file(file.into_std().await, length, ranges),
         None => download::of_bytes(Vec::new(), ranges),
     };
     let octets = HeaderValue::from_static("application/octet-stream");

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 
 use super::ServeError;
-use crate::{ServeOptions, options::Port};
+use crate::{ServeOptions, accept::listen, options::Port};
 
 /// The sockets that could be had.
 pub(super) struct Doors {
@@ -21,18 +21,6 @@ pub(super) fn bind(options: &mut ServeOptions) -> Result<Doors, ServeError> {
     let secure_files = one(host, &mut options.static_secure_port, "--static-secure-port")?;
     let metrics = one(host, &mut options.metrics_port, "--metrics-port")?;
     Ok(Doors { secure_files, metrics })
-}
-
-/// Connections that wait to be accepted; the system may have a lower limit. Those that find no place wait a second and more.
-const WAITING: u32 = 16_384;
-
-/// Listens on an address.
-pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // The connections of an endpoint that has just ended do not keep the next one from its port.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(WAITING)
 }
 
 fn one(

@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 
 use super::*;
 use crate::{
-    accept::{self, Service},
+    accept::{self, Door, Places, Service},
     http::routes,
     testing::{Site, Wishes},
 };
@@ -41,7 +41,8 @@ impl Served {
         let service = Service {
             routes: routes(Arc::clone(&site.endpoint)),
             tls: None,
-            most,
+            door: Door::Api,
+            places: Places::new(most),
             listed: Some(Arc::clone(&site.endpoint)),
             farewell: Duration::ZERO,
         };
@@ -210,19 +211,32 @@ async fn stream_keeps_its_slot_and_is_listed_until_it_ends() {
     let listed = served.site.endpoint.connections.all();
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].r#type, listed[0].principal.as_str()), ("websocket", "user:anna"));
-    let mut second = std::pin::pin!(served.stream("register=profiles.*.*"));
-    tokio::select! {
-        _ = second.as_mut() => panic!("there was a slot for a second one"),
-        told = async {
-            put(served.store(), String::from("1"), 1).await;
-            numbers(&mut stream, 1).await
-        } => assert_eq!(told, [1]),
-    }
+    let again = async || {
+        let socket = TcpStream::connect(served.address).await.unwrap();
+        client_async(served.url("register=profiles.*.*"), socket).await
+    };
+    assert_refused(again().await);
+    put(served.store(), String::from("1"), 1).await;
+    assert_eq!(numbers(&mut stream, 1).await, [1]);
     drop(stream);
-    let mut second = second.await;
+    let mut second = loop {
+        match again().await {
+            Ok((stream, _)) => break stream,
+            refused => assert_refused(refused),
+        }
+    };
     put(served.store(), String::from("2"), 1).await;
     assert_eq!(numbers(&mut second, 1).await, [2]);
     assert_eq!(served.site.endpoint.connections.all().len(), 1);
+}
+
+fn assert_refused<T>(opened: Result<T, tokio_tungstenite::tungstenite::Error>) {
+    use tokio_tungstenite::tungstenite::Error;
+    match opened {
+        Err(Error::Http(answer)) => assert_eq!(answer.status(), 429),
+        Err(error) => panic!("no answer came: {error}"),
+        Ok(_) => panic!("there was a slot for a second one"),
+    }
 }
 
 #[tokio::test]
