@@ -15,6 +15,7 @@
 //! come and go. A child whose parent is gone ends at its limits or at its broken pipe.
 
 use std::{
+    fs,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -36,7 +37,8 @@ const EMPTY_FOLDER: &str = "/proc/self/fdinfo";
 /// What a child keeps besides its three descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confinement {
-    /// Address space, in bytes.
+    /// Address space beyond what it has already, in bytes. Allocators reserve some before they need it, in places that a limit
+    /// on the whole would make useless or not as chance will have it.
     pub memory_bytes: u64,
     /// Processor time, all threads together, in seconds.
     pub cpu_seconds: u64,
@@ -53,6 +55,7 @@ pub struct Confinement {
 /// Fails when a limit that is always allowed cannot be set, with words for the operator.
 pub fn confine(keeps: Confinement) -> Result<(), String> {
     let failed = |what: &str, error: nix::Error| format!("failed to give up {what}: {error}");
+    let memory_bytes = address_space().saturating_add(keeps.memory_bytes);
     close_descriptors().map_err(|error| failed("its open files", error))?;
     lower_priority(keeps.nice.min(19));
     // Only a process of one thread may do this, and only where the system lets users make namespaces.
@@ -61,7 +64,7 @@ pub fn confine(keeps: Confinement) -> Result<(), String> {
     }
     chdir("/").ok();
     for (resource, soft, hard) in [
-        (Resource::RLIMIT_AS, keeps.memory_bytes, keeps.memory_bytes),
+        (Resource::RLIMIT_AS, memory_bytes, memory_bytes),
         (Resource::RLIMIT_CPU, keeps.cpu_seconds, keeps.cpu_seconds.saturating_add(CPU_GRACE_SECONDS)),
         (Resource::RLIMIT_CORE, 0, 0),
         (Resource::RLIMIT_FSIZE, 0, 0),
@@ -86,6 +89,15 @@ pub fn end_of_child(work: Result<(), String>) -> ExitCode {
     }
 }
 
+/// Returns the address space of this process in bytes; 0 where the system does not tell.
+fn address_space() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse().ok());
+    size.map_or(0, |kib: u64| kib.saturating_mul(1024))
+}
+
 /// Closes what a careless parent left open.
 #[expect(unsafe_code, reason = "the system call has no safe wrapper")]
 fn close_descriptors() -> nix::Result<()> {
@@ -99,4 +111,18 @@ fn close_descriptors() -> nix::Result<()> {
 fn lower_priority(nice: u8) {
     // SAFETY: the call takes three numbers and touches no memory.
     unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, libc::c_int::from(nice)) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_space_grows_with_what_is_reserved() {
+        const MANY: usize = 256 << 20;
+        let before = address_space();
+        let reserved = Vec::<u8>::with_capacity(MANY);
+        assert!(address_space() >= before + MANY as u64, "{before} and {}", address_space());
+        drop(reserved);
+    }
 }

@@ -4,7 +4,7 @@
 //! with a question, the component is asked, and the transaction runs again with the answer. It takes the answer
 //! only if it still asks the same question, so an answer to things that have changed since is never used.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use formwork_api::ApiError;
 use formwork_core::{
@@ -61,14 +61,17 @@ pub(crate) fn refused(prefix: &str, key: &str, refusal: Refusal) -> ApiError {
 /// What components have answered so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
-    plans: Vec<(PlanRequest, Vec<String>)>,
+    /// By the machine that was asked about: a transaction may move thousands.
+    plans: HashMap<String, Vec<(PlanRequest, Vec<String>)>>,
     decision: Option<(FailureReport, Decision)>,
 }
 
 impl Answers {
     /// Returns the task list that answers a question, or stops to have it asked.
     pub(crate) fn plan(&self, request: PlanRequest) -> Result<Vec<String>, Stop> {
-        match self.plans.iter().find(|(asked, _)| *asked == request) {
+        let known =
+            self.plans.get(&request.uuid).and_then(|plans| plans.iter().find(|(asked, _)| *asked == request));
+        match known {
             Some((_, tasks)) => Ok(tasks.clone()),
             None => Err(Stop::Plan(vec![request])),
         }
@@ -268,7 +271,7 @@ where
             Err(WriteError::Refused(Stop::Plan(requests))) => {
                 for request in requests {
                     let tasks = ask_plan(endpoint, &request).await?;
-                    answers.plans.push((request, tasks));
+                    answers.plans.entry(request.uuid.clone()).or_default().push((request, tasks));
                 }
             }
             Err(WriteError::Refused(Stop::Decide(report))) => {

@@ -84,12 +84,13 @@ fn basic_objects_are_those_of_the_reference_and_no_others() {
 fn objects_of_core_are_these() {
     let expected = json!({
         "bootenvs": ["discovery"],
-        "params": ["discovery/kernel-options", "greet/message", "greet/name", "inventory/cpu", "inventory/disks",
-            "inventory/dmi", "inventory/memory", "inventory/nics", "task-error-handlers", "task-retry",
-            "task-single-step", "task-stop-at"],
+        "params": ["cron-trigger/schedule", "discovery/kernel-options", "event-trigger/event-match", "greet/message",
+            "greet/name", "inventory/cpu", "inventory/disks", "inventory/dmi", "inventory/memory", "inventory/nics",
+            "task-error-handlers", "task-retry", "task-single-step", "task-stop-at"],
         "stages": ["discover"],
         "tasks": ["greet", "inventory"],
         "templates": ["discovery-grub", "discovery-ipxe", "discovery-pxelinux"],
+        "trigger_providers": ["cron-trigger", "event-trigger", "webhook-trigger"],
         "workflows": ["discover"],
     });
     assert_eq!(keys(core().unwrap()), expected);

@@ -21,6 +21,9 @@ use crate::{
 /// No call waits longer for the machines.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
+/// Most machines that go through a transition in one call: everybody who writes waits for it.
+const MAX_AT_ONCE: usize = if cfg!(test) { 50 } else { 5_000 };
+
 /// What a call asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -70,6 +73,15 @@ fn moved(work: &mut Work<'_>, caller: &Caller, call: &Call) -> Result<Vec<String
             Some(objection) => objections.push(objection),
             None => chosen.push(machine.clone()),
         }
+    }
+    if chosen.len() > MAX_AT_ONCE {
+        let message = format!(
+            "{} machines are more than {MAX_AT_ONCE}, which one call can move\nhint: set `pool/count`, and call again for the rest",
+            chosen.len()
+        );
+        return Err(ApiError::new(409, Method::POST.as_str(), message)
+            .about(Pool::KIND.prefix, &wanted.pool)
+            .into());
     }
     if chosen.len() < call.minimum {
         return Err(too_few(call, chosen.len(), &objections).into());

@@ -24,6 +24,9 @@ impl Behaviour for Groups {
         let object = Machines.complete(work, object)?;
         let Some(mut group) = Machine::of(object.as_ref()).cloned() else { return Ok(object) };
         make_profile(work, &group, Profile::default())?;
+        if !group.name.is_empty() && !group.profiles.contains(&group.name) {
+            group.profiles.push(group.name.clone());
+        }
         // The noun in the form of a role: `resource-broker` (drp-behaviour.md 3.14).
         group.header.meta.insert(Machine::ROLE.to_owned(), kind.noun.replace(' ', "-"));
         Ok(group.into_kind(kind))
@@ -36,17 +39,27 @@ impl Behaviour for Groups {
         old: &Arc<dyn Object>,
         new: &dyn Object,
     ) -> Result<Arc<dyn Object>, Stop> {
-        let stored = Machines.change(work, request, old, new)?;
-        if let (Some(before), Some(after)) = (Machine::of(old.as_ref()), Machine::of(stored.as_ref()))
-            && before.name != after.name
-        {
-            let mut like = Profile::default();
-            if let Some(profile) = own_profile(work, before) {
-                like = profile.as_ref().clone();
-                like.params = work.params_in_the_clear(profile.as_ref()).into();
-                remove(work, profile.as_ref(), request.force)?;
-            }
-            make_profile(work, after, like)?;
+        let (Some(before), Some(wanted)) = (Machine::of(old.as_ref()), Machine::of(new)) else {
+            return Machines.change(work, request, old, new);
+        };
+        if before.name == wanted.name {
+            return Machines.change(work, request, old, new);
+        }
+        // The group has the new profile before the old one goes, which it would be the last to use.
+        let own = own_profile(work, before);
+        let mut like = Profile::default();
+        if let Some(profile) = &own {
+            like = profile.as_ref().clone();
+            like.params = work.params_in_the_clear(profile.as_ref()).into();
+        }
+        make_profile(work, wanted, like)?;
+        let mut wanted = wanted.clone();
+        for name in wanted.profiles.iter_mut().filter(|name| **name == before.name) {
+            name.clone_from(&wanted.name);
+        }
+        let stored = Machines.change(work, request, old, wanted.into_kind(old.kind()).as_ref())?;
+        if let Some(profile) = own {
+            remove(work, profile.as_ref(), request.force)?;
         }
         Ok(stored)
     }

@@ -312,3 +312,32 @@ async fn allocated_address_has_nothing_that_clients_cannot_write() {
         (&json!(false), &json!(""), &json!("red"))
     );
 }
+
+#[tokio::test]
+async fn group_carries_its_profile_also_under_another_name() {
+    let site = Site::new(Wishes::default());
+    let (made, _) = site.taken("POST", "/clusters", &json!({"Name": "c1"})).await;
+    assert_eq!(made["Profiles"], json!(["c1"]));
+    let path = format!("/clusters/{}", made["Uuid"].as_str().unwrap());
+    site.taken("POST", &format!("{path}/group/params"), &json!({"size/nodes": 3})).await;
+    let rename = json!([{"op": "replace", "path": "/Name", "value": "c2"}]);
+    let (renamed, _) = site.taken("PATCH", &path, &rename).await;
+    assert_eq!((&renamed["Profiles"], &renamed["Errors"]), (&json!(["c2"]), &json!([])));
+    assert_eq!(site.shown(&format!("{path}/params/size%2Fnodes?aggregate=true")).await, 3);
+    assert_eq!(site.refused("GET", "/profiles/c1", &site.everything(), "").await.code, 404);
+    site.taken("DELETE", &path, &json!({})).await;
+    assert_eq!(site.refused("GET", "/profiles/c2", &site.everything(), "").await.code, 404);
+}
+
+#[tokio::test]
+async fn one_call_moves_no_more_machines_than_writers_can_wait_for() {
+    let site = Site::new(Wishes::default());
+    for number in 0..51 {
+        site.machine(&format!("m{number}"), json!({})).await;
+    }
+    let all = json!({"pool/all-machines": true}).to_string();
+    let error = site.refused("POST", "/pools/default/allocateMachines", &site.everything(), &all).await;
+    assert!(error.code == 409 && error.messages[0].contains("51 machines are more than 50"), "{error}");
+    let some = json!({"pool/count": 50});
+    assert_eq!(names(&site.taken("POST", "/pools/default/allocateMachines", &some).await.0).len(), 50);
+}
