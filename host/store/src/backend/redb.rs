@@ -152,7 +152,7 @@ impl RedbBackend {
         }
         for row in transaction.open_table(OBJECTS)?.iter()? {
             let (key, value) = row?;
-            if late.contains(key.value()) {
+            if late.goes_before(key.value(), value.value()) {
                 continue;
             }
             if let Err(wrong) = loader.row(key.value(), value.value()) {

@@ -68,9 +68,17 @@ impl Late {
         taken
     }
 
-    /// Returns what waits under a key: a row, or that there is none.
-    pub(super) fn contains(&self, key: &[u8]) -> bool {
-        self.rows.contains_key(key)
+    /// Tells whether what waits under a key goes before a row of the table. What is in the table already waits no longer.
+    pub(super) fn goes_before(&mut self, key: &[u8], row: &[u8]) -> bool {
+        match self.rows.get(key) {
+            None => false,
+            Some(Some(waiting)) if waiting == row => {
+                self.rows.remove(key);
+                self.bytes -= key.len() + row.len();
+                false
+            }
+            Some(_) => true,
+        }
     }
 
     /// Returns the rows that wait and are there.
