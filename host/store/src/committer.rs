@@ -1,18 +1,22 @@
 //! The one thread that decides: it runs transactions one after the other, and while a group of them is being saved, it runs
 //! those of the next.
 
-use std::{future::poll_fn, io, mem, sync::Arc, task::Poll, thread};
-
-use tokio::{
-    runtime,
-    sync::{mpsc, oneshot},
+use std::{
+    io, mem,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
 };
+
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     BackendError, Limits,
     group::{self, Answer, Group, Job},
     published::Published,
-    saver::{Saved, Saver, Saves},
+    reunion::Reunion,
+    saver::{self, Saved, Saver, Saves},
 };
 
 /// What the committer is asked for.
@@ -34,6 +38,7 @@ struct Committer {
     /// Why nothing can be saved any more.
     broken: Option<Arc<BackendError>>,
     end: End,
+    reunion: Reunion,
 }
 
 /// Whether transactions are still taken.
@@ -47,6 +52,8 @@ enum End {
 enum Event {
     Asked(Option<Message>),
     Saved(Option<Saved>),
+    /// Those who may come back have had their time.
+    Late,
 }
 
 /// Starts the thread that decides and the one that saves; they end when the store is closed or nobody holds it any more.
@@ -55,29 +62,39 @@ enum Event {
 ///
 /// The system gives no thread.
 pub(crate) fn spawn(queue: mpsc::Receiver<Message>, saver: Saver, limits: Limits) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().build()?;
     let published = Arc::clone(&saver.published);
     let saves = saver.spawn()?;
-    let committer =
-        Committer { published, queue, saves, limits, is_saving: false, broken: None, end: End::Open };
-    let name = String::from("committer");
-    thread::Builder::new().name(name).spawn(move || runtime.block_on(committer.run())).map(drop)
+    let committer = Committer {
+        published,
+        queue,
+        saves,
+        limits,
+        is_saving: false,
+        broken: None,
+        end: End::Open,
+        reunion: Reunion::default(),
+    };
+    thread::Builder::new().name(String::from("committer")).spawn(move || committer.run()).map(drop)
 }
 
 impl Committer {
-    async fn run(mut self) {
+    fn run(mut self) {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
         let mut group = Group::new(&self.published);
         loop {
-            if !self.is_saving {
+            let until = self.waits_until(&group);
+            if !self.is_saving && until.is_none() {
                 group = self.save(group);
             }
             if !self.is_saving && matches!(self.end, End::Closing(_)) {
                 break;
             }
-            group = match self.event(group.is_full(&self.limits)).await {
+            group = match self.event(!group.is_full(&self.limits), until, &mut context) {
                 Event::Asked(message) => self.take(group, message),
                 Event::Saved(Some(saved)) => self.saved(group, saved),
                 Event::Saved(None) => break,
+                Event::Late => group,
             };
         }
         drop(group);
@@ -90,20 +107,42 @@ impl Committer {
         }
     }
 
-    async fn event(&mut self, is_full: bool) -> Event {
-        let takes = !is_full && matches!(self.end, End::Open);
-        poll_fn(|context| {
+    /// Waits for the next event. The timers of an asynchronous runtime are coarser than a flush.
+    fn event(&mut self, has_room: bool, until: Option<Instant>, context: &mut Context<'_>) -> Event {
+        loop {
             if let Poll::Ready(saved) = self.saves.poll(context) {
-                return Poll::Ready(Event::Saved(saved));
+                return Event::Saved(saved);
             }
-            if takes { self.queue.poll_recv(context).map(Event::Asked) } else { Poll::Pending }
-        })
-        .await
+            if has_room
+                && matches!(self.end, End::Open)
+                && let Poll::Ready(message) = self.queue.poll_recv(context)
+            {
+                return Event::Asked(message);
+            }
+            match until.map(|until| until.saturating_duration_since(saver::now())) {
+                None => thread::park(),
+                Some(Duration::ZERO) => return Event::Late,
+                Some(rest) => thread::park_timeout(rest),
+            }
+        }
+    }
+
+    /// Returns until when a group waits for the writers who have just been answered; nothing when it does not, or when another
+    /// is being saved anyway.
+    fn waits_until(&self, group: &Group) -> Option<Instant> {
+        let may_wait = !self.is_saving
+            && !group.added.is_empty()
+            && !group.is_full(&self.limits)
+            && matches!(self.end, End::Open);
+        may_wait.then(|| self.reunion.until(saver::now())).flatten()
     }
 
     fn take(&mut self, group: Group, message: Option<Message>) -> Group {
         match message {
-            Some(Message::Write(job)) => return group.run(job, self.broken.as_ref()),
+            Some(Message::Write(job)) => {
+                self.reunion.came();
+                return group.run(job, self.broken.as_ref());
+            }
             Some(Message::Close(closed)) => self.end = End::Closing(Some(closed)),
             None => self.end = End::Closing(None),
         }
@@ -134,7 +173,10 @@ impl Committer {
     fn saved(&mut self, group: Group, saved: Saved) -> Group {
         self.is_saving = false;
         match saved {
-            Saved::Durable => group,
+            Saved::Durable { writers, took } => {
+                self.reunion = Reunion::of(writers, took, saver::now());
+                group
+            }
             Saved::Failed(answers, error) => self.failed(answers, group.answers, error),
         }
     }
@@ -149,6 +191,15 @@ impl Committer {
             group::answer(answers, Some(&error));
         }
         Group::new(&self.published)
+    }
+}
+
+/// Wakes the committer.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

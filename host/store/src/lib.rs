@@ -26,6 +26,7 @@ mod limits;
 mod loader;
 mod published;
 mod references;
+mod reunion;
 mod revision;
 mod saver;
 mod snapshot;

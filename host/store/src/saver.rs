@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, mpsc as groups},
     task::{Context, Poll},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{mpsc, watch};
@@ -27,7 +28,12 @@ pub(crate) struct Saver {
 /// What became of a group.
 pub(crate) enum Saved {
     /// It is durable and can be seen.
-    Durable,
+    Durable {
+        /// How many wait for it.
+        writers: usize,
+        /// How long the backend took.
+        took: Duration,
+    },
     /// It is not; those who wait for it have heard nothing yet.
     Failed(Vec<Answer>, BackendError),
 }
@@ -37,6 +43,12 @@ pub(crate) struct Saves {
     groups: groups::Sender<Group>,
     saved: mpsc::Receiver<Saved>,
     thread: JoinHandle<()>,
+}
+
+/// Reads the clock, which decides here only how long a group waits for company, and nothing that is saved.
+#[expect(clippy::disallowed_methods, reason = "a flush takes as long as it takes")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 impl Saver {
@@ -65,11 +77,12 @@ impl Saver {
             // Nobody hears it when the committer has ended in a panic.
             let _ = told.blocking_send(saved);
         };
+        let begin = now();
         if let Err(error) = self.backend.commit(group.batch) {
             return tell(Saved::Failed(group.answers, error));
         }
         let replaced = self.published.publish(group.state, group.added, keep_from);
-        tell(Saved::Durable);
+        tell(Saved::Durable { writers: group.answers.len(), took: now().saturating_duration_since(begin) });
         // Writers before readers of the feed, which would keep the processors from them; and to drop what was replaced takes as
         // long as to make it.
         group::answer(group.answers, None);

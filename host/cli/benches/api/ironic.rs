@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use formwork_bench::{Row, Stopwatch};
+use formwork_bench::{Row, Samples, Stopwatch};
 use serde_json::{Value, json};
 
 use crate::SUITE;
@@ -29,7 +29,10 @@ const CLIENTS: usize = 4;
 /// Objects that each side makes; the rates of the others need as many.
 const OBJECTS: usize = 200;
 
-/// How long changes and lists are sent for.
+/// How often each side makes its objects at least, after it has deleted those from before.
+const ROUNDS: usize = 3;
+
+/// How long objects are made, changed and listed for.
 const WINDOW: Duration = Duration::from_secs(5);
 
 /// How long the peer may take until it answers.
@@ -91,18 +94,15 @@ fn uuid(name: &str) -> String {
 
 /// Returns how many objects a second one side makes, changes, and how many lists it answers.
 async fn work(target: &Target, side: &'static Side) -> Result<[f64; 3]> {
-    let create = rate(target, |mut wire, client, _| async move {
-        let values: Value =
-            (0..20).map(|place| (format!("note-{place}"), json!(format!("value {place}")))).collect();
-        let mut done = 0;
-        for number in (client..OBJECTS).step_by(CLIENTS) {
-            let object = (side.object)(&format!("node-{number}"), &values).to_string();
-            wire.ask("POST", side.collection, object.as_bytes()).await?.good()?;
-            done += 1;
+    let mut creates = Samples::default();
+    let clock = Stopwatch::start();
+    for round in 0.. {
+        creates.add(create(target, side).await?);
+        if round + 1 >= ROUNDS && clock.elapsed() >= WINDOW {
+            break;
         }
-        Ok(done)
-    });
-    let create = create.await?;
+        delete(target, side).await?;
+    }
     let patch = rate(target, |mut wire, client, clock| async move {
         let mut done = 0;
         while clock.elapsed() < WINDOW {
@@ -124,7 +124,33 @@ async fn work(target: &Target, side: &'static Side) -> Result<[f64; 3]> {
         }
         Ok(done)
     });
-    Ok([create, patch, list.await?])
+    Ok([creates.median(), patch, list.await?])
+}
+
+/// Makes the objects of one side; returns how many a second.
+async fn create(target: &Target, side: &'static Side) -> Result<f64> {
+    rate(target, |mut wire, client, _| async move {
+        let values: Value =
+            (0..20).map(|place| (format!("note-{place}"), json!(format!("value {place}")))).collect();
+        let mut done = 0;
+        for number in (client..OBJECTS).step_by(CLIENTS) {
+            let object = (side.object)(&format!("node-{number}"), &values).to_string();
+            wire.ask("POST", side.collection, object.as_bytes()).await?.good()?;
+            done += 1;
+        }
+        Ok(done)
+    })
+    .await
+}
+
+/// Deletes the objects of one side.
+async fn delete(target: &Target, side: &'static Side) -> Result<()> {
+    let mut wire = target.connect().await?;
+    for number in 0..OBJECTS {
+        let path = format!("{}/{}", side.collection, uuid(&format!("node-{number}")));
+        wire.ask("DELETE", &path, b"").await?.good()?;
+    }
+    Ok(())
 }
 
 /// Lets clients work at once; returns what they did a second.

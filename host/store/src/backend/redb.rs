@@ -42,8 +42,9 @@ const FORMAT_KNOWN: u64 = 2;
 /// The feed of format 1, an entry a row. Its rows of objects were always complete.
 const FEED_1: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
 
-/// All reads come from the state in memory, so the file's cache only has to hold the inner pages of its trees.
-const CACHE_BYTES: usize = 64 << 20;
+/// All reads come from the state in memory, so the file's cache only has to hold the inner pages of its trees: those of 100,000
+/// machines take a third of this. A start fills it, and it stays.
+const CACHE_BYTES: usize = 16 << 20;
 
 /// A redb file with one table each for objects, the feed and the store's own numbers.
 pub(crate) struct RedbBackend {
