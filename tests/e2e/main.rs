@@ -24,3 +24,4 @@ mod rights;
 mod secure;
 mod system;
 mod types;
+mod work_orders;

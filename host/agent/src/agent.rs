@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use formwork_client::{Client, JobCreation, PatchOp};
-use formwork_model::{ExitState, Job, JobState, Machine, MachineFingerprint};
+use formwork_model::{ExitState, Job, JobState, Machine, MachineFingerprint, WorkOrder};
 use formwork_sandbox::SandboxConfig;
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet};
@@ -22,6 +22,12 @@ use crate::{
 
 /// After this time the machine is looked at even without an event.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// A work order that waits, as for another try of its task, is looked at again after this time.
+const LOOK_AT_ORDER: Duration = Duration::from_secs(2);
+
+/// Who asks for work orders of the machine itself.
+const AGENT: &str = "agent";
 
 /// The file in the state folder that remembers which boot environment this boot of the machine is running.
 const BOOT_FILE: &str = "boot";
@@ -77,6 +83,8 @@ struct Agent {
     power: PowerMode,
     boot_file: PathBuf,
     once: bool,
+    /// After this time the machine is looked at even without an event.
+    look_again: Duration,
 }
 
 impl Agent {
@@ -93,7 +101,12 @@ impl Agent {
                 session.patch_machine(&operations).await?;
             }
         }
-        fail_orphan(&session, &machine, &options.context).await?;
+        fail_orphan(&session, &machine.current_job, &options.context).await?;
+        if machine.work_order_mode
+            && let Some(order) = pick(&session, &options.context).await?
+        {
+            fail_orphan(&session, &order.current_job, &options.context).await?;
+        }
         let base = runner_folder(&session).await?.unwrap_or_else(|| options.state_dir.clone());
         let runner = JobRunner {
             session: Arc::clone(&session),
@@ -106,7 +119,7 @@ impl Agent {
         };
         let stepper = Stepper::new(&options.context, &boot_env);
         let (context, power, once) = (options.context, options.power, options.once);
-        Ok(Self { session, runner, stepper, context, power, boot_file, once })
+        Ok(Self { session, runner, stepper, context, power, boot_file, once, look_again: LOOK_AGAIN })
     }
 
     async fn go_on(mut self, mut changes: watch::Receiver<u64>) -> Result<AgentExit, AgentError> {
@@ -158,14 +171,24 @@ impl Agent {
                 // The sender lives as long as this loop.
                 changed.map_err(|_| AgentError::Shutdown)
             }
-            () = tokio::time::sleep(LOOK_AGAIN) => Ok(()),
+            () = tokio::time::sleep(self.look_again) => Ok(()),
         }
     }
 
     /// Asks for a job and runs it.
     async fn work(&mut self, machine: &Machine) -> Result<Option<AgentExit>, AgentError> {
-        let Some(job) = self.ask_for_job(machine).await? else {
+        let order = match machine.work_order_mode {
+            true => pick(&self.session, &self.context).await?,
+            false => None,
+        };
+        self.look_again = LOOK_AGAIN;
+        let asks = order.is_some() || !machine.work_order_mode;
+        let job = if asks { self.ask_for_job(machine, order.as_ref()).await? } else { None };
+        let Some(job) = job else {
             self.stepper.nothing_for(machine);
+            if order.is_some() {
+                self.look_again = LOOK_AT_ORDER;
+            }
             return Ok(None);
         };
         if job.state.is_final() {
@@ -188,12 +211,22 @@ impl Agent {
     }
 
     /// Asks for a job under a key of the agent's choice: when the answer is lost, the job is there all the same.
-    async fn ask_for_job(&self, machine: &Machine) -> Result<Option<Job>, AgentError> {
-        let (uuid, context) = (uuid::Uuid::new_v4().to_string(), &self.context);
+    async fn ask_for_job(
+        &self,
+        machine: &Machine,
+        order: Option<&WorkOrder>,
+    ) -> Result<Option<Job>, AgentError> {
+        let uuid = uuid::Uuid::new_v4().to_string();
+        let (context, order) = (&self.context, order.map(|order| order.uuid.as_str()));
         let (machine, job) = (&machine.uuid, &uuid);
         let asked = self
             .session
-            .ask("ask for a job", |client| async move { client.job_create(machine, context, job).await })
+            .ask("ask for a job", |client| async move {
+                match order {
+                    Some(order) => client.work_order_job_create((machine, order), context, job).await,
+                    None => client.job_create(machine, context, job).await,
+                }
+            })
             .await;
         match asked {
             Ok(JobCreation::Created(job) | JobCreation::Resumed(job)) => Ok(Some(job)),
@@ -271,12 +304,27 @@ async fn remember_fingerprint(session: &Session, machine: &Machine) -> Result<()
     session.patch_machine(&[PatchOp::replace("/Fingerprint", value)]).await.map(drop)
 }
 
+/// Returns the work order that the machine runs next or already; nothing when none waits or it takes none now.
+async fn pick(session: &Session, context: &str) -> Result<Option<WorkOrder>, AgentError> {
+    let (machine, key) = (&session.machine, if context.is_empty() { AGENT } else { context });
+    let picked = session
+        .ask("pick a work order", |client| async move { client.work_order_pick(machine, key).await })
+        .await;
+    match picked {
+        Err(error @ AgentError::Refused { .. }) => {
+            tracing::info!(machine.id = machine, "no work order for now: {error:?}");
+            Ok(None)
+        }
+        picked => picked,
+    }
+}
+
 /// Fails the job that an agent of this context left behind when it was killed.
-async fn fail_orphan(session: &Session, machine: &Machine, context: &str) -> Result<(), AgentError> {
-    if machine.current_job.is_empty() {
+async fn fail_orphan(session: &Session, current_job: &str, context: &str) -> Result<(), AgentError> {
+    if current_job.is_empty() {
         return Ok(());
     }
-    let Some(job) = session.read_job(&machine.current_job).await? else { return Ok(()) };
+    let Some(job) = session.read_job(current_job).await? else { return Ok(()) };
     if !is_orphan(&job.context, job.state, context) {
         return Ok(());
     }

@@ -28,6 +28,13 @@ pub(crate) enum JobEnd {
     Lost,
 }
 
+/// Tells whether a machine must not go on after a job. A work order that fails or is left incomplete is nothing to the others
+/// of its machine, unless that goes down.
+fn stops_the_machine(job: &Job, state: JobState, exit: ExitState) -> bool {
+    let goes_down = !matches!(exit, ExitState::None | ExitState::Complete | ExitState::Failed);
+    goes_down || (state != JobState::Finished && job.work_order.is_empty())
+}
+
 /// How the actions of a job came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -81,7 +88,7 @@ impl JobRunner {
     /// Tells the endpoint how a job ended. Whatever keeps the machine from going on makes it not runnable first, so
     /// that nobody else goes on in between.
     async fn end(&self, job: &Job, state: JobState, exit: ExitState) -> Result<JobEnd, AgentError> {
-        if state != JobState::Finished || exit != ExitState::Complete {
+        if stops_the_machine(job, state, exit) {
             self.session.pause_machine().await?;
         }
         let kept = self.session.move_job(&job.uuid, (JobState::Running, state), exit).await?;

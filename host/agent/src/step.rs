@@ -33,6 +33,7 @@ struct Seen {
     stage: String,
     context: String,
     workflow: String,
+    work_orders: (bool, i64, i64),
 }
 
 impl Seen {
@@ -45,6 +46,7 @@ impl Seen {
             stage: machine.stage.clone(),
             context: machine.context.clone(),
             workflow: machine.workflow.clone(),
+            work_orders: (machine.work_order_mode, machine.pending_work_orders, machine.running_work_orders),
         }
     }
 }
@@ -77,7 +79,9 @@ impl Stepper {
             // together with the old environment.
             return if machine.header.available { Next::Reboot } else { Next::Wait { idle: false } };
         }
-        if !machine.header.available || !machine.runnable || machine.context != self.context {
+        // Work orders have contexts of their own.
+        let is_elsewhere = machine.context != self.context && !machine.work_order_mode;
+        if !machine.header.available || !machine.runnable || is_elsewhere {
             self.nothing = None;
             return Next::Wait { idle: machine.workflow_complete };
         }

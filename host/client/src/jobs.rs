@@ -1,8 +1,8 @@
 //! Jobs: how an agent gets them, what they do, and their logs (drp-api.md 9).
 
-use formwork_model::{Job, JobAction};
+use formwork_model::{Job, JobAction, WorkOrder};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Client, ClientError, Query, client::record, request::Body};
 
@@ -18,6 +18,18 @@ pub enum JobCreation {
 }
 
 impl Client {
+    /// Begins the next work order of a machine, or returns the one that runs; nothing when none waits. `key` is a context
+    /// whose orders are wanted, or anything else for those of the machine itself (drp-api.md 14.5).
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 409 when the machine takes no work orders now.
+    pub async fn work_order_pick(&self, machine: &str, key: &str) -> Result<Option<WorkOrder>, ClientError> {
+        let path = ["machines", machine, "pick", key];
+        let answer = self.send(Method::POST, &path, &Query::new(), Body::json(&json!({}))?).await?;
+        if answer.status == 204 { Ok(None) } else { record(answer.json()?).map(Some) }
+    }
+
     /// Asks for the next job of a machine. `uuid` becomes the key of a new job, so that the same question asked again
     /// after a lost answer can be told from another agent's job.
     ///
@@ -30,8 +42,26 @@ impl Client {
         context: &str,
         uuid: &str,
     ) -> Result<JobCreation, ClientError> {
-        let body = Body::json(&json!({"Uuid": uuid, "Machine": machine, "Context": context}))?;
-        let answer = self.send(Method::POST, &["jobs"], &Query::new(), body).await?;
+        self.ask_for_job(&json!({"Uuid": uuid, "Machine": machine, "Context": context})).await
+    }
+
+    /// Asks for the next job of a work order that runs on a machine; see [`Client::job_create`].
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 409 when the order does not run, or already has a job.
+    pub async fn work_order_job_create(
+        &self,
+        (machine, order): (&str, &str),
+        context: &str,
+        uuid: &str,
+    ) -> Result<JobCreation, ClientError> {
+        let asked = json!({"Uuid": uuid, "Machine": machine, "Context": context, "WorkOrder": order});
+        self.ask_for_job(&asked).await
+    }
+
+    async fn ask_for_job(&self, job: &Value) -> Result<JobCreation, ClientError> {
+        let answer = self.send(Method::POST, &["jobs"], &Query::new(), Body::json(job)?).await?;
         Ok(match answer.status {
             204 => JobCreation::Nothing,
             202 => JobCreation::Resumed(record(answer.json()?)?),

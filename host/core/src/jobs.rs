@@ -2,6 +2,7 @@
 
 mod create;
 mod retention;
+mod subject;
 mod update;
 
 use formwork_model::{Job, Machine};
@@ -9,7 +10,8 @@ use formwork_model::{Job, Machine};
 pub use self::{
     create::create,
     retention::{Retention, Scope, expired},
-    update::{Ended, fail_unfinished, failure_report, retry_due, update},
+    subject::{Moved, Subject},
+    update::{Ended, fail_unfinished, failure_report, retry_due, subject_of, update},
 };
 
 /// What `POST /jobs` answers.
@@ -23,13 +25,13 @@ pub enum Answer {
     Created(Box<Job>),
 }
 
-/// A decision about a machine's jobs: what to answer, and what to save with it in one transaction.
+/// A decision about the jobs of a machine or of a work order: what to answer, and what to save with it in one transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// What the agent is told.
     pub answer: Answer,
-    /// The machine, when it changed.
-    pub machine: Option<Box<Machine>>,
+    /// The machine or the work order, when it changed.
+    pub moved: Option<Moved>,
     /// Jobs that are new or changed, in the order in which they happened.
     pub jobs: Vec<Job>,
 }

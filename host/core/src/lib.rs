@@ -24,6 +24,7 @@ pub mod secure;
 pub mod subnets;
 mod tasks;
 pub mod triggers;
+pub mod work_orders;
 
 pub use refusal::Refusal;
 pub use tasks::action_entry;

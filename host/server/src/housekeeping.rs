@@ -26,7 +26,7 @@ use tokio::{
 pub(crate) use self::{rendering::note_rendering, triggers::Follower};
 use crate::{
     boot::ended, commands::jobs::purge, commit::commit, content::is_brought_along, endpoint::Endpoint,
-    files::FileRoot, trees,
+    files::FileRoot, kinds::put_moved, trees,
 };
 
 /// How often boot files and leases are looked at. Files change without telling anybody.
@@ -175,9 +175,8 @@ impl Retries {
         let jobs = due.clone();
         let done = commit(endpoint, PRINCIPAL, move |work| {
             for job in jobs.iter().filter_map(|job| work.tx.get::<Job>(job)).collect::<Vec<_>>() {
-                let Some((kind, machine)) = Machine::with_uuid(&*work.tx, &job.machine) else { continue };
-                if let Some(machine) = jobs::retry_due(&machine, &job, work.now) {
-                    work.put_unchecked(machine.into_kind(kind))?;
+                if let Some(moved) = jobs::retry_due(&*work.tx, &job, work.now) {
+                    put_moved(work, moved)?;
                 }
             }
             Ok(())

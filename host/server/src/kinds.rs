@@ -8,6 +8,7 @@ mod contents;
 mod groups;
 mod jobs;
 mod machines;
+mod moved;
 mod plugins;
 mod preferences;
 mod profiles;
@@ -17,6 +18,7 @@ mod store_objects;
 mod subnets;
 mod triggers;
 mod users;
+mod work_orders;
 
 use std::sync::Arc;
 
@@ -34,8 +36,10 @@ use crate::{
 };
 
 pub(crate) use jobs::change as change_job;
-pub(crate) use machines::{end_job, put_after_job, settled};
+pub(crate) use machines::{end_job, settled};
+pub(crate) use moved::put_moved;
 pub(crate) use store_objects::follow_declarations;
+pub(crate) use work_orders::put_moved as put_order;
 
 /// What the life of an object has that other types do not. Each method stands for the rule of most types.
 pub(crate) trait Behaviour: Sync {
@@ -154,6 +158,7 @@ static SPECIAL: &[(&str, &dyn Behaviour)] = &[
     ("subnets", &subnets::Subnets),
     ("triggers", &triggers::Triggers),
     ("users", &users::Users),
+    ("work_orders", &work_orders::WorkOrders),
 ];
 
 /// Returns how objects of a type behave.

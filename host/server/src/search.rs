@@ -40,6 +40,19 @@ pub(crate) fn keys<'a>(
     Ok(search.run().page.iter().map(|object| object.key()).collect())
 }
 
+/// Tells whether filters can be read.
+///
+/// # Errors
+///
+/// One cannot be read, or names an index that there is not.
+pub(crate) fn check<'a>(
+    kind: &'static Kind,
+    objects: &dyn Objects,
+    filters: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<(), QueryError> {
+    ListQuery::parse(filters)?.resolve(kind, objects).map(drop)
+}
+
 /// What is asked for.
 pub(crate) struct Search<'a> {
     pub(crate) look: &'a Look<'a>,

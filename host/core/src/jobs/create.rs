@@ -1,24 +1,26 @@
 //! `POST /jobs`: the heart (drp-api.md 9.2, drp-behaviour.md 3.6).
 
-use formwork_model::{ExitState, Header, Job, JobState, Machine, NO_JOB, Objects, ObjectsExt, Timestamp};
+use formwork_model::{
+    ExitState, Header, Job, JobState, Machine, NO_JOB, Objects, ObjectsExt, Timestamp, WorkOrder,
+};
 use serde_json::Value;
 
-use super::{Answer, Step, mirror};
+use super::{Answer, Step, Subject, mirror};
 use crate::{
     Refusal,
     machine::{length, pipeline},
-    params,
     tasks::Entry,
 };
 
-/// Decides which job an agent gets. `fresh` makes random UUIDs; `asked` is the one that the agent wants.
+/// Decides which job an agent gets: the next of its machine's list, or of a work order's. `fresh` makes random UUIDs; `asked`
+/// is the one that the agent wants.
 ///
 /// # Errors
 ///
-/// The machine is not runnable or not available, or its current job still runs.
+/// The machine is not runnable or not available, its current job still runs, or the work order is not one that runs on it.
 pub fn create(
     objects: &(impl Objects + ?Sized),
-    machine: &Machine,
+    (machine, order): (&Machine, Option<&WorkOrder>),
     request: &Job,
     now: Timestamp,
     fresh: &mut dyn FnMut() -> String,
@@ -27,26 +29,45 @@ pub fn create(
         let why = if machine.runnable { "available" } else { "runnable" };
         return Err(Refusal::Conflict(format!("Machine {} is not {why}", machine.uuid)));
     }
-    if request.context != machine.context {
-        return Ok(Step { answer: Answer::Nothing, machine: None, jobs: Vec::new() });
+    if let Some(order) = order {
+        may_run(machine, order)?;
     }
-    let current = objects.get::<Job>(&machine.current_job).map(|job| job.as_ref().clone());
+    let before = Subject::of(machine, order);
+    if request.context != before.machine.context {
+        return Ok(Step { answer: Answer::Nothing, moved: None, jobs: Vec::new() });
+    }
+    let current = objects.get::<Job>(&before.machine.current_job).map(|job| job.as_ref().clone());
     let mut advance =
-        Advance { objects, machine: machine.clone(), before: machine, current, jobs: Vec::new(), now, fresh };
+        Advance { objects, subject: before.clone(), before: &before, current, jobs: Vec::new(), now, fresh };
     let Some(index) = advance.next_index()? else {
         let resumed = advance.current.map(Box::new);
         let answer = resumed.map_or(Answer::Nothing, Answer::Resumed);
-        return Ok(Step { answer, machine: None, jobs: Vec::new() });
+        return Ok(Step { answer, moved: None, jobs: Vec::new() });
     };
     let answer = advance.run_from(index, &request.uuid);
     Ok(advance.step(answer))
 }
 
+/// Refuses jobs of a work order that does not run on a machine.
+fn may_run(machine: &Machine, order: &WorkOrder) -> Result<(), Refusal> {
+    let refused = |why: &str| Err(Refusal::Conflict(format!("Work order {} {why}", order.uuid)));
+    if order.machine != machine.uuid {
+        return refused(&format!("is not one of machine {}", machine.uuid));
+    }
+    match order.state.as_str() {
+        "running" if !order.runnable => refused("is not runnable"),
+        "running" if !order.header.available => refused("is not available"),
+        "running" => Ok(()),
+        "created" => refused("has not begun\nhint: pick it first"),
+        state => refused(&format!("is {state} and final")),
+    }
+}
+
 /// One advance of a machine through its list.
 struct Advance<'a, O: Objects + ?Sized> {
     objects: &'a O,
-    machine: Machine,
-    before: &'a Machine,
+    subject: Subject,
+    before: &'a Subject,
     current: Option<Job>,
     jobs: Vec<Job>,
     now: Timestamp,
@@ -56,11 +77,11 @@ struct Advance<'a, O: Objects + ?Sized> {
 impl<O: Objects + ?Sized> Advance<'_, O> {
     /// Returns the index to go on with; `None` when the current job is to be resumed.
     fn next_index(&mut self) -> Result<Option<i64>, Refusal> {
-        let place = self.machine.current_task;
+        let place = self.subject.machine.current_task;
         let Some(job) = self.current.clone() else { return Ok(Some(place.max(0))) };
         let belongs =
             place >= 0 && job.current_index <= place && place < job.next_index.max(job.current_index + 1);
-        if !belongs || job.machine != self.machine.uuid {
+        if !belongs || job.machine != self.subject.machine.uuid {
             if !job.state.is_final() {
                 self.end_current(job);
             }
@@ -69,7 +90,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
         match job.state {
             JobState::Created | JobState::Running => Err(Refusal::Conflict(format!(
                 "Machine {} has job {} in state {} already",
-                self.machine.uuid,
+                self.subject.machine.uuid,
                 job.uuid,
                 job.state.as_str()
             ))),
@@ -96,23 +117,23 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
                 return Answer::Nothing;
             }
             let Some(text) =
-                usize::try_from(index).ok().and_then(|index| self.machine.tasks.get(index)).cloned()
+                usize::try_from(index).ok().and_then(|index| self.subject.machine.tasks.get(index)).cloned()
             else {
-                match self.machine.task_error_stacks.pop() {
+                match self.subject.machine.task_error_stacks.pop() {
                     // The error handler is through: the task that failed gets another chance.
                     Some(stack) => {
-                        self.machine.tasks = stack.task_list;
+                        self.subject.machine.tasks = stack.task_list;
                         index = stack.current_task;
-                        self.machine.retry_task_attempt = 0;
+                        self.subject.machine.retry_task_attempt = 0;
                         continue;
                     }
                     None => return self.complete(),
                 }
             };
-            if self.stops_at(&text) && self.before.current_task != index {
+            if self.stops_at(&text) && self.before.machine.current_task != index {
                 // The machine now stands at the task: when an operator makes it runnable again, the task runs.
-                self.machine.current_task = index;
-                self.machine.runnable = false;
+                self.subject.machine.current_task = index;
+                self.subject.machine.runnable = false;
                 return Answer::Nothing;
             }
             return self.hand_out(index, &text, asked);
@@ -120,34 +141,34 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
     }
 
     fn complete(&mut self) -> Answer {
-        self.machine.current_task = length(&self.machine.tasks);
-        self.machine.workflow_complete = true;
+        self.subject.machine.current_task = length(&self.subject.machine.tasks);
+        self.subject.machine.workflow_complete = true;
         Answer::Nothing
     }
 
     /// Consumes `stage:`, `bootenv:` and `context:` entries. Returns the next index, and whether the agent must
     /// look at its machine again before it goes on.
     fn roll_forward(&mut self, first: i64) -> (i64, bool) {
-        let before = self.machine.clone();
+        let before = self.subject.machine.clone();
         let mut index = first;
         let mut must_look_again = false;
         let mut last = String::new();
         while let Some(text) =
-            usize::try_from(index).ok().and_then(|index| self.machine.tasks.get(index)).cloned()
+            usize::try_from(index).ok().and_then(|index| self.subject.machine.tasks.get(index)).cloned()
         {
             let entry = Entry::parse(&text);
             if must_look_again || !entry.rolls_forward() {
                 break;
             }
             match entry {
-                Entry::Stage(name) => name.clone_into(&mut self.machine.stage),
-                Entry::BootEnv(name) if name != self.machine.boot_env => {
-                    name.clone_into(&mut self.machine.boot_env);
-                    self.machine.runnable = false;
+                Entry::Stage(name) => name.clone_into(&mut self.subject.machine.stage),
+                Entry::BootEnv(name) if name != self.subject.machine.boot_env => {
+                    name.clone_into(&mut self.subject.machine.boot_env);
+                    self.subject.machine.runnable = false;
                     must_look_again = true;
                 }
-                Entry::Context(name) if name != self.machine.context => {
-                    name.clone_into(&mut self.machine.context);
+                Entry::Context(name) if name != self.subject.machine.context => {
+                    name.clone_into(&mut self.subject.machine.context);
                     must_look_again = true;
                 }
                 _ => {}
@@ -155,9 +176,9 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
             last = text;
             index += 1;
         }
-        let changed = before.stage != self.machine.stage
-            || before.boot_env != self.machine.boot_env
-            || before.context != self.machine.context;
+        let changed = before.stage != self.subject.machine.stage
+            || before.boot_env != self.subject.machine.boot_env
+            || before.context != self.subject.machine.context;
         if changed {
             let mut job = self.job(&last, first, index, String::new());
             job.state = JobState::Finished;
@@ -170,8 +191,8 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
     }
 
     fn hand_out(&mut self, index: i64, text: &str, asked: &str) -> Answer {
-        if self.machine.current_task != index {
-            self.machine.retry_task_attempt = 0;
+        if self.subject.machine.current_task != index {
+            self.subject.machine.retry_task_attempt = 0;
         }
         let mut job = self.job(text, index, index + 1, asked.to_owned());
         if let Entry::Chroot(_) = Entry::parse(text) {
@@ -184,7 +205,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
     }
 
     fn job(&mut self, text: &str, index: i64, next: i64, asked: String) -> Job {
-        let machine = &self.machine;
+        let machine = &self.subject.machine;
         let uuid = if asked.is_empty() { (self.fresh)() } else { asked };
         Job {
             uuid,
@@ -196,6 +217,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
             boot_env: machine.boot_env.clone(),
             context: machine.context.clone(),
             pipeline: machine.pipeline.clone(),
+            work_order: self.subject.order().to_owned(),
             header: Header { meta: pipeline::noted(machine), ..Header::default() },
             start_time: self.now,
             current: true,
@@ -212,21 +234,20 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
             self.jobs.retain(|job| job.uuid != previous.uuid);
             self.jobs.push(previous);
         }
-        self.machine.current_task = index;
-        self.machine.current_job.clone_from(&job.uuid);
-        self.machine.workflow_complete = false;
-        mirror(&mut self.machine, &job);
+        self.subject.machine.current_task = index;
+        self.subject.machine.current_job.clone_from(&job.uuid);
+        self.subject.machine.workflow_complete = false;
+        mirror(&mut self.subject.machine, &job);
         self.current = Some(job.clone());
         self.jobs.push(job);
     }
 
     fn stops_at(&self, task: &str) -> bool {
-        let resolved = params::resolve(self.objects, &self.machine, "task-stop-at");
+        let resolved = self.subject.param(self.objects, "task-stop-at");
         matches!(&resolved, Some(Value::Array(names)) if names.iter().any(|name| name == task))
     }
 
     fn step(self, answer: Answer) -> Step {
-        let changed = self.machine != *self.before;
-        Step { answer, machine: changed.then(|| Box::new(self.machine)), jobs: self.jobs }
+        Step { answer, moved: self.subject.moved(self.before, self.now), jobs: self.jobs }
     }
 }

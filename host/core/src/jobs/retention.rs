@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use formwork_model::{Job, JobState, Machine, Objects, ObjectsExt, Timestamp};
+use formwork_model::{Job, JobState, Machine, Objects, ObjectsExt, Timestamp, WorkOrder};
 
 /// What keeps a job. One that nothing keeps goes; without any rule for its kind a job stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn expired(
     for (machine, mut jobs) in machines {
         let current = Machine::with_uuid(objects, &machine).map(|(_, machine)| machine.current_job.clone());
         jobs.retain(|job| match &current {
-            Some(current) => job.state.is_final() && job.uuid != *current,
+            Some(current) => job.state.is_final() && job.uuid != *current && !is_place(objects, job),
             None => true,
         });
         jobs.sort_by_key(|job| (ended(job), job.uuid.clone()));
@@ -75,6 +75,12 @@ fn may_go(job: &Job, rules: Retention, now: Timestamp) -> bool {
 /// Returns when a job ended; one that never did counts from its beginning.
 fn ended(job: &Job) -> Timestamp {
     if job.end_time.is_unset() { job.start_time } else { job.end_time }
+}
+
+/// Tells whether a work order that has not ended knows by a job where it stands.
+fn is_place(objects: &(impl Objects + ?Sized), job: &Job) -> bool {
+    let order = objects.get::<WorkOrder>(&job.work_order);
+    order.is_some_and(|order| !order.is_final() && order.current_job == job.uuid)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     machine::tests::{Shelf, words},
     plan::Decision,
 };
-use formwork_model::{Job, JobState, ObjectsExt};
+use formwork_model::{Job, JobState, ObjectsExt, WorkOrder};
 
 /// A machine, its jobs and an agent that asks.
 struct World {
@@ -47,16 +47,19 @@ impl World {
             uuids += 1;
             format!("j{uuids}")
         };
-        let step =
-            create(&self.shelf, &self.machine(), &request, Timestamp::from_millis(self.now), &mut fresh)?;
+        let step = create(
+            &self.shelf,
+            (&self.machine(), None),
+            &request,
+            Timestamp::from_millis(self.now),
+            &mut fresh,
+        )?;
         self.uuids = uuids;
         for mut job in step.jobs {
             job.header.set_errors(Vec::new());
             self.shelf.put(std::sync::Arc::new(job));
         }
-        if let Some(machine) = step.machine {
-            self.shelf.put(machine.shared());
-        }
+        self.keep(step.moved);
         Ok(step.answer)
     }
 
@@ -66,10 +69,16 @@ impl World {
         let new = Job { state, ..old.as_ref().clone() };
         let ended = update(&self.shelf, &old, new, decision, Timestamp::from_millis(self.now))?;
         self.shelf.put(std::sync::Arc::new(ended.job.clone()));
-        if let Some(machine) = &ended.machine {
-            self.shelf.put(machine.clone().shared());
-        }
+        self.keep(ended.moved.clone());
         Ok(ended)
+    }
+
+    fn keep(&mut self, moved: Option<Moved>) {
+        match moved {
+            Some(Moved::Machine(machine)) => self.shelf.put(machine.shared()),
+            Some(Moved::WorkOrder(order)) => self.shelf.put(order.shared()),
+            None => {}
+        }
     }
 
     /// Runs the job that is handed out to an end; returns its task.
@@ -186,8 +195,9 @@ fn failure_stops_the_machine_until_its_retry_is_due() {
     let machine = world.machine();
     assert_eq!((machine.runnable, machine.retry_task_attempt), (false, 1));
     let due = ended.job.retry_at;
-    assert_eq!(retry_due(&machine, &ended.job, Timestamp::from_millis(due.millis() - 1)), None);
-    assert!(retry_due(&machine, &ended.job, due).unwrap().runnable);
+    assert_eq!(retry_due(&world.shelf, &ended.job, Timestamp::from_millis(due.millis() - 1)), None);
+    let tried = retry_due(&world.shelf, &ended.job, due);
+    assert_eq!(tried, Some(Moved::Machine(Box::new(Machine { runnable: true, ..machine }))));
 }
 
 #[test]
@@ -308,5 +318,112 @@ proptest! {
         let order: Vec<&str> = finished.iter().map(String::as_str).collect();
         prop_assert!(["a", "b", "c"].starts_with(&order), "{order:?}");
         prop_assert_eq!(world.machine().tasks, words(&["stage:s", "a", "context:host", "b", "context:", "c"]));
+    }
+}
+
+/// A machine in work order mode whose order runs.
+struct Ordered(World);
+
+impl Ordered {
+    fn new(tasks: &[&str]) -> Self {
+        let mut world = World::new(&[]);
+        let machine = Machine { work_order_mode: true, workflow_complete: true, ..world.machine() };
+        let order = WorkOrder {
+            uuid: "w".into(),
+            machine: "m".into(),
+            state: "running".into(),
+            tasks: words(tasks),
+            ..WorkOrder::default()
+        };
+        world.shelf = Shelf::default().with(machine).with(order);
+        Self(world)
+    }
+
+    fn order(&self) -> WorkOrder {
+        self.0.shelf.get::<WorkOrder>("w").unwrap().as_ref().clone()
+    }
+
+    fn ask(&mut self) -> Result<Answer, Refusal> {
+        self.0.now += 1;
+        let request = Job { machine: "m".into(), work_order: "w".into(), ..Job::default() };
+        let mut uuids = self.0.uuids;
+        let mut fresh = || {
+            uuids += 1;
+            format!("j{uuids}")
+        };
+        let now = Timestamp::from_millis(self.0.now);
+        let step =
+            create(&self.0.shelf, (&self.0.machine(), Some(&self.order())), &request, now, &mut fresh)?;
+        self.0.uuids = uuids;
+        for mut job in step.jobs {
+            job.header.set_errors(Vec::new());
+            self.0.shelf.put(std::sync::Arc::new(job));
+        }
+        self.0.keep(step.moved);
+        Ok(step.answer)
+    }
+
+    /// Runs the next job to an end; returns its task.
+    fn run(&mut self, state: JobState, decision: Option<Decision>) -> Option<String> {
+        let Answer::Created(job) = self.ask().unwrap() else { return None };
+        self.0.end(&job.uuid, JobState::Running, None).unwrap();
+        self.0.end(&job.uuid, state, decision).unwrap();
+        Some(job.task)
+    }
+}
+
+#[test]
+fn work_order_runs_its_own_list_to_finished_and_leaves_the_machine_alone() {
+    let mut site = Ordered::new(&["stage:burn", "a", "b"]);
+    let before = site.0.machine();
+    let ran: Vec<_> = std::iter::from_fn(|| site.run(JobState::Finished, None)).collect();
+    assert_eq!(ran, ["a", "b"]);
+    let order = site.order();
+    assert_eq!((order.state.as_str(), order.stage.as_str(), order.current_task), ("finished", "burn", 3));
+    assert!(!order.end_time.is_unset());
+    assert_eq!(order.job_state, "finished");
+    assert_eq!(site.0.machine(), before);
+    let jobs: Vec<_> = site.0.shelf.list::<Job>();
+    assert!(jobs.len() == 3 && jobs.iter().all(|job| job.work_order == "w" && job.machine == "m"));
+    assert!(site.ask().unwrap_err().to_string().contains("is finished and final"));
+}
+
+#[test]
+fn one_failing_task_fails_the_work_order_for_good() {
+    let mut site = Ordered::new(&["a", "b"]);
+    site.run(JobState::Failed, None);
+    let order = site.order();
+    assert_eq!((order.state.as_str(), order.status.as_str()), ("failed", "task a failed"));
+    assert!(site.0.machine().runnable, "the machine takes other orders");
+    assert!(site.ask().unwrap_err().to_string().contains("is failed and final"));
+}
+
+#[test]
+fn retry_of_a_work_order_is_due_after_its_pause() {
+    let mut site = Ordered::new(&["a"]);
+    site.run(JobState::Failed, Some(Decision::RetryAfterMillis(2000)));
+    let waiting = site.order();
+    assert_eq!((waiting.state.as_str(), waiting.runnable, waiting.retry_task_attempt), ("running", false, 1));
+    assert!(site.ask().unwrap_err().to_string().contains("is not runnable"));
+    let job = site.0.shelf.get::<Job>(&waiting.current_job).unwrap();
+    let again = retry_due(&site.0.shelf, &job, job.retry_at);
+    assert_eq!(again, Some(Moved::WorkOrder(Box::new(WorkOrder { runnable: true, ..waiting }))));
+    site.0.keep(again);
+    assert_eq!(site.run(JobState::Finished, None).as_deref(), Some("a"));
+    assert_eq!((site.run(JobState::Finished, None), site.order().state), (None, "finished".into()));
+}
+
+#[test]
+fn work_order_runs_only_where_it_belongs_and_after_it_was_picked() {
+    let mut site = Ordered::new(&["a"]);
+    for (order, words) in [
+        (WorkOrder { machine: "n".into(), ..site.order() }, "is not one of machine m"),
+        (WorkOrder { state: "created".into(), ..site.order() }, "pick it first"),
+        (WorkOrder { runnable: false, ..site.order() }, "is not runnable"),
+    ] {
+        site.0.shelf.put(std::sync::Arc::new(order));
+        let refused = site.ask().unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+        site = Ordered::new(&["a"]);
     }
 }

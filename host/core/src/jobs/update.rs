@@ -1,23 +1,34 @@
 //! What a change of a job's state does to the job and its machine (drp-api.md 9.3, 9.7).
 
 use formwork_model::{
-    ExitState, Job, JobState, Machine, Objects, ObjectsExt, TaskStack, Timestamp, Workflow,
+    ExitState, Job, JobState, Machine, Objects, ObjectsExt, TaskStack, Timestamp, WorkOrder, Workflow,
 };
 use serde_json::Value;
 
-use super::mirror;
+use super::{Moved, Subject, mirror};
 use crate::{
-    Refusal, params,
+    Refusal,
     plan::{DEFAULT_COMPONENT, Decision, FailureReport},
 };
 
-/// A job and its machine after a change, to be saved together.
+/// A job and what it moved, to be saved together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
     /// The job.
     pub job: Job,
-    /// The machine, when it changed.
-    pub machine: Option<Box<Machine>>,
+    /// The machine or the work order, when it changed.
+    pub moved: Option<Moved>,
+}
+
+/// Returns what a job belongs to, as it is stored; nothing when that is gone.
+#[must_use]
+pub fn subject_of(objects: &(impl Objects + ?Sized), job: &Job) -> Option<Subject> {
+    let (_, machine) = Machine::with_uuid(objects, &job.machine)?;
+    if job.work_order.is_empty() {
+        return Some(Subject::of(&machine, None));
+    }
+    let order = objects.get::<WorkOrder>(&job.work_order)?;
+    Some(Subject::of(&machine, Some(&order)))
 }
 
 /// Returns what a workflow component must be asked before [`update`] can fail a job: `None` for other changes.
@@ -26,13 +37,11 @@ pub fn failure_report(objects: &(impl Objects + ?Sized), old: &Job, new: &Job) -
     if new.state != JobState::Failed || old.state.is_final() {
         return None;
     }
-    let (_, machine) = Machine::with_uuid(objects, &old.machine)?;
-    let of_task = |name: &str| {
-        let map = params::resolve(objects, machine.as_ref(), name)?;
-        map.get(&old.task).cloned()
-    };
+    let subject = subject_of(objects, old)?;
+    let of_task = |name: &str| subject.param(objects, name)?.get(&old.task).cloned();
     let handlers =
         of_task("task-error-handlers").and_then(|list| list.as_array().cloned()).unwrap_or_default();
+    let machine = &subject.machine;
     let component = objects
         .get::<Workflow>(&machine.workflow)
         .map(|workflow| workflow.component.clone())
@@ -61,12 +70,11 @@ pub fn update(
     decision: Option<Decision>,
     now: Timestamp,
 ) -> Result<Ended, Refusal> {
-    let machine = Machine::with_uuid(objects, &old.machine).map(|(_, machine)| machine.as_ref().clone());
     if old.state == new.state {
         if old.state.is_final() && old.exit_state != new.exit_state {
             return Err(Refusal::Conflict(format!("job {} is {} and final", old.uuid, old.state.as_str())));
         }
-        return Ok(Ended { job: new, machine: None });
+        return Ok(Ended { job: new, moved: None });
     }
     if !allowed(old.state, new.state) {
         return Err(Refusal::Conflict(format!(
@@ -76,29 +84,38 @@ pub fn update(
             new.state.as_str()
         )));
     }
-    let Some(mut machine) = machine else {
+    let Some(before) = subject_of(objects, old) else {
         settle(old, &mut new, now);
-        return Ok(Ended { job: new, machine: None });
+        return Ok(Ended { job: new, moved: None });
     };
-    if machine.current_job != old.uuid {
-        return Err(Refusal::Conflict(format!(
-            "job {} is not the current job of machine {}",
-            old.uuid, machine.uuid
-        )));
+    if before.machine.current_job != old.uuid {
+        let of = match before.order() {
+            "" => format!("machine {}", before.machine.uuid),
+            order => format!("work order {order}"),
+        };
+        return Err(Refusal::Conflict(format!("job {} is not the current job of {of}", old.uuid)));
     }
     settle(old, &mut new, now);
+    let mut subject = before.clone();
     match new.state {
         JobState::Finished => {
-            machine.retry_task_attempt = 0;
-            if params::resolve(objects, &machine, "task-single-step") == Some(Value::Bool(true)) {
-                machine.runnable = false;
+            subject.machine.retry_task_attempt = 0;
+            if subject.param(objects, "task-single-step") == Some(Value::Bool(true)) {
+                subject.machine.runnable = false;
             }
         }
-        JobState::Failed => fail(&mut machine, &mut new, decision, now),
+        JobState::Failed => {
+            fail(&mut subject.machine, &mut new, decision, now);
+            if !subject.machine.runnable && new.retry_at.is_unset() {
+                subject.fail_order(&new.task, now);
+            }
+        }
+        // Nothing else keeps the agent from asking for it again at once.
+        JobState::Incomplete if new.exit_state == ExitState::Complete => subject.hold_order(&new.task),
         _ => {}
     }
-    mirror(&mut machine, &new);
-    Ok(Ended { job: new, machine: Some(Box::new(machine)) })
+    mirror(&mut subject.machine, &new);
+    Ok(Ended { job: new, moved: subject.moved(&before, now) })
 }
 
 fn allowed(from: JobState, to: JobState) -> bool {
@@ -165,22 +182,29 @@ fn fail(machine: &mut Machine, job: &mut Job, decision: Option<Decision>, now: T
     }
 }
 
-/// Makes a machine runnable again when the time of its retry has come; `None` when that is not owed any more.
+/// Makes a machine or a work order runnable again when the time of its retry has come; `None` when that is not owed any more.
 #[must_use]
-pub fn retry_due(machine: &Machine, job: &Job, now: Timestamp) -> Option<Machine> {
+pub fn retry_due(objects: &(impl Objects + ?Sized), job: &Job, now: Timestamp) -> Option<Moved> {
+    let before = subject_of(objects, job)?;
+    let machine = &before.machine;
     let owed = job.state == JobState::Failed
         && !job.retry_at.is_unset()
         && machine.current_job == job.uuid
         && machine.current_task == job.current_index
         && !machine.runnable
         && machine.retry_task_attempt > 0;
-    (owed && job.retry_at <= now).then(|| Machine { runnable: true, ..machine.clone() })
+    if !owed || job.retry_at > now {
+        return None;
+    }
+    let mut subject = before.clone();
+    subject.machine.runnable = true;
+    subject.moved(&before, now)
 }
 
-/// Fails the current job of a machine whose list was replaced, without any effect on the machine.
+/// Fails the current job of something whose list was replaced or ended, without any other effect.
 #[must_use]
-pub fn fail_unfinished(objects: &(impl Objects + ?Sized), machine: &Machine, now: Timestamp) -> Option<Job> {
-    let job = objects.get::<Job>(&machine.current_job)?;
+pub fn fail_unfinished(objects: &(impl Objects + ?Sized), current_job: &str, now: Timestamp) -> Option<Job> {
+    let job = objects.get::<Job>(current_job)?;
     (!job.state.is_final()).then(|| Job {
         state: JobState::Failed,
         exit_state: ExitState::Failed,

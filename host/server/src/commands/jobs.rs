@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use formwork_api::ApiError;
 use formwork_core::jobs::{self, Answer};
-use formwork_model::{Job, Machine, Objects, ObjectsExt};
+use formwork_model::{Job, Machine, Objects, ObjectsExt, WorkOrder};
 
 use crate::{
     commit::{Stop, commit, refused},
     content::keep_component,
     endpoint::Endpoint,
-    kinds::{change_job, put_after_job},
+    kinds::{change_job, put_moved},
     plugins, random,
 };
 
@@ -36,14 +36,16 @@ pub(crate) async fn create_job(
     }
     let library = Arc::clone(&endpoint.library);
     let answer = commit(endpoint, principal, move |work| {
-        let (kind, machine) = Machine::with_uuid(&*work.tx, &request.machine).ok_or_else(|| {
+        let (_, machine) = Machine::with_uuid(&*work.tx, &request.machine).ok_or_else(|| {
             let message = format!("Machine {} does not exist", request.machine);
             ApiError::invalid("jobs", &request.uuid, vec![message])
         })?;
         if work.tx.find("jobs", &request.uuid).is_some() {
             return again(&*work.tx, &request);
         }
-        let step = jobs::create(&*work.tx, &machine, &request, work.now, &mut random::uuid)
+        let order = order_of(&*work.tx, &request)?;
+        let subject = (machine.as_ref(), order.as_deref());
+        let step = jobs::create(&*work.tx, subject, &request, work.now, &mut random::uuid)
             .map_err(|refusal| refused("jobs", "", refusal))?;
         for mut job in step.jobs {
             if work.tx.find("jobs", &job.uuid).is_none() {
@@ -52,13 +54,23 @@ pub(crate) async fn create_job(
             job.header.set_errors(Vec::new());
             work.put_unchecked(Box::new(job))?;
         }
-        if let Some(machine) = step.machine {
-            put_after_job(work, kind, *machine)?;
+        if let Some(moved) = step.moved {
+            put_moved(work, moved)?;
         }
         Ok(as_stored(&*work.tx, step.answer))
     })
     .await?;
     plugins::acted(endpoint, principal, answer).await
+}
+
+/// Returns the work order that a job is asked for; nothing for one of the machine's own list.
+fn order_of(objects: &impl Objects, request: &Job) -> Result<Option<Arc<WorkOrder>>, Stop> {
+    if request.work_order.is_empty() {
+        return Ok(None);
+    }
+    let order = objects.get::<WorkOrder>(&request.work_order);
+    let message = || format!("Work order {} does not exist", request.work_order);
+    Ok(Some(order.ok_or_else(|| ApiError::invalid("jobs", &request.uuid, vec![message()]))?))
 }
 
 /// Answers with a job as it is stored: with its component, and with what is known of every stored object.

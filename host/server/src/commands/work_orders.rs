@@ -1,12 +1,110 @@
-//! Work orders: removing those that nothing waits for (drp-api.md 14.5).
+//! Work orders: giving a machine the next one, and removing those that nothing waits for (drp-api.md 14.5).
 
 use std::sync::Arc;
 
 use formwork_api::ApiError;
-use formwork_model::{Machine, Objects, ObjectsExt, Record, WorkOrder};
+use formwork_core::{triggers, work_orders};
+use formwork_model::{Context, Machine, Objects, ObjectsExt, Record, SortKey, Span, WorkOrder};
+use formwork_store::Snapshot;
+use tokio::task::spawn_blocking;
 
 use super::objects::remove;
-use crate::{commit::commit, endpoint::Endpoint};
+use crate::{
+    commit::{commit, internal, refused},
+    endpoint::Endpoint,
+    kinds::put_order,
+    search,
+};
+
+/// Most work orders without a machine whose filters are asked about one.
+const MAX_FILTERS: usize = 1_000;
+
+/// How often another order is looked for when somebody else was faster.
+const TRIES: usize = 100;
+
+/// Returns the work order that a machine runs next, and begins it; nothing when none waits for it.
+///
+/// `key` is a work order of the machine, a context whose orders are wanted, or anything else for the machine's own agent. An
+/// order that runs already is answered again, so that nothing is lost with an answer.
+pub(crate) async fn pick(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    machine: &str,
+    key: &str,
+) -> Result<Option<WorkOrder>, ApiError> {
+    for _ in 0..TRIES {
+        let (snapshot, uuid, wanted) = (endpoint.snapshot(), machine.to_owned(), key.to_owned());
+        let found = spawn_blocking(move || next(&snapshot, &uuid, &wanted)).await;
+        let Some(order) = found.map_err(|error| internal(&error))?? else { return Ok(None) };
+        if order.state == "running" {
+            return Ok(Some(order.as_ref().clone()));
+        }
+        let (uuid, machine) = (order.uuid.clone(), machine.to_owned());
+        let begun = commit(endpoint, principal, move |work| {
+            let object = able(&*work.tx, &machine)?;
+            let order = work.tx.get::<WorkOrder>(&uuid);
+            let Some(order) = order.filter(|order| {
+                work_orders::is_waiting(order) && (order.machine.is_empty() || order.machine == machine)
+            }) else {
+                return Ok(None);
+            };
+            let begun = work_orders::begun(&order, &object, work.now);
+            Ok(put_order(work, begun)?.as_any().downcast_ref::<WorkOrder>().cloned())
+        });
+        if let Some(begun) = begun.await? {
+            return Ok(Some(begun));
+        }
+    }
+    let message = format!("Machine {machine}: too many others take work orders at once; ask again");
+    Err(ApiError::new(409, "POST", message).about(Machine::KIND.prefix, machine))
+}
+
+/// Returns a machine that takes work orders now.
+fn able(objects: &impl Objects, uuid: &str) -> Result<Arc<Machine>, ApiError> {
+    let (kind, machine) = Machine::with_uuid(objects, uuid)
+        .ok_or_else(|| ApiError::not_found("POST", Machine::KIND.prefix, uuid))?;
+    work_orders::may_take(&machine).map_err(|refusal| refused(kind.prefix, uuid, refusal))?;
+    Ok(machine)
+}
+
+/// Returns the order that runs on a machine already, or else the oldest that waits for it.
+fn next(snapshot: &Snapshot, machine: &str, key: &str) -> Result<Option<Arc<WorkOrder>>, ApiError> {
+    able(snapshot, machine)?;
+    let context = snapshot.get::<Context>(key).map(|context| context.name.clone()).unwrap_or_default();
+    let named = snapshot.get::<WorkOrder>(key);
+    let fits = |order: &WorkOrder| match &named {
+        Some(named) => order.uuid == named.uuid,
+        None => order.context == context,
+    };
+    let mut own = bound(snapshot, machine);
+    own.retain(|order| fits(order));
+    if let Some(running) = own.iter().find(|order| order.state == "running") {
+        return Ok(Some(Arc::clone(running)));
+    }
+    own.retain(|order| work_orders::is_waiting(order));
+    let mut free = bound(snapshot, "");
+    free.retain(|order| fits(order) && work_orders::is_waiting(order));
+    free.sort_by_key(|order| order.create_time);
+    let filters = |order: &WorkOrder| {
+        let among = Some(vec![Arc::from(machine)]);
+        let found = search::keys(Machine::KIND, snapshot, triggers::conditions(&order.filter), among);
+        found.is_ok_and(|found| !found.is_empty())
+    };
+    own.extend(free.into_iter().take(MAX_FILTERS).find(|order| filters(order)));
+    Ok(own.into_iter().min_by_key(|order| order.create_time))
+}
+
+/// Returns the orders that are not over of a machine; without one, those that any machine of their filter may take.
+fn bound(snapshot: &Snapshot, machine: &str) -> Vec<Arc<WorkOrder>> {
+    let mut found = Vec::new();
+    let span = Span::equal(WorkOrder::KIND.prefix, "Machine", SortKey::of("Machine", &machine.into()));
+    snapshot.range(&span, &mut |object| {
+        let order = Arc::clone(object).into_any().downcast::<WorkOrder>();
+        found.extend(order.ok().filter(|order| !order.is_final()));
+        true
+    });
+    found
+}
 
 /// Most work orders that one transaction removes.
 const AT_ONCE: usize = 500;

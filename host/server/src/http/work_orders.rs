@@ -43,7 +43,7 @@ pub(super) fn routes() -> Vec<Route> {
             .takes(Body::Ignored)
             .answers(200, Body::Object(WorkOrder::KIND))
             .answers(204, Body::Nothing)
-            .refuses(&[404, 409, 501])
+            .refuses(&[404, 409])
             .about(Machine::KIND),
         Route::get("/machines/{key}/pipeline-execution", "get_pipeline_execution", latest_run)
             .tells("Returns a machine with the work orders of the latest run of its pipeline.")
@@ -63,13 +63,19 @@ fn not_yet(target: &Target, what: &str) -> Handled {
     let (object, _) = objects::find(target, &target.endpoint.snapshot())?;
     target.require("update", &kinds::claim_key(object.as_ref()))?;
     let message = format!(
-        "{what}: this endpoint keeps work orders and does not run them yet\nhint: give the machine a workflow"
+        "{what}: this endpoint runs work orders and does not run them again yet\nhint: make a new one"
     );
     Err(ApiError::new(501, target.method.as_str(), message).about(target.kind.prefix, &target.id).into())
 }
 
-async fn pick(target: Target) -> Handled {
-    not_yet(&target, "picking a work order")
+async fn pick(target: Target, Path((_, key)): Path<(String, String)>) -> Handled {
+    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
+    target.require("update", &kinds::claim_key(object.as_ref()))?;
+    let picked = work_orders::pick(&target.endpoint, &target.caller.principal, &object.key(), &key).await?;
+    match picked {
+        Some(order) => answer::json(StatusCode::OK, &kinds::shown(&order)),
+        None => Ok(answer::empty(StatusCode::NO_CONTENT)),
+    }
 }
 
 async fn restart_order(target: Target) -> Handled {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use formwork_api::ApiError;
 use formwork_core::jobs;
-use formwork_model::{Job, Machine, Object, Record as _};
+use formwork_model::{Job, Object};
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::{Behaviour, machines, pair};
+use super::{Behaviour, pair, put_moved};
 use crate::{
     auth::Caller,
     commands::objects::Request,
@@ -32,8 +32,8 @@ impl Behaviour for Jobs {
     /// A job that runs on a machine that is still there stays.
     fn may_delete(&self, work: &Work<'_>, _caller: &Caller, object: &dyn Object) -> Result<(), Stop> {
         let Some(job) = object.as_any().downcast_ref::<Job>() else { return Ok(()) };
-        let machine = Machine::with_uuid(&*work.tx, &job.machine);
-        if job.state.is_final() || machine.is_none_or(|(_, machine)| machine.current_job != job.uuid) {
+        let subject = jobs::subject_of(&*work.tx, job);
+        if job.state.is_final() || subject.is_none_or(|subject| subject.current_job() != job.uuid) {
             return Ok(());
         }
         let message = format!("job {} is the current job of machine {} and not ended", job.uuid, job.machine);
@@ -70,9 +70,8 @@ pub(crate) fn change(
     };
     let ended = jobs::update(&*work.tx, before, wanted, decision, work.now)
         .map_err(|refusal| refused(old.kind().prefix, &before.uuid, refusal))?;
-    if let Some(machine) = ended.machine {
-        let kind = Machine::find(&*work.tx, &machine.uuid).map_or(Machine::KIND, |found| found.kind());
-        machines::put_after_job(work, kind, *machine)?;
+    if let Some(moved) = ended.moved {
+        put_moved(work, moved)?;
     }
     work.put_unchecked(Box::new(ended.job))
 }

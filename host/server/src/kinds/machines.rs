@@ -194,7 +194,7 @@ fn archive_jobs(work: &mut Work<'_>, machine: &str) -> Result<(), Stop> {
 
 /// Fails the job of a machine whose task list was replaced under it.
 pub(crate) fn end_job(work: &mut Work<'_>, machine: &Machine) -> Result<(), Stop> {
-    match jobs::fail_unfinished(&*work.tx, machine, work.now) {
+    match jobs::fail_unfinished(&*work.tx, &machine.current_job, work.now) {
         Some(job) => work.put_unchecked(Box::new(job)).map(|_| ()),
         None => Ok(()),
     }

@@ -11,7 +11,7 @@ use std::{
 
 use formwork_api::ApiError;
 use formwork_core::{action_entry, jobs::Answer};
-use formwork_model::{ExitState, Job, JobState, Machine, ObjectsExt, Values};
+use formwork_model::{ExitState, Job, JobState, Machine, ObjectsExt, Values, WorkOrder};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -41,9 +41,16 @@ pub(crate) async fn resumed(
 ) -> Result<Option<Answer>, ApiError> {
     let snapshot = endpoint.snapshot();
     let current = Machine::with_uuid(&snapshot, &request.machine).and_then(|(_, machine)| {
-        let job = snapshot.get::<Job>(&machine.current_job)?;
-        let fits = machine.context == request.context && job.machine == machine.uuid;
-        let may_run = machine.runnable && machine.header.available;
+        let order = snapshot.get::<WorkOrder>(&request.work_order);
+        let (context, current_job, runnable) = match &order {
+            Some(order) => (&order.context, &order.current_job, order.runnable),
+            None => (&machine.context, &machine.current_job, true),
+        };
+        let job = snapshot.get::<Job>(current_job)?;
+        let fits = *context == request.context
+            && job.machine == machine.uuid
+            && job.work_order == request.work_order;
+        let may_run = runnable && machine.runnable && machine.header.available;
         (fits && action_entry(&job.task).is_some()).then_some((job, may_run))
     });
     let Some((job, may_run)) = current else { return Ok(None) };

@@ -41,8 +41,8 @@ pub(crate) fn job_actions(
     let shared = endpoint.renderer.shared.of(snapshot);
     let compiled = Compiled::new(format!("tasks:{}", task.name), &task.templates, ("", ""), &shared);
     lacking(&site, snapshot, job, &task, &machine)?;
-    let mut about = About::machine(snapshot, machine);
-    (about.task, about.job) = (Some(task), Some(Arc::new(job.clone())));
+    let mut about = About::job(snapshot, machine, job);
+    about.task = Some(task);
     os.unwrap_or_default().clone_into(&mut about.target_os);
     render_all(&site, snapshot, &endpoint.files, &compiled, &about)
 }
@@ -152,8 +152,7 @@ pub(crate) fn lacking(
     task: &Task,
     machine: &Arc<Machine>,
 ) -> Result<(), Vec<String>> {
-    let mut about = About::machine(snapshot, Arc::clone(machine));
-    about.job = Some(Arc::new(job.clone()));
+    let about = About::job(snapshot, Arc::clone(machine), job);
     let names = Scene::new(site, snapshot, about).lacking(&task.required_params);
     if names.is_empty() {
         return Ok(());

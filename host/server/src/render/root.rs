@@ -16,7 +16,6 @@ const NOT_OFFERED: &[&str] = &[
     "SecureProvisionerURL",
     "SecureProvisionerHostURL",
     "GenerateProfileToken",
-    "WorkOrder",
 ];
 
 /// The dot of a template.
@@ -117,6 +116,9 @@ impl Object for Root {
                 })
                 .into(),
             "CurrentJob" | "Job" => about.job.as_ref().map(|job| Members::value("Job", job.to_json())).into(),
+            "WorkOrder" => {
+                about.order.as_ref().map(|order| Members::value("WorkOrder", order.to_json())).into()
+            }
             "Template" => {
                 let entry = about.entry.as_ref()?;
                 Members::value("TemplateInfo", serde_json::to_value(entry.as_ref()).unwrap_or_default())

@@ -13,7 +13,9 @@ use formwork_core::{
     params::{self, Found, Level},
     plugins::is_secure,
 };
-use formwork_model::{BootEnv, Job, Machine, Object, ObjectsExt, Param, Profile, Stage, Task, TemplateInfo};
+use formwork_model::{
+    BootEnv, Job, Machine, Object, ObjectsExt, Param, Profile, Stage, Task, TemplateInfo, WorkOrder,
+};
 use formwork_store::Snapshot;
 use formwork_template::{Confidential, RenderLimits, RenderOptions};
 use serde_json::{Value as Json, json};
@@ -117,6 +119,8 @@ pub(super) struct About {
     pub(super) task: Option<Arc<Task>>,
     /// The job.
     pub(super) job: Option<Arc<Job>>,
+    /// The work order that the job belongs to.
+    pub(super) order: Option<Arc<WorkOrder>>,
     /// The operating system that asks for a job's actions.
     pub(super) target_os: String,
     /// The entry that is rendered.
@@ -131,6 +135,15 @@ impl About {
         let env = formwork_core::machine::boot_env(objects, &machine);
         let stage = objects.get::<Stage>(&machine.stage);
         Self { machine: Some(machine), env, stage, ..Self::default() }
+    }
+
+    /// Returns what a render for a job is about: its machine and, where it belongs to one, its work order.
+    pub(super) fn job(objects: &Snapshot, machine: Arc<Machine>, job: &Job) -> Self {
+        let order = objects.get::<WorkOrder>(&job.work_order);
+        let of_order = order.as_ref().and_then(|order| objects.get::<Stage>(&order.stage));
+        let about = Self::machine(objects, machine);
+        let stage = of_order.or_else(|| about.stage.clone());
+        Self { job: Some(Arc::new(job.clone())), order, stage, ..about }
     }
 }
 
@@ -153,8 +166,11 @@ impl Scene {
         if arch.is_empty() { "amd64" } else { arch }
     }
 
-    /// Returns what parameters are looked up for: the machine, or the profile `global` without one.
+    /// Returns what parameters are looked up for: the work order, the machine, or the profile `global` without both.
     pub(super) fn subject(&self) -> Arc<dyn Object> {
+        if let Some(order) = &self.about.order {
+            return Arc::clone(order) as _;
+        }
         match &self.about.machine {
             Some(machine) => Arc::clone(machine) as _,
             None => match self.objects.get::<Profile>("global") {

@@ -229,7 +229,7 @@ async fn zone_file_is_imported_and_looked_at() {
 }
 
 #[tokio::test]
-async fn work_orders_of_machines_that_are_gone_are_purged_and_running_them_is_501() {
+async fn work_orders_of_machines_that_are_gone_are_purged_and_running_them_again_is_501() {
     let site = Site::new(Wishes::default());
     let uuid = site.machine("m1", json!({})).await;
     site.taken("POST", "/blueprints", &json!({"Name": "wipe"})).await;
@@ -241,10 +241,10 @@ async fn work_orders_of_machines_that_are_gone_are_purged_and_running_them_is_50
     let other = format!("/machines/{uuid}/pipeline-execution/q");
     assert_eq!(site.refused("GET", &other, &token, "").await.code, 404);
     let path = format!("/work_orders/{}/restart", made["Uuid"].as_str().unwrap());
-    for path in [format!("/machines/{uuid}/pick/agent"), path] {
-        let error = site.refused("POST", &path, &token, "{}").await;
-        assert!(error.code == 501 && error.messages[0].contains("does not run them yet"), "{error}");
-    }
+    let error = site.refused("POST", &path, &token, "{}").await;
+    assert!(error.code == 501 && error.messages[0].contains("does not run them again yet"), "{error}");
+    let error = site.refused("POST", &format!("/machines/{uuid}/pick/agent"), &token, "{}").await;
+    assert!(error.code == 409 && error.messages[0].contains("not in work order mode"), "{error}");
     assert_eq!(site.refused("POST", "/work_orders/x/restart", &token, "{}").await.code, 404);
     assert_eq!(site.send("DELETE", "/work_orders", &token, "").await.status(), 204);
     site.shown(&format!("/work_orders/{}", made["Uuid"].as_str().unwrap())).await;

@@ -1,0 +1,155 @@
+//! Work orders: how they are made of blueprints, what may change about them, and which one a machine runs next
+//! (drp-api.md 14.5, drp-behaviour.md 3.12).
+
+use formwork_model::{Blueprint, Machine, Objects, ObjectsExt, Task, Timestamp, Values, WorkOrder};
+
+use crate::{Refusal, plan::MAX_ENTRIES};
+
+/// Completes a new work order out of its blueprint: what the order says itself goes before. `params` are those of the
+/// blueprint in the clear: sealed for it, they would be nothing to the order.
+///
+/// # Errors
+///
+/// It is for a machine and a filter at once or for neither, or its blueprint is not there or has too many tasks.
+pub fn create(
+    objects: &(impl Objects + ?Sized),
+    mut order: WorkOrder,
+    mut params: Values,
+    now: Timestamp,
+) -> Result<WorkOrder, Refusal> {
+    let key = order.uuid.clone();
+    let wrong = |what: &str| Err(Refusal::invalid(format!("{key}: {what}")));
+    if order.machine.is_empty() == order.filter.is_empty() {
+        return wrong("Machine or Filter must be set, and not both");
+    }
+    let Some(blueprint) = objects.get::<Blueprint>(&order.blueprint) else {
+        return wrong(&format!("Blueprint {} does not exist", order.blueprint));
+    };
+    if order.tasks.is_empty() {
+        order.tasks.clone_from(&blueprint.tasks);
+    }
+    order.tasks = expanded(objects, &order.tasks);
+    if order.tasks.len() > MAX_ENTRIES {
+        return wrong(&format!("it has {} tasks, more than {MAX_ENTRIES}", order.tasks.len()));
+    }
+    for profile in &blueprint.profiles {
+        if !order.profiles.contains(profile) {
+            order.profiles.push(profile.clone());
+        }
+    }
+    params.extend(order.params.values());
+    order.params = params.into();
+    order.state = String::from("created");
+    order.current_task = -1;
+    order.create_time = now;
+    (order.start_time, order.end_time) = (Timestamp::default(), Timestamp::default());
+    Ok(order)
+}
+
+/// Puts before each task those that it needs, each once. A task that needs itself comes where it was met first.
+fn expanded(objects: &(impl Objects + ?Sized), tasks: &[String]) -> Vec<String> {
+    fn before(objects: &(impl Objects + ?Sized), name: &str, met: &mut Vec<String>, list: &mut Vec<String>) {
+        let Some(task) = objects.get::<Task>(name) else { return };
+        for needed in &task.prerequisites {
+            if list.len() <= MAX_ENTRIES && !met.contains(needed) {
+                met.push(needed.clone());
+                before(objects, needed, met, list);
+                list.push(needed.clone());
+            }
+        }
+    }
+    let (mut met, mut list) = (Vec::new(), Vec::new());
+    for name in tasks {
+        met.push(name.clone());
+        before(objects, name, &mut met, &mut list);
+        list.push(name.clone());
+    }
+    list
+}
+
+/// Decides what becomes of a change of a work order that a client wants.
+///
+/// # Errors
+///
+/// It has ended, or begun and another machine, blueprint or list is wanted, or a state that only its tasks can bring.
+pub fn change(old: &WorkOrder, mut new: WorkOrder, now: Timestamp) -> Result<WorkOrder, Refusal> {
+    let refused = |what: &str| Err(Refusal::invalid(format!("{}: {what}", old.uuid)));
+    let unheaded = |order: &WorkOrder| WorkOrder { header: old.header.clone(), ..order.clone() };
+    if old.is_final() && unheaded(&new) != *old {
+        return refused(&format!("the work order is {}\nhint: make a new one", old.state));
+    }
+    if new.state != old.state {
+        if new.state != "cancelled" {
+            return refused(&format!("State cannot become {}\nhint: only cancelled can be set", new.state));
+        }
+        new.end_time = now;
+    }
+    let fixed = |order: &WorkOrder| {
+        let WorkOrder { machine, filter, mode, tasks, context, .. } = order;
+        (machine.clone(), filter.clone(), mode.clone(), tasks.clone(), context.clone())
+    };
+    let place = |order: &WorkOrder| {
+        (order.blueprint.clone(), order.current_task, order.stage.clone(), order.start_time)
+    };
+    if place(&new) != place(old) || (old.state != "created" && fixed(&new) != fixed(old)) {
+        return refused(
+            "Machine, Filter, Mode, Tasks and Context stay once it has begun, Blueprint, CurrentTask, Stage and StartTime \
+             always",
+        );
+    }
+    if new.machine.is_empty() && new.filter.is_empty() {
+        return refused("Machine or Filter must be set");
+    }
+    Ok(new)
+}
+
+/// Tells whether a work order waits to be run.
+#[must_use]
+pub fn is_waiting(order: &WorkOrder) -> bool {
+    order.state == "created" && order.runnable && !order.scheduling_hold && order.header.available
+}
+
+/// Refuses work orders to a machine that takes none now.
+///
+/// # Errors
+///
+/// It is not in work order mode, not runnable or not available.
+pub fn may_take(machine: &Machine) -> Result<(), Refusal> {
+    let why = match machine {
+        _ if !machine.work_order_mode => "in work order mode",
+        _ if !machine.runnable => "runnable",
+        _ if !machine.header.available => "available",
+        _ => return Ok(()),
+    };
+    Err(Refusal::Conflict(format!("Machine {} is not {why}", machine.uuid)))
+}
+
+/// Begins a work order on a machine.
+#[must_use]
+pub fn begun(order: &WorkOrder, machine: &Machine, now: Timestamp) -> WorkOrder {
+    WorkOrder {
+        machine: machine.uuid.clone(),
+        state: String::from("running"),
+        start_time: now,
+        ..order.clone()
+    }
+}
+
+/// Returns a machine whose work order was made, changed or deleted, with its counts; nothing when they stay.
+#[must_use]
+pub fn counted(machine: &Machine, before: Option<&WorkOrder>, after: Option<&WorkOrder>) -> Option<Machine> {
+    let count = |order: Option<&WorkOrder>, state: &str| {
+        let here = order.filter(|order| order.machine == machine.uuid && order.state == state);
+        i64::from(here.is_some())
+    };
+    let change = |state: &str| count(after, state) - count(before, state);
+    let (pending, running) = (change("created"), change("running"));
+    (pending != 0 || running != 0).then(|| Machine {
+        pending_work_orders: (machine.pending_work_orders + pending).max(0),
+        running_work_orders: (machine.running_work_orders + running).max(0),
+        ..machine.clone()
+    })
+}
+
+#[cfg(test)]
+mod tests;

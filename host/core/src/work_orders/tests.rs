@@ -1,0 +1,120 @@
+use formwork_model::Task;
+use serde_json::json;
+
+use super::*;
+use crate::machine::tests::{Shelf, words};
+
+fn shelf() -> Shelf {
+    let task = |name: &str, before: &[&str]| Task {
+        name: name.into(),
+        prerequisites: words(before),
+        ..Task::default()
+    };
+    let blueprint = Blueprint {
+        name: "wipe".into(),
+        tasks: words(&["stage:burn", "erase", "report"]),
+        profiles: words(&["careful"]),
+        ..Blueprint::default()
+    };
+    Shelf::default()
+        .with(blueprint)
+        .with(task("erase", &["stop", "look"]))
+        .with(task("stop", &["look"]))
+        .with(task("look", &["erase"]))
+        .with(task("report", &["look"]))
+}
+
+fn order() -> WorkOrder {
+    WorkOrder { uuid: "w1".into(), machine: "m1".into(), blueprint: "wipe".into(), ..WorkOrder::default() }
+}
+
+fn made(order: WorkOrder) -> Result<WorkOrder, Refusal> {
+    let params = json!({"passes": 3, "slow": true}).as_object().unwrap().clone().into_iter().collect();
+    create(&shelf(), order, params, Timestamp::from_millis(7))
+}
+
+#[test]
+fn new_order_has_what_its_blueprint_has_and_its_own_goes_before() {
+    let own = json!({"passes": 1}).as_object().unwrap().clone().into_iter().collect::<Values>();
+    let made = made(WorkOrder { params: own.into(), profiles: words(&["quick"]), ..order() }).unwrap();
+    assert_eq!(made.tasks, words(&["stage:burn", "look", "stop", "erase", "report"]));
+    assert_eq!(made.profiles, words(&["quick", "careful"]));
+    assert_eq!(json!(made.params.values()), json!({"passes": 1, "slow": true}));
+    assert_eq!((made.current_task, made.create_time), (-1, Timestamp::from_millis(7)));
+}
+
+#[test]
+fn order_is_for_a_machine_or_a_filter_and_has_a_blueprint() {
+    let both = WorkOrder { filter: "Pool=spare".into(), ..order() };
+    let neither = WorkOrder { machine: String::new(), ..order() };
+    for wrong in [both, neither] {
+        assert!(made(wrong).unwrap_err().to_string().contains("and not both"));
+    }
+    let without = WorkOrder { blueprint: "none".into(), ..order() };
+    assert!(made(without).unwrap_err().to_string().contains("Blueprint none does not exist"));
+}
+
+#[test]
+fn only_cancelling_is_a_state_that_can_be_written() {
+    let old = made(order()).unwrap();
+    let with = |state: &str| {
+        change(&old, WorkOrder { state: state.into(), ..old.clone() }, Timestamp::from_millis(9))
+    };
+    assert_eq!(with("cancelled").unwrap().end_time, Timestamp::from_millis(9));
+    for state in ["running", "finished", "failed"] {
+        assert!(with(state).unwrap_err().to_string().contains("only cancelled"));
+    }
+}
+
+#[test]
+fn order_that_has_begun_keeps_its_list_and_one_that_has_ended_everything() {
+    let old = made(order()).unwrap();
+    let moved = |old: &WorkOrder| {
+        change(old, WorkOrder { tasks: words(&["report"]), ..old.clone() }, old.create_time)
+    };
+    assert_eq!(moved(&old).unwrap().tasks, words(&["report"]));
+    let running = WorkOrder { state: "running".into(), ..old.clone() };
+    assert!(moved(&running).unwrap_err().to_string().contains("once it has begun"));
+    let held = WorkOrder { runnable: false, ..running.clone() };
+    assert!(!change(&running, held, old.create_time).unwrap().runnable);
+    let ended = WorkOrder { state: "finished".into(), ..old };
+    assert!(moved(&ended).unwrap_err().to_string().contains("the work order is finished"));
+    let mut noted = ended.clone();
+    noted.header.meta.insert("ticket".into(), "7".into());
+    assert_eq!(change(&ended, noted.clone(), noted.create_time).unwrap(), noted);
+}
+
+#[test]
+fn machine_counts_its_orders_by_what_becomes_of_them() {
+    let machine = Machine { uuid: "m1".into(), ..Machine::default() };
+    let waiting = made(order()).unwrap();
+    let running = begun(&waiting, &machine, Timestamp::from_millis(8));
+    let ended = WorkOrder { state: "finished".into(), ..running.clone() };
+    let mut counts = Vec::new();
+    let mut now = machine;
+    let steps = [
+        (None, Some(&waiting)),
+        (Some(&waiting), Some(&running)),
+        (Some(&running), Some(&ended)),
+        (Some(&ended), None),
+    ];
+    for (before, after) in steps {
+        now = counted(&now, before, after).unwrap_or(now);
+        counts.push((now.pending_work_orders, now.running_work_orders));
+    }
+    assert_eq!(counts, [(1, 0), (0, 1), (0, 0), (0, 0)]);
+}
+
+#[test]
+fn order_waits_unless_it_is_held() {
+    let mut waiting = made(order()).unwrap();
+    waiting.header.set_errors(Vec::new());
+    assert!(is_waiting(&waiting));
+    for held in [
+        WorkOrder { scheduling_hold: true, ..waiting.clone() },
+        WorkOrder { runnable: false, ..waiting.clone() },
+        WorkOrder { state: "running".into(), ..waiting.clone() },
+    ] {
+        assert!(!is_waiting(&held));
+    }
+}

@@ -1,0 +1,109 @@
+//! Work orders: made of blueprints, counted by their machines, and gone only when they are over (drp-api.md 14.5).
+
+use std::sync::Arc;
+
+use formwork_api::ApiError;
+use formwork_core::{jobs, triggers, work_orders};
+use formwork_model::{Blueprint, Machine, Object, ObjectsExt, Record, Values, WorkOrder};
+
+use super::{Behaviour, pair};
+use crate::{
+    commands::objects::Request,
+    commit::{Stop, Work, refused},
+    random, search,
+};
+
+/// How work orders behave.
+pub(super) struct WorkOrders;
+
+impl Behaviour for WorkOrders {
+    fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        let Some(order) = object.as_any().downcast_ref::<WorkOrder>() else { return Ok(object) };
+        let mut order = order.clone();
+        if order.uuid.is_empty() {
+            order.uuid = random::uuid();
+        }
+        check_filter(work, &order)?;
+        let blueprint = work.tx.get::<Blueprint>(&order.blueprint);
+        let params: Values =
+            blueprint.map(|found| work.params_in_the_clear(found.as_ref())).unwrap_or_default();
+        let order = work_orders::create(&*work.tx, order, params, work.now)
+            .map_err(|refusal| refused(WorkOrder::KIND.prefix, &object.key(), refusal))?;
+        count(work, None, Some(&order))?;
+        Ok(Box::new(order))
+    }
+
+    fn change(
+        &self,
+        work: &mut Work<'_>,
+        _request: &Request,
+        old: &Arc<dyn Object>,
+        new: &dyn Object,
+    ) -> Result<Arc<dyn Object>, Stop> {
+        let Some((before, wanted)) = pair::<WorkOrder>(old.as_ref(), new) else {
+            return work.put(new.boxed());
+        };
+        check_filter(work, wanted)?;
+        let order = work_orders::change(before, wanted.clone(), work.now)
+            .map_err(|refusal| refused(WorkOrder::KIND.prefix, &before.uuid, refusal))?;
+        if order.is_final() && !before.is_final() {
+            end_job(work, &order)?;
+        }
+        count(work, Some(before), Some(&order))?;
+        work.put(Box::new(order))
+    }
+
+    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, force: bool) -> Result<(), Stop> {
+        let Some(order) = object.as_any().downcast_ref::<WorkOrder>() else { return Ok(()) };
+        if !order.is_final() && !force {
+            let message =
+                format!("work order {} is {}\nhint: set State to cancelled first", order.uuid, order.state);
+            return Err(ApiError::new(409, "DELETE", message)
+                .about(WorkOrder::KIND.prefix, &order.uuid)
+                .into());
+        }
+        end_job(work, order)?;
+        count(work, Some(order), None)
+    }
+}
+
+/// Stores a work order that its jobs or its machine moved on, or that was picked.
+pub(crate) fn put_moved(work: &mut Work<'_>, order: WorkOrder) -> Result<Arc<dyn Object>, Stop> {
+    let before = work.tx.get::<WorkOrder>(&order.uuid);
+    count(work, before.as_deref(), Some(&order))?;
+    work.put_unchecked(Box::new(order))
+}
+
+/// Refuses a filter that finds nothing because nobody can read it.
+fn check_filter(work: &Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
+    let filters = triggers::conditions(&order.filter);
+    match search::check(Machine::KIND, &*work.tx, filters) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let message = format!("{}: Filter `{}`: {error}", order.uuid, order.filter);
+            Err(ApiError::invalid(WorkOrder::KIND.prefix, &order.uuid, vec![message]).into())
+        }
+    }
+}
+
+/// Counts a work order at its machine, and at the one that it had before.
+fn count(work: &mut Work<'_>, before: Option<&WorkOrder>, after: Option<&WorkOrder>) -> Result<(), Stop> {
+    let mut keys: Vec<&str> =
+        [before, after].into_iter().flatten().map(|order| order.machine.as_str()).collect();
+    keys.dedup();
+    for key in keys {
+        let Some((kind, machine)) = Machine::with_uuid(&*work.tx, key) else { continue };
+        if let Some(counted) = work_orders::counted(&machine, before, after) {
+            work.put_unchecked(counted.into_kind(kind))?;
+        }
+    }
+    Ok(())
+}
+
+/// Fails the job of a work order that is over.
+fn end_job(work: &mut Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
+    match jobs::fail_unfinished(&*work.tx, &order.current_job, work.now) {
+        Some(job) => work.put_unchecked(Box::new(job)).map(drop),
+        None => Ok(()),
+    }
+}
