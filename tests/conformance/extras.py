@@ -50,7 +50,7 @@ _REAL: tuple[tuple[str, str, str, Any, str | None, Wish], ...] = (
         "ResourceBroker",
         Wish(check=checks.member("Description", "started")),
     ),
-    ("pick_machine_work_order", "POST", f"/machines/{MACHINE}/pick/{NAME}", {}, None, Wish()),
+    ("pick_machine_work_order", "POST", f"/machines/{MACHINE}/pick/{NAME}", {}, None, Wish(refusals=(409,))),
     ("get_pipeline_execution", "GET", f"/machines/{MACHINE}/pipeline-execution", None, None, Wish()),
     (
         "get_pipeline_execution_by_id",

@@ -266,6 +266,10 @@ _PREPARE: dict[str, Callable[[Client], object]] = {
             {"op": "replace", "path": "/ExitState", "value": "complete"},
         ],
     ),
+    # A work order goes only when it is over.
+    "delete_work_order": lambda client: client.plain(
+        "PATCH", f"/work_orders/{bodies.ORDER}", [{"op": "replace", "path": "/State", "value": "cancelled"}]
+    ),
 }
 
 _SPECIAL_ORDER = {name: place for place, name in enumerate(SPECIAL)}
