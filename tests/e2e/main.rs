@@ -15,6 +15,7 @@ mod events;
 mod files;
 mod guide;
 mod hostile;
+mod job_tokens;
 mod jobs;
 mod pack;
 mod packs;

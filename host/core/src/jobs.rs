@@ -8,7 +8,7 @@ mod update;
 use formwork_model::{Job, Machine};
 
 pub use self::{
-    create::create,
+    create::{create, extra_claims},
     retention::{Retention, Scope, expired},
     subject::{Moved, Subject},
     update::{Ended, fail_unfinished, failure_report, retry_due, subject_of, update},

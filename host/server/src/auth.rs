@@ -21,7 +21,7 @@ use axum::http::{HeaderMap, header::AUTHORIZATION};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use formwork_api::ApiError;
 use formwork_core::preferences;
-use formwork_model::{Claim, Machine, ObjectsExt, Preference, Record, User};
+use formwork_model::{Claim, Job, Machine, ObjectsExt, Preference, Record, Task, User};
 use formwork_store::Snapshot;
 
 #[cfg(test)]
@@ -53,6 +53,9 @@ const GRANTOR_SECRET: &str = "systemGrantorSecret";
 
 /// What the agent of a known machine may do to its own machine (drp-api.md 2.3).
 const OWN_MACHINE: &str = "get,update,updateSecure,getSecure,token";
+
+/// How long the token of a job lives when its task does not say, in seconds: 720 hours.
+const JOB_SECONDS: u64 = 720 * 3600;
 
 /// What it may do to the jobs of its machine.
 const OWN_JOBS: (&str, &str) = ("jobs", "create,get,update,log,actions");
@@ -239,6 +242,17 @@ fn held(endpoint: &Endpoint, snapshot: &Snapshot, token: token::Token) -> Result
             let rights = Arc::new(Rights::of_claims(machine_claims(prefix, &uuid)));
             Caller::new(format!("runner:{uuid}"), Subject::Machine(uuid), rights, hub)
         }
+        Subject::Job(uuid) => {
+            let job = current_job(snapshot, &uuid).ok_or_else(|| refused("of a job that is over"))?;
+            let object = Machine::find(snapshot, &job.machine).ok_or_else(|| refused("revoked"))?;
+            let prefix = object.kind().prefix;
+            rests_on.object(snapshot, Job::KIND.prefix, &uuid);
+            rests_on.object(snapshot, prefix, &job.machine);
+            let mut claims = machine_claims(prefix, &job.machine);
+            claims.extend(job.extra_claims.iter().cloned());
+            let (name, subject) = (format!("runner:{}", job.machine), Subject::Machine(job.machine.clone()));
+            Caller::new(name, subject, Arc::new(Rights::of_claims(claims)), hub)
+        }
         Subject::Unknown => {
             let claims = UNKNOWN.iter().map(|(scope, action)| Claim::new(scope, action, "*")).collect();
             let rights = Arc::new(Rights::of_claims(claims));
@@ -253,6 +267,11 @@ fn machine_claims(prefix: &str, uuid: &str) -> Vec<Claim> {
     let own = [(prefix, OWN_MACHINE), OWN_JOBS].map(|(scope, action)| Claim::new(scope, action, uuid));
     let readable = READABLE.iter().map(|(scope, action)| Claim::new(scope, action, "*"));
     own.into_iter().chain(readable).collect()
+}
+
+/// Returns a job that its machine is at now.
+fn current_job(snapshot: &Snapshot, uuid: &str) -> Option<Arc<Job>> {
+    snapshot.get::<Job>(uuid).filter(|job| job.current && !job.state.is_final())
 }
 
 fn user_caller(endpoint: &Endpoint, snapshot: &Snapshot, user: &User, limits: Option<&Limits>) -> Caller {
@@ -272,6 +291,10 @@ fn stamp(
     let own = match subject {
         Subject::User(name) => secret(name)?,
         Subject::Machine(uuid) => Machine::of(Machine::find(snapshot, uuid)?.as_ref())?.secret.clone(),
+        Subject::Job(uuid) => {
+            let machine = current_job(snapshot, uuid)?.machine.clone();
+            Machine::of(Machine::find(snapshot, &machine)?.as_ref())?.secret.clone()
+        }
         Subject::Unknown => String::new(),
     };
     let granting = match grantor {
@@ -318,6 +341,17 @@ pub(crate) fn unknown_token(endpoint: &Endpoint, snapshot: &Snapshot) -> String 
     let seconds = preferences::seconds(snapshot, "unknownTokenTimeout");
     let grant = NewToken { subject: Subject::Unknown, grantor: None, seconds, limits: None };
     issue(endpoint, snapshot, grant)
+}
+
+/// Returns the token of a job whose task has more rights than its machine; it lives as long as the task says.
+pub(crate) fn job_token(endpoint: &Endpoint, snapshot: &Snapshot, job: &Job) -> String {
+    let lifetime = snapshot.get::<Task>(&job.task).map_or(0, |task| task.extra_duration);
+    let seconds = match lifetime {
+        0 => JOB_SECONDS,
+        _ => u64::try_from(lifetime).unwrap_or(FOREVER_SECONDS),
+    };
+    let subject = Subject::Job(job.uuid.clone());
+    issue(endpoint, snapshot, NewToken { subject, grantor: None, seconds, limits: None })
 }
 
 /// Returns a token for the agent of a machine; the preference says for how long unless the caller does.

@@ -16,6 +16,7 @@ mod providers;
 mod roles;
 mod store_objects;
 mod subnets;
+mod tasks;
 mod triggers;
 mod users;
 mod work_orders;
@@ -156,6 +157,7 @@ static SPECIAL: &[(&str, &dyn Behaviour)] = &[
     ("resource_brokers", &groups::Groups),
     ("roles", &roles::Roles),
     ("subnets", &subnets::Subnets),
+    ("tasks", &tasks::Tasks),
     ("triggers", &triggers::Triggers),
     ("users", &users::Users),
     ("work_orders", &work_orders::WorkOrders),

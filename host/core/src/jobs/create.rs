@@ -1,7 +1,8 @@
 //! `POST /jobs`: the heart (drp-api.md 9.2, drp-behaviour.md 3.6).
 
 use formwork_model::{
-    ExitState, Header, Job, JobState, Machine, NO_JOB, Objects, ObjectsExt, Timestamp, WorkOrder,
+    Claim, ExitState, Header, Job, JobState, Machine, NO_JOB, Objects, ObjectsExt, Role, Task, Timestamp,
+    WorkOrder,
 };
 use serde_json::Value;
 
@@ -46,6 +47,20 @@ pub fn create(
     };
     let answer = advance.run_from(index, &request.uuid);
     Ok(advance.step(answer))
+}
+
+/// Returns the claims that the token of a task's jobs has beyond those of its machine: the task's own, and those of the roles
+/// that it names (drp-api.md 2.3).
+#[must_use]
+pub fn extra_claims(objects: &(impl Objects + ?Sized), task: &Task) -> Vec<Claim> {
+    let roles = task.extra_roles.iter().filter_map(|name| objects.get::<Role>(name));
+    let mut claims = task.extra_claims.clone();
+    for claim in roles.flat_map(|role| role.claims.clone()) {
+        if !claims.contains(&claim) {
+            claims.push(claim);
+        }
+    }
+    claims
 }
 
 /// Refuses jobs of a work order that does not run on a machine.
@@ -195,6 +210,9 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
             self.subject.machine.retry_task_attempt = 0;
         }
         let mut job = self.job(text, index, index + 1, asked.to_owned());
+        if let Some(task) = self.objects.get::<Task>(text) {
+            job.extra_claims = extra_claims(self.objects, &task);
+        }
         if let Entry::Chroot(_) = Entry::parse(text) {
             job.state = JobState::Finished;
             job.exit_state = ExitState::Complete;

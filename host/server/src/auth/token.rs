@@ -20,6 +20,8 @@ pub(crate) enum Subject {
     User(String),
     /// A machine, by UUID.
     Machine(String),
+    /// The machine of a job, by the UUID of the job, while that is current and has not ended (drp-api.md 2.3).
+    Job(String),
     /// A machine that is not known yet.
     Unknown,
 }

@@ -19,6 +19,7 @@ use super::{
     route::{Body, OF_ONE, Route, Shape},
 };
 use crate::{
+    auth,
     commands::{
         jobs::{create_job, purge as purge_jobs},
         objects::decode,
@@ -101,9 +102,20 @@ async fn create(target: Target, body: Json) -> Handled {
     target.require("create", &request.machine)?;
     match create_job(&target.endpoint, &target.caller.principal, request).await? {
         Answer::Nothing => Ok(answer::empty(StatusCode::NO_CONTENT)),
-        Answer::Resumed(job) => answer::json(StatusCode::ACCEPTED, &job),
-        Answer::Created(job) => answer::json(StatusCode::CREATED, &job),
+        Answer::Resumed(job) => answer::json(StatusCode::ACCEPTED, &with_token(&target, *job)),
+        Answer::Created(job) => answer::json(StatusCode::CREATED, &with_token(&target, *job)),
     }
+}
+
+/// Puts the token of a job into the answer, and nowhere else: who may have a token of the machine could ask as the machine.
+fn with_token(target: &Target, mut job: Job) -> Job {
+    let snapshot = target.endpoint.snapshot();
+    let prefix =
+        Machine::find(&snapshot, &job.machine).map_or(Machine::KIND.prefix, |found| found.kind().prefix);
+    if !job.extra_claims.is_empty() && target.caller.may(prefix, "token", &job.machine) {
+        job.token = auth::job_token(&target.endpoint, &snapshot, &job);
+    }
+    job
 }
 
 /// Tells whether a caller sees what a job is about: a machine, or what goes through tasks as one. What is gone counts as a
