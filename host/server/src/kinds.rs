@@ -33,6 +33,7 @@ use crate::{
     endpoint::Endpoint,
 };
 
+pub(crate) use groups::CONTEXT as GROUP_CONTEXT;
 pub(crate) use jobs::change as change_job;
 pub(crate) use machines::{end_job, put_after_job, settled};
 pub(crate) use store_objects::follow_declarations;
