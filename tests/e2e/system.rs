@@ -145,6 +145,47 @@ async fn host_becomes_a_machine_that_runs_its_jobs() {
 }
 
 #[tokio::test]
+async fn runner_of_the_endpoint_takes_clusters_and_brokers_through_their_tasks() {
+    let endpoint = Endpoint::start_with(&["--start-runner"]);
+    let client = endpoint.client();
+    let script =
+        json!({"Name": "say", "Path": "", "Contents": "#!/bin/sh\necho here for {{.Machine.Name}}\n"});
+    client.collection("tasks").create(&json!({"Name": "say", "Templates": [script]})).await.unwrap();
+    let mut stream = client.events_since(0, &["clusters.*.*", "resource_brokers.*.*"]).await.unwrap();
+    for prefix in ["clusters", "resource_brokers"] {
+        let group = client.collection(prefix).create(&json!({"Name": format!("g-{prefix}")})).await.unwrap();
+        assert_eq!(group["Context"], "drpcli-runner");
+        let uuid = group["Uuid"].as_str().unwrap().to_owned();
+        let tasks = [formwork_client::PatchOp::replace("/Tasks", json!(["say"]))];
+        client.collection(prefix).patch(&uuid, &tasks).await.unwrap();
+        let group = loop {
+            let event = stream.next().await.unwrap();
+            if event.key == uuid && event.object["JobState"] == "finished" {
+                break event.object;
+            }
+        };
+        let log = client.job_log(group["CurrentJob"].as_str().unwrap()).await.unwrap();
+        assert!(String::from_utf8_lossy(&log).contains(&format!("here for g-{prefix}")), "{log:?}");
+    }
+}
+
+#[tokio::test]
+async fn endpoint_without_a_runner_says_what_a_cluster_waits_for() {
+    let mut endpoint = Endpoint::start();
+    let client = endpoint.client();
+    client.collection("tasks").create(&json!({"Name": "one"})).await.unwrap();
+    let mut stream = client.events().await.unwrap();
+    stream.register("log.*.*").await.unwrap();
+    let group = client.collection("clusters").create(&json!({"Name": "c1"})).await.unwrap();
+    let uuid = group["Uuid"].as_str().unwrap().to_owned();
+    let tasks = [formwork_client::PatchOp::replace("/Tasks", json!(["one"]))];
+    client.collection("clusters").patch(&uuid, &tasks).await.unwrap();
+    let hint = format!("formwork agent --uuid {uuid} --context drpcli-runner");
+    while !stream.next().await.unwrap().object.to_string().contains(&hint) {}
+    assert!(endpoint.stop().contains("--start-runner"));
+}
+
+#[tokio::test]
 async fn token_that_expires_ends_the_stream() {
     let mut endpoint = Endpoint::start();
     let token = endpoint.cli(&["users", "token", "rocketskates", "ttl", "2"]);

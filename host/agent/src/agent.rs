@@ -60,7 +60,10 @@ async fn live(options: AgentOptions, stop: Stop) -> Result<AgentExit, AgentError
         None => client,
     };
     let session = identify(client, &options.identity, &state_dir, &stop.soon).await?;
-    let session = Arc::new(session.stopping(stop));
+    let session = session.stopping(stop);
+    // Only who was told the key may have been told that of a group.
+    let session = if options.identity.machine.is_some() { session.settled().await? } else { session };
+    let session = Arc::new(session);
     // A machine without a token of its own gets one, if the endpoint lets it; else it goes on with what it has.
     if options.identity.machine.is_some() {
         session.renew(&session.stop.soon).await;
@@ -343,10 +346,10 @@ async fn fail_orphan(session: &Session, current_job: &str, context: &str) -> Res
 
 /// Returns the folder that the operator wants job files in.
 async fn runner_folder(session: &Session) -> Result<Option<PathBuf>, AgentError> {
-    let uuid = &session.machine;
+    let (prefix, uuid) = (session.kind.prefix, &session.machine);
     let read = session
         .ask("read a param", |client| async move {
-            client.collection("machines").param(uuid, "runner-tmpdir", true).await
+            client.collection(prefix).param(uuid, "runner-tmpdir", true).await
         })
         .await;
     match read {

@@ -7,7 +7,9 @@ use std::{
 
 use formwork_api::Whoami;
 use formwork_client::{Client, ClientError, Credentials, PatchOp};
-use formwork_model::{ExitState, Job, JobState, Machine, MachineFingerprint};
+use formwork_model::{
+    Cluster, ExitState, Job, JobState, Kind, Machine, MachineFingerprint, Record as _, ResourceBroker,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{AgentError, retry::until_answered};
@@ -49,6 +51,8 @@ impl Stop {
 pub(crate) struct Session {
     /// The key of the machine.
     pub(crate) machine: String,
+    /// What it is: a machine, or what goes through tasks as one.
+    pub(crate) kind: &'static Kind,
     /// When to stop.
     pub(crate) stop: Stop,
     whoami: Whoami,
@@ -63,7 +67,30 @@ impl Session {
             Some(token) => original.with_credentials(Credentials::Token(token)),
             None => original.clone(),
         };
-        Self { machine, stop: Stop::default(), whoami, original, current: RwLock::new(current) }
+        let (kind, stop, current) = (Machine::KIND, Stop::default(), RwLock::new(current));
+        Self { machine, kind, stop, whoami, original, current }
+    }
+
+    /// Finds out whether the key is that of a machine, a cluster or a resource broker; what cannot be seen counts as a machine.
+    ///
+    /// # Errors
+    ///
+    /// The order to end.
+    pub(crate) async fn settled(mut self) -> Result<Self, AgentError> {
+        let (client, uuid) = (self.client(), &self.machine);
+        for kind in [Machine::KIND, Cluster::KIND, ResourceBroker::KIND] {
+            let read =
+                until_answered(&self.stop.soon, "find what this is", || client.machine_like(kind, uuid));
+            match read.await {
+                Ok(_) => {
+                    self.kind = kind;
+                    break;
+                }
+                Err(error @ AgentError::Shutdown) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(self)
     }
 
     /// Sets when to stop.
@@ -133,8 +160,9 @@ impl Session {
     /// Gets a fresh token: with the present one, else with what the agent was given, else by the hardware.
     pub(crate) async fn renew(&self, stop: &CancellationToken) -> bool {
         for client in [self.client(), self.original.clone()] {
-            let token =
-                until_answered(stop, "get a token", || client.machine_token(&self.machine, TOKEN_TTL));
+            let token = until_answered(stop, "get a token", || {
+                client.agent_token(self.kind, &self.machine, TOKEN_TTL)
+            });
             if let Ok(token) = token.await {
                 self.replace(token.token);
                 return true;
@@ -158,9 +186,9 @@ impl Session {
 
     /// Returns the machine as it is now.
     pub(crate) async fn read_machine(&self) -> Result<Machine, AgentError> {
-        let uuid = &self.machine;
+        let (kind, uuid) = (self.kind, &self.machine);
         let read =
-            self.ask("read the machine", |client| async move { client.get::<Machine>(uuid).await }).await;
+            self.ask("read the machine", |client| async move { client.machine_like(kind, uuid).await }).await;
         match read {
             Err(error) if error.status() == Some(404) => Err(AgentError::MachineGone { uuid: uuid.clone() }),
             read => read,
@@ -169,10 +197,10 @@ impl Session {
 
     /// Changes the machine. Returns false when the endpoint refuses, which is the answer to a test that fails.
     pub(crate) async fn patch_machine(&self, operations: &[PatchOp]) -> Result<bool, AgentError> {
-        let uuid = &self.machine;
-        let patched =
-            self.finish("change the machine", |client| async move {
-                client.patch::<Machine>(uuid, operations).await
+        let (prefix, uuid) = (self.kind.prefix, &self.machine);
+        let patched = self
+            .finish("change the machine", |client| async move {
+                client.collection(prefix).patch(uuid, operations).await
             })
             .await;
         match patched {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use formwork_client::{Client, ClientError};
+use formwork_client::ClientError;
 use tokio::sync::watch;
 
 use crate::{retry::Backoff, session::Session};
@@ -16,7 +16,7 @@ pub(crate) async fn follow(session: Arc<Session>, changed: watch::Sender<u64>) {
     let mut backoff = Backoff::new();
     loop {
         let since = tokio::time::Instant::now();
-        let error = follow_once(&session.client(), &session.machine, &changed).await;
+        let error = follow_once(&session, &changed).await;
         if since.elapsed() > STABLE {
             backoff = Backoff::new();
         }
@@ -33,10 +33,11 @@ pub(crate) async fn follow(session: Arc<Session>, changed: watch::Sender<u64>) {
     }
 }
 
-async fn follow_once(client: &Client, machine: &str, changed: &watch::Sender<u64>) -> ClientError {
+async fn follow_once(session: &Session, changed: &watch::Sender<u64>) -> ClientError {
+    let (client, prefix, machine) = (session.client(), session.kind.prefix, &session.machine);
     let follow = async {
         let mut events = client.events().await?;
-        events.register(&format!("machines.*.{machine}")).await?;
+        events.register(&format!("{prefix}.*.{machine}")).await?;
         tracing::debug!(machine.id = machine, "event stream open");
         loop {
             changed.send_modify(|count| *count = count.wrapping_add(1));

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use formwork_api::{Event, Info, SignedUrl, UserToken, Whoami};
-use formwork_model::{Content, ContentSummary};
+use formwork_model::{Content, ContentSummary, Kind, Machine, Record as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{Client, ClientError, Credentials, Query, request::Body};
+use crate::{Client, ClientError, Credentials, Query, client::record, request::Body};
 
 impl Client {
     /// Returns what the endpoint says of itself.
@@ -84,8 +84,27 @@ impl Client {
     ///
     /// Every [`ClientError`]; 403 without the right.
     pub async fn machine_token(&self, uuid: &str, ttl: &str) -> Result<UserToken, ClientError> {
+        self.agent_token(Machine::KIND, uuid, ttl).await
+    }
+
+    /// Returns a token for the agent of a machine, a cluster or a resource broker, which `kind` says.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 403 without the right.
+    pub async fn agent_token(&self, kind: &Kind, uuid: &str, ttl: &str) -> Result<UserToken, ClientError> {
         let query = Query::new().with("ttl", ttl);
-        self.ask(Method::GET, &["machines", uuid, "token"], &query).await?.decode()
+        self.ask(Method::GET, &[kind.prefix, uuid, "token"], &query).await?.decode()
+    }
+
+    /// Returns a machine, or the machine that a cluster or a resource broker is, which `kind` says.
+    ///
+    /// # Errors
+    ///
+    /// Every [`ClientError`]; 404 when there is none of the type.
+    pub async fn machine_like(&self, kind: &Kind, uuid: &str) -> Result<Machine, ClientError> {
+        // All three have the same members (drp-api.md 7A.5, 7A.6).
+        record(self.collection(kind.prefix).show(uuid, &Query::new()).await?)
     }
 
     /// Returns what a change of a machine would bring about, step by step; nothing is written.

@@ -1,4 +1,8 @@
 //! Which machines are in which pool, and how they stand there (drp-api.md 13).
+//!
+//! Membership is of machines: the calls that fill a pool and hand out of it take nothing else, and what is told of a pool is
+//! what they can take. Clusters and resource brokers name a pool as machines do, but are no members of it; one that was
+//! allocated elsewhere can be released (13.4).
 
 mod transition;
 

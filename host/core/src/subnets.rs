@@ -1,8 +1,8 @@
-//! Addresses that a subnet gives to those who ask by the API (drp-api.md 7.13).
+//! Addresses that a subnet gives to those who ask by the API, and which subnet reservations are in (drp-api.md 7.12, 7.13).
 
-use std::{collections::HashSet, net::Ipv4Addr};
+use std::{collections::HashSet, net::Ipv4Addr, ops::Bound, sync::Arc};
 
-use formwork_model::{Lease, Objects, ObjectsExt, Reservation, Subnet, Timestamp};
+use formwork_model::{Lease, Objects, ObjectsExt, Record, Reservation, SortKey, Span, Subnet, Timestamp};
 
 use crate::Refusal;
 
@@ -68,6 +68,39 @@ pub fn free_address(
         })
 }
 
+/// Returns the reservations from one address to another that name a subnet other than that which they are in, each with the
+/// right one. `new` is a subnet that counts although it is not there yet.
+///
+/// Of the reservations only those in between are looked at, so that a subnet that changes costs what is in it and not what
+/// the site has.
+#[must_use]
+pub fn misplaced(
+    objects: &(impl Objects + ?Sized),
+    (first, last): (Ipv4Addr, Ipv4Addr),
+    new: Option<&Subnet>,
+) -> Vec<Reservation> {
+    let touches = |subnet: &Subnet| subnet.span().is_some_and(|(from, to)| from <= last && first <= to);
+    let mut near: Vec<Arc<Subnet>> = new.cloned().map(Arc::new).into_iter().collect();
+    near.extend(objects.list::<Subnet>().into_iter().filter(|subnet| touches(subnet)));
+    let address = |address: Ipv4Addr| SortKey::of("Addr", &address.to_string().into());
+    let bounds = (Bound::Included(address(first)), Bound::Included(address(last)));
+    let span = Span { bounds, ..Span::all(Reservation::KIND.prefix, "Addr") };
+    let mut found = Vec::new();
+    objects.range(&span, &mut |object| {
+        if let Some(own) = object.as_any().downcast_ref::<Reservation>()
+            && let Ok(address) = own.addr.parse()
+        {
+            let subnet = near.iter().find(|subnet| subnet.contains(address));
+            let subnet = subnet.map(|subnet| subnet.name.as_str()).unwrap_or_default();
+            if own.subnet != subnet {
+                found.push(Reservation { subnet: subnet.to_owned(), ..own.clone() });
+            }
+        }
+        true
+    });
+    found
+}
+
 /// The option that names the routers of a network (RFC 2132 section 3.5).
 const ROUTERS: u8 = 3;
 
@@ -89,7 +122,7 @@ fn taken(objects: &(impl Objects + ?Sized), subnet: &Subnet, now: Timestamp) -> 
 
 #[cfg(test)]
 mod tests {
-    use formwork_model::DhcpOption;
+    use formwork_model::{DhcpOption, Object};
 
     use super::*;
     use crate::machine::tests::Shelf;
@@ -148,5 +181,53 @@ mod tests {
                 format!("{:?}", free_address(&shelf, &subnet(), wanted, Timestamp::default()).unwrap_err());
             assert!(refused.contains(words), "{wanted}: {refused}");
         }
+    }
+
+    /// Refuses to show all reservations.
+    struct NeverAll(Shelf);
+
+    impl Objects for NeverAll {
+        fn find(&self, prefix: &str, key: &str) -> Option<Arc<dyn Object>> {
+            self.0.find(prefix, key)
+        }
+
+        fn visit(&self, prefix: &str, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+            assert_ne!(prefix, "reservations", "all are looked at");
+            self.0.visit(prefix, visit);
+        }
+
+        fn count(&self, prefix: &str) -> usize {
+            self.0.count(prefix)
+        }
+
+        fn range(&self, span: &Span<'_>, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
+            assert!(Reservation::KIND.indexes().any(|member| member == span.member), "{span:?}");
+            self.0.range(span, visit);
+        }
+    }
+
+    #[test]
+    fn subnet_that_changes_looks_only_at_the_reservations_in_it() {
+        let within = |addr: &str, subnet: &str| Reservation { subnet: subnet.into(), ..reserved(addr) };
+        let network =
+            |name: &str, cidr: &str| Subnet { name: name.into(), subnet: cidr.into(), ..Subnet::default() };
+        let shelf = ["10.0.0.0", "10.0.0.7", "10.0.0.8", "9.255.255.255"]
+            .into_iter()
+            .fold(Shelf::default(), |shelf, addr| shelf.with(within(addr, "gone")))
+            .with(within("10.0.0.3", "lab"))
+            .with(network("hall", "10.0.0.8/29"));
+        let shelf = NeverAll(shelf);
+        let told = |span: (&str, &str), new: Option<&Subnet>| -> Vec<(String, String)> {
+            let span = (span.0.parse().unwrap(), span.1.parse().unwrap());
+            misplaced(&shelf, span, new).into_iter().map(|own| (own.addr, own.subnet)).collect()
+        };
+        let pairs = |wanted: &[(&str, &str)]| -> Vec<(String, String)> {
+            wanted.iter().map(|(addr, subnet)| ((*addr).into(), (*subnet).into())).collect()
+        };
+        let lab = subnet();
+        let span = ("10.0.0.0", "10.0.0.7");
+        assert_eq!(told(span, Some(&lab)), pairs(&[("10.0.0.0", "lab"), ("10.0.0.7", "lab")]));
+        assert_eq!(told(span, None), pairs(&[("10.0.0.0", ""), ("10.0.0.3", ""), ("10.0.0.7", "")]));
+        assert_eq!(told(("10.0.0.8", "10.0.0.8"), None), pairs(&[("10.0.0.8", "hall")]));
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DhcpOption, Header, Kind, Layers, Object, Objects, ObjectsExt, Params, Reference, Subnet,
+    DhcpOption, Header, Kind, Layers, Object, Objects, Params, Reference, SortKey, Span, Subnet,
     dhcp::{address_problem, canonical_address, optional_address_problem},
     lease::hex_address,
     names::{list_problems, param_name_problem, uuid_problem},
@@ -65,7 +65,7 @@ impl Reservation {
 }
 
 pub(crate) static KIND: Kind = Kind {
-    indexed: &["Token", "Strategy", "Subnet", "Machine"],
+    indexed: &["Addr", "Token", "Strategy", "Subnet", "Machine"],
     read_only: &["Subnet"],
     opaque: &["Params"],
     columns: &["Addr", "Token", "Subnet", "Machine", "Description"],
@@ -131,16 +131,20 @@ fn conflicts(reservation: &Reservation, others: &dyn Objects) -> Vec<String> {
     if reservation.scoped && own.is_none() {
         found.push(format!("{key}: {} is scoped, but in no subnet", reservation.addr));
     }
-    let taken = others.find_by::<Reservation>(|other| {
+    let collides = |other: &Reservation| {
         let apart = || reservation.scoped && other.scoped && subnet_of(&other.addr) != own;
-        other.addr != reservation.addr
-            && other.token == reservation.token
-            && other.strategy == reservation.strategy
-            && !apart()
+        other.addr != reservation.addr && other.strategy == reservation.strategy && !apart()
+    };
+    let token = SortKey::of("Token", &reservation.token.as_str().into());
+    let mut taken = None;
+    others.range(&Span::equal(KIND.prefix, "Token", token), &mut |object| {
+        let other = object.as_any().downcast_ref::<Reservation>();
+        taken = other.filter(|other| collides(other)).map(|other| other.addr.clone());
+        taken.is_none()
     });
-    found.extend(taken.map(|other| {
+    found.extend(taken.map(|addr| {
         let (strategy, token) = (&reservation.strategy, &reservation.token);
-        format!("{key}: {strategy} {token} has the reservation {} already", other.addr)
+        format!("{key}: {strategy} {token} has the reservation {addr} already")
     }));
     found
 }

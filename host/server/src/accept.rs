@@ -66,6 +66,10 @@ const REST: Duration = Duration::from_millis(50);
 /// query that is read has room in it twice.
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// The most bytes of the head of a request of HTTP/2, which tells its clients and refuses a longer one with 431. It is less than
+/// for HTTP/1.1, since a connection has as many heads as streams, and some bytes of a client stand for thousands (RFC 7541).
+const HEAD_BYTES: u32 = 16 << 10;
+
 /// Connections that are told at the same time that there is no place for them; others are closed without a word.
 const TURNED_AWAY: usize = 64;
 
@@ -234,6 +238,7 @@ fn builder(door: Door) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(ALIVE)
         .keep_alive_timeout(PATIENCE)
+        .max_header_list_size(HEAD_BYTES)
         .max_concurrent_streams(door.streams());
     builder
 }

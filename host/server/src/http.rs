@@ -13,6 +13,7 @@ mod contents;
 mod debug;
 mod dynamic;
 mod edges;
+mod form;
 mod indexes;
 mod interfaces;
 mod jobs;

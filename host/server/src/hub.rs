@@ -30,7 +30,8 @@ use crate::{auth::Caller, clock::now};
 /// Events that are not stored and wait for a slow plugin before it loses some.
 const WAITING: usize = 4096;
 
-/// The type of events about the jobs of one machine: their changes and their logs (features.md row 55).
+/// The type of events about the jobs of one machine, cluster or resource broker: their changes and their logs (features.md
+/// row 55). A job names each of the three in its `Machine`, and so does the type.
 const MACHINE_JOBS: &str = "machine_jobs";
 
 /// Most bytes of a log that one event tells: events wait in memory for slow listeners.
@@ -92,7 +93,7 @@ impl Hub {
 
     /// Tells an event that is not stored. Without a listener there is nobody to tell, which is no failure.
     pub(crate) fn tell(&self, event: Event) {
-        let told = Arc::new(Told::passing_by(event));
+        let told = Arc::new(Told::passing_by(event, &self.router.objects()));
         self.router.tell(Arc::clone(&told));
         let _ = self.passing.send(told);
     }

@@ -36,6 +36,7 @@ use crate::{
     endpoint::Endpoint,
 };
 
+pub(crate) use groups::CONTEXT as GROUP_CONTEXT;
 pub(crate) use jobs::change as change_job;
 pub(crate) use machines::{end_job, settled};
 pub(crate) use moved::put_moved;

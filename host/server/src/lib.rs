@@ -68,5 +68,6 @@ pub use log_levels::LogLevels;
 pub use log_ring::LogRing;
 pub use options::{DhcpSubnet, Port, ServeOptions};
 pub use plugins::Happening;
+pub use runner::Groups;
 pub use simulation::{Ending, Script, Simulation, Step, Surroundings};
 pub use start::{FirstUser, OwnMachine, ServeError, Started, serve};

@@ -3,9 +3,11 @@
 //! It is an agent like any other, only that it needs no network: it asks for the next job, runs it, and says how it
 //! ended. What is owed is in the saved state alone, so after a crash the same is done again.
 
+mod groups;
 mod job;
 mod task_host;
 
+pub use groups::Groups;
 pub(crate) use job::{Assigned, call, conclude, perform};
 
 use std::{
@@ -127,7 +129,7 @@ impl Runner {
         let mut found = Vec::new();
         for prefix in Machine::PREFIXES {
             snapshot.visit(prefix, &mut |object| {
-                if Machine::of(object.as_ref()).is_some_and(is_owed) {
+                if Machine::of(object.as_ref()).is_some_and(|machine| is_owed(machine, CONTEXT)) {
                     found.push(object.key());
                 }
                 true
@@ -148,7 +150,7 @@ impl Runner {
             *changed = true;
             return;
         }
-        if !is_owed(&machine) || self.waits(&machine) {
+        if !is_owed(&machine, CONTEXT) || self.waits(&machine) {
             return;
         }
         let stale = self.seen.insert(uuid.to_owned());
@@ -215,9 +217,9 @@ impl Runner {
     }
 }
 
-/// Tells whether a machine has something to do here.
-fn is_owed(machine: &Machine) -> bool {
-    machine.context == CONTEXT
+/// Tells whether a machine has something to do in a context.
+fn is_owed(machine: &Machine, context: &str) -> bool {
+    machine.context == context
         && machine.runnable
         && machine.header.available
         && !(machine.workflow_complete
@@ -234,7 +236,7 @@ async fn work(endpoint: &Arc<Endpoint>, uuid: &str, stale: bool, called: (String
     }
     loop {
         let snapshot = endpoint.snapshot();
-        if !Machine::with_uuid(&snapshot, uuid).is_some_and(|(_, machine)| is_owed(&machine)) {
+        if !Machine::with_uuid(&snapshot, uuid).is_some_and(|(_, machine)| is_owed(&machine, CONTEXT)) {
             return Pause::Idle;
         }
         let request = Job { machine: uuid.to_owned(), context: CONTEXT.to_owned(), ..Job::default() };
@@ -303,15 +305,15 @@ mod tests {
         let mut machine =
             Machine { context: CONTEXT.to_owned(), tasks: vec![String::from("greet")], ..Machine::default() };
         machine.header.set_errors(Vec::new());
-        assert!(is_owed(&machine));
-        assert!(!is_owed(&Machine { context: String::new(), ..machine.clone() }));
-        assert!(!is_owed(&Machine { runnable: false, ..machine.clone() }));
+        assert!(is_owed(&machine, CONTEXT));
+        assert!(!is_owed(&Machine { context: String::new(), ..machine.clone() }, CONTEXT));
+        assert!(!is_owed(&Machine { runnable: false, ..machine.clone() }, CONTEXT));
         assert!(
-            is_owed(&Machine { current_task: 1, ..machine.clone() }),
+            is_owed(&Machine { current_task: 1, ..machine.clone() }, CONTEXT),
             "it has yet to be told that it is through"
         );
-        assert!(!is_owed(&Machine { current_task: 1, workflow_complete: true, ..machine.clone() }));
+        assert!(!is_owed(&Machine { current_task: 1, workflow_complete: true, ..machine.clone() }, CONTEXT));
         machine.header.set_errors(vec![String::from("no")]);
-        assert!(!is_owed(&machine));
+        assert!(!is_owed(&machine, CONTEXT));
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     metrics::{self, ApiCounts},
     packs::{self, Packs},
     plugins::{self, Patience, Plugins},
-    runner,
+    runner::{self, Groups},
     secure::{self, Vault},
     trees,
 };
@@ -128,14 +128,16 @@ pub struct Started {
     pub first_user: Option<FirstUser>,
     /// The machine that the endpoint's own host is, where it is to be one.
     pub own_machine: Option<OwnMachine>,
+    /// The clusters and resource brokers, whose tasks the endpoint itself does not run.
+    pub groups: Groups,
 }
 
-/// The machine that the endpoint's own host is.
+/// A machine, a cluster or a resource broker that is to have an agent beside the endpoint.
 #[derive(Clone)]
 pub struct OwnMachine {
     /// Its UUID.
     pub uuid: String,
-    /// A token for its agent that lives for three years.
+    /// A token for its agent: it lives for three years for the endpoint's own host, else as long as those of all agents.
     pub token: String,
 }
 
@@ -213,7 +215,8 @@ pub async fn serve(
     };
     let api = tokio::spawn(accept::serve(listener, service, stopped));
     let own_machine = if endpoint.options.create_self { own_machine(&endpoint).await? } else { None };
-    started(&Started { url: endpoint.api_url(), first_user, own_machine });
+    let groups = Groups::new(Arc::clone(&endpoint));
+    started(&Started { url: endpoint.api_url(), first_user, own_machine, groups });
     shutdown.await;
     let _ = stop.send(true);
     let _ = api.await;

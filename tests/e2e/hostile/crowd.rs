@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use formwork_tls::{Trust, client_config};
+use nix::sys::socket::{setsockopt, sockopt};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
@@ -152,6 +153,9 @@ async fn connected(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     // What it does not take is to wait at the other end.
     socket.set_recv_buffer_size(4 << 10)?;
+    // With thousands of connections of the address the system searches long for a port that nobody at all has, and needs only
+    // one that nobody has towards that port of the endpoint.
+    setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
     socket.bind(ADDRESS)?;
     socket.connect(address).await
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod flags;
+mod groups;
 
 use std::{
     env,
@@ -14,8 +15,14 @@ use anyhow::Result;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use formwork_server::{FirstUser, Started, TlsRules};
 
-use self::flags::{ServeArgs, options};
+use self::{
+    agent::Agents,
+    flags::{ServeArgs, options},
+};
 use crate::shutdown;
+
+/// The folder of the agents of clusters and resource brokers, below the base root.
+const RUNNERS: &str = "runners";
 
 /// Under this name the program serves without a subcommand.
 pub(crate) const SERVER_NAME: &str = "dr-provision";
@@ -43,14 +50,21 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<()> {
     }
     let starts_runner = args.start_runner;
     let options = options(args, named)?;
-    let (program, port) = (options.worker.clone(), options.api_port);
+    let agents = Agents { program: options.worker.clone(), port: options.api_port };
+    let folder = options.base_root.join(RUNNERS);
     let shutdown = shutdown::on_signal()?;
     let runs = shutdown.clone();
     let started = move |started: &Started| {
         announce(started);
-        if let (true, Some(machine)) = (starts_runner, started.own_machine.clone()) {
-            tokio::spawn(agent::run(program, port, machine, runs));
+        let groups = started.groups.clone();
+        if !starts_runner {
+            tokio::spawn(groups::tell(groups, runs));
+            return;
         }
+        if let Some(machine) = started.own_machine.clone() {
+            tokio::spawn(agent::run(agents.clone(), machine, runs.clone()));
+        }
+        tokio::spawn(groups::attend(agents, folder, groups, runs));
     };
     formwork_server::serve(options, started, async move { shutdown.cancelled().await }).await?;
     Ok(())
@@ -59,14 +73,13 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<()> {
 /// Tells where the endpoint is.
 fn announce(started: &Started) {
     // A closed standard output does not keep an endpoint from serving.
-    io::stdout().write_all(announcement(started).as_bytes()).ok();
+    io::stdout().write_all(announcement(&started.url, started.first_user.as_ref()).as_bytes()).ok();
 }
 
 /// Says where the endpoint is and who its first user is. A password that was made up is told, once and never again; one
 /// that the operator gave is not repeated.
-fn announcement(started: &Started) -> String {
-    let url = &started.url;
-    let Some(FirstUser { name, made_password }) = &started.first_user else {
+fn announcement(url: &str, first_user: Option<&FirstUser>) -> String {
+    let Some(FirstUser { name, made_password }) = first_user else {
         return format!("endpoint  {url}\n");
     };
     match made_password {

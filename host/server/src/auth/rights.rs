@@ -86,6 +86,13 @@ impl Rights {
         Self { grants: vec![Grant::Token(claims)], ..Self::default() }
     }
 
+    /// Leaves of each of some types only the objects with given keys visible, as a tenant does.
+    #[cfg(test)]
+    pub(crate) fn within(mut self, tenant: &Tenant) -> Self {
+        self.tenancy = Some(Tenancy::of(tenant));
+        self
+    }
+
     /// Returns what a user may do now, narrowed if there are limits.
     pub(crate) fn of_user(objects: &(impl Objects + ?Sized), user: &User, limits: Option<&Limits>) -> Self {
         let roles = || user.roles.iter().filter_map(|role| objects.get::<Role>(role));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequest, Multipart, Path, RawQuery, Request as HttpRequest, State},
+    extract::{Path, RawQuery, Request as HttpRequest, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::IntoResponse,
 };
@@ -11,6 +11,7 @@ use formwork_api::ApiError;
 
 use super::{
     answer::{self, Handled},
+    form::Form,
     request::{Authenticated, Query},
     route::{Body, OF_ONE, Route, Shape},
 };
@@ -125,13 +126,11 @@ pub(super) async fn taken(
     let apart = Query::parse(http.uri().query().unwrap_or_default()).is("explode");
     let kind = http.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if kind.is_some_and(|kind| kind.trim_start().starts_with("multipart/form-data")) {
-        let bad = |words: String| ApiError::new(400, "POST", words).about(request.kind.word(), &request.path);
-        let mut form = Multipart::from_request(http, &()).await.map_err(|error| bad(error.body_text()))?;
+        let about = |error: ApiError| error.about(request.kind.word(), &request.path);
+        let mut form = Form::of(http).await.map_err(about)?;
         let part = loop {
-            match form.next_field().await.map_err(|error| bad(error.body_text()))? {
-                Some(part) if part.name() == Some("file") => break part,
-                Some(_) => {}
-                None => return Err(bad(String::from("the form has no part `file`"))),
+            if let Some(part) = form.file().await.map_err(about)? {
+                break part;
             }
         };
         blobs::write(endpoint, request, Box::pin(part), apart).await

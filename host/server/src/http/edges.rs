@@ -11,7 +11,7 @@ use std::{
 use axum::{
     body::{Body, HttpBody},
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, Uri, Version, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -36,7 +36,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// stranger that does not come, the answer says that the connection ends, and the rest is received beside it (RFC 9112,
 /// section 9.6).
 pub(super) async fn receive(request: Request, next: Next) -> Response {
-    if let Err(refused) = readable(request.uri(), request.method()) {
+    let readable =
+        few(request.headers(), request.method()).and_then(|()| readable(request.uri(), request.method()));
+    if let Err(refused) = readable {
         return Failure::from(refused).into_response();
     }
     let (length, version, method) =
@@ -122,12 +124,38 @@ pub(super) async fn count(State(endpoint): State<Arc<Endpoint>>, request: Reques
 /// The longest query, in bytes.
 const MAX_QUERY_BYTES: usize = 32 << 10;
 
-/// Refuses a query that is too long, or is no text.
+/// The most members of a query.
+const MAX_MEMBERS: usize = 2_000;
+
+/// The longest path, in bytes: the longest of a file, with every byte of it written as three.
+const MAX_PATH_BYTES: usize = 12 << 10;
+
+/// The most header fields of a request, whichever version of the protocol brings them.
+const MAX_FIELDS: usize = 100;
+
+/// Refuses a head with too many fields.
+fn few(fields: &HeaderMap, method: &Method) -> Result<(), ApiError> {
+    if fields.len() > MAX_FIELDS {
+        let message = format!("the request has more than {MAX_FIELDS} header fields");
+        return Err(ApiError::new(431, method.as_str(), message));
+    }
+    Ok(())
+}
+
+/// Refuses a path that is too long, and a query that is or that has too many members or is no text.
 fn readable(uri: &Uri, method: &Method) -> Result<(), ApiError> {
+    if uri.path().len() > MAX_PATH_BYTES {
+        let message = format!("the path is longer than {MAX_PATH_BYTES} bytes");
+        return Err(ApiError::new(414, method.as_str(), message));
+    }
     let query = uri.query().unwrap_or_default();
     if query.len() > MAX_QUERY_BYTES {
         let message = format!("the query is longer than {MAX_QUERY_BYTES} bytes");
         return Err(ApiError::new(414, method.as_str(), message));
+    }
+    if query.split('&').nth(MAX_MEMBERS).is_some() {
+        let message = format!("the query has more than {MAX_MEMBERS} members");
+        return Err(ApiError::new(400, method.as_str(), message));
     }
     match Query::is_text(query) {
         true => Ok(()),

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use axum::{
-    body::Bytes,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use formwork_api::ApiError;
 use formwork_core::{
     jobs::{Answer, Scope},
@@ -15,7 +12,7 @@ use formwork_model::{Job, JobAction, Machine, ObjectsExt, Record, parse_duration
 
 use super::{
     answer::{self, Handled},
-    request::{Json, Target},
+    request::{Json, Raw, Target},
     route::{Body, OF_ONE, Route, Shape},
 };
 use crate::{
@@ -208,7 +205,7 @@ async fn purge(target: Target) -> Handled {
     answer::json(StatusCode::OK, &gone)
 }
 
-async fn append(target: Target, bytes: Bytes) -> Handled {
+async fn append(target: Target, Raw(bytes): Raw) -> Handled {
     let job = job(&target, "log")?;
     target.endpoint.append_log(&job.uuid, &bytes).await.map_err(|error| internal(&error))?;
     Ok(answer::empty(StatusCode::NO_CONTENT))

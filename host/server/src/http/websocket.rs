@@ -67,7 +67,7 @@ async fn upgrade(
     let opening = Arc::clone(&endpoint);
     let opened = endpoint.hub.spawn(async move { Listener::new(opening, caller, given) }).await;
     let listener = opened.map_err(|error| ApiError::new(500, "GET", error.to_string()).about("ws", ""))??;
-    let upgrade = upgrade.max_message_size(MAX_COMMAND_BYTES);
+    let upgrade = upgrade.max_message_size(MAX_COMMAND_BYTES).max_frame_size(MAX_COMMAND_BYTES);
     Ok(upgrade.on_upgrade(async move |socket| {
         endpoint.hub.spawn(listener.run(socket));
     }))

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use formwork_store::{Entry, Feed, FeedError, Revision, Store};
+use formwork_store::{Entry, Feed, FeedError, Revision, Snapshot, Store};
 use tokio::sync::{Notify, watch};
 
 use super::{
@@ -149,6 +149,11 @@ impl Router {
         }
     }
 
+    /// Returns the objects as they are now.
+    pub(super) fn objects(&self) -> Snapshot {
+        self.store.snapshot()
+    }
+
     /// Returns what an entry of the store tells.
     pub(super) fn of(&self, entry: &Entry) -> Arc<[Arc<Told>]> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,7 +161,7 @@ impl Router {
         {
             return Arc::clone(told);
         }
-        let told = told::of_entry(entry);
+        let told = told::of_entry(entry, &self.objects());
         recent.events += told.len();
         recent.entries.push_back((entry.revision, Arc::clone(&told)));
         while recent.entries.len() > RECENT_ENTRIES || recent.events > RECENT_EVENTS {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::extract::ws::Utf8Bytes;
-use formwork_model::{Claim, Preference, Profile};
+use formwork_model::{Claim, Cluster, Machine, Preference, Profile, Record as _, Tenant};
 use formwork_store::Revision;
 
 use super::*;
@@ -241,4 +241,45 @@ async fn more_passing_events_than_may_wait_are_routed_by_who_tells_them() {
         hub.tell(event("odd", if number % 1000 == 0 { "k" } else { "other" }));
     }
     assert_eq!(one.take().await.unwrap().len(), 5, "nothing ran that routes");
+}
+
+#[tokio::test]
+async fn job_of_a_cluster_is_told_to_who_sees_the_cluster_and_to_nobody_else() {
+    const CLUSTER: &str = "11111111-2222-4333-8444-555555555555";
+    let store = Store::memory(Vec::new());
+    let hub = Hub::new(&store);
+    let listener = |visible: &[(&str, &[&str])]| {
+        let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
+        let members = visible.iter().map(|(prefix, all)| ((*prefix).to_owned(), keys(all))).collect();
+        let mut caller = Caller::operator();
+        let all = Rights::of_claims(vec![Claim::new("*", "*", "*")]);
+        caller.rights = Arc::new(all.within(&Tenant { members, ..Tenant::default() }));
+        let mut subscription = hub.subscribe(caller, false);
+        subscription.register(&format!("machine_jobs.*.{CLUSTER}")).unwrap();
+        subscription
+    };
+    let owner = listener(&[("machines", &[]), ("clusters", &[CLUSTER])]);
+    let stranger = listener(&[("machines", &[CLUSTER]), ("clusters", &[])]);
+    let job = Job { uuid: String::from("j1"), machine: CLUSTER.to_owned(), ..Job::default() };
+    let cluster = Machine { uuid: CLUSTER.to_owned(), ..Machine::default() }.into_kind(Cluster::KIND);
+    let (made, cluster) = (job.clone(), cluster.shared());
+    let written = store.write("user:anna", move |tx| {
+        tx.put(cluster);
+        tx.put(Arc::new(made));
+        Ok::<_, ()>(())
+    });
+    written.await.unwrap();
+    hub.tell_log(&job, b"hello");
+    let told = format!("machine_jobs.{CLUSTER}");
+    assert_eq!(keys(&hub, &owner).await, [told.clone(), told.clone()]);
+    let written = store.write("user:anna", |tx| {
+        tx.delete("clusters", CLUSTER);
+        tx.delete("jobs", "j1");
+        Ok::<_, ()>(())
+    });
+    written.await.unwrap();
+    assert_eq!(keys(&hub, &owner).await, [told], "what it was about went with it");
+    hub.tell_log(&job, b"too late");
+    assert!(keys(&hub, &owner).await.is_empty(), "nobody knows what it was any more");
+    assert!(keys(&hub, &stranger).await.is_empty());
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::ws::Utf8Bytes;
 use formwork_api::Event;
-use formwork_model::{Job, Object, Preference, Record as _, is_internal};
+use formwork_model::{Job, Machine, Object, Objects, Preference, Record as _, is_internal};
 use formwork_store::{Action, Change, Entry, Revision};
 use serde_json::Value;
 
@@ -40,8 +40,8 @@ enum Source {
 }
 
 impl Told {
-    /// Returns what an event that is not stored tells.
-    pub(super) fn passing_by(event: Event) -> Self {
+    /// Returns what an event that is not stored tells, when the objects are as given.
+    pub(super) fn passing_by(event: Event, objects: &impl Objects) -> Self {
         let needs = match event.r#type.as_str() {
             "audit" => Some(("events", event.key.clone())),
             "files" => Some(("files", event.key.clone())),
@@ -51,10 +51,9 @@ impl Told {
             _ => None,
         };
         let about = match event.r#type.as_str() {
-            MACHINE_JOBS => ("machines", &event.key),
-            own => (own, &event.key),
+            MACHINE_JOBS => subjects(&event.key, &[], objects),
+            own => vec![(own.to_owned(), event.key.clone())],
         };
-        let about = vec![(about.0.to_owned(), about.1.clone())];
         let (action, key) = (event.action.clone(), event.key.clone());
         Self::new((event.r#type.clone(), action, key), needs, about, Source::Event(event))
     }
@@ -139,18 +138,33 @@ fn with_revision(text: Utf8Bytes, revision: Revision) -> Utf8Bytes {
     }
 }
 
-/// Returns what an entry of the store tells.
-pub(super) fn of_entry(entry: &Entry) -> Arc<[Arc<Told>]> {
-    entry.changes.iter().flat_map(of_change).map(Arc::new).collect()
+/// Returns what an entry of the store tells, when the objects are as given, at the entry's revision or later.
+pub(super) fn of_entry(entry: &Entry, objects: &impl Objects) -> Arc<[Arc<Told>]> {
+    let told = |change| of_change(change, |uuid| subjects(uuid, &entry.changes, objects));
+    entry.changes.iter().flat_map(told).map(Arc::new).collect()
+}
+
+/// Returns the type and the key of what a job is about, a machine, a cluster or a resource broker that is among the objects
+/// or went with the same entry. Of one that is gone
+/// the type is not known any more: only who could see it whatever it was is told.
+fn subjects(uuid: &str, changes: &[Change], objects: &impl Objects) -> Vec<(String, String)> {
+    let there = || Machine::find(objects, uuid).map(|object| object.kind().prefix);
+    let gone = changes.iter().map(|change| (change.prefix, &*change.key));
+    let gone = gone.filter(|(prefix, key)| *key == uuid && Machine::PREFIXES.contains(prefix));
+    let known = gone.map(|(prefix, _)| prefix).next().or_else(there);
+    let pair = |prefix: &str| (prefix.to_owned(), uuid.to_owned());
+    known.map_or_else(|| Machine::PREFIXES.map(pair).to_vec(), |prefix| vec![pair(prefix)])
 }
 
 /// Returns the event of a change, as somebody gets it who may see everything.
 pub(crate) fn event_of(change: &Change) -> Option<Event> {
-    of_change(change).first().map(|told| told.of_change(change))
+    // The event of the change itself is about the object alone.
+    of_change(change, |_| Vec::new()).first().map(|told| told.of_change(change))
 }
 
-/// Returns the events of one change: its own, and for a job that of its machine's jobs.
-fn of_change(change: &Change) -> Vec<Told> {
+/// Returns the events of one change: its own, and for a job that of its machine's jobs. `subjects` tells by a UUID what a job
+/// is about.
+fn of_change(change: &Change, subjects: impl Fn(&str) -> Vec<(String, String)>) -> Vec<Told> {
     if is_internal(change.prefix) {
         return Vec::new();
     }
@@ -158,7 +172,7 @@ fn of_change(change: &Change) -> Vec<Told> {
     let claimed = object.map_or_else(|| change.key.to_string(), |object| kinds::claim_key(object.as_ref()));
     let job = object.and_then(|object| object.as_any().downcast_ref::<Job>());
     let mut about = vec![(change.prefix.to_owned(), change.key.to_string())];
-    about.extend(job.map(|job| (String::from("machines"), job.machine.clone())));
+    about.extend(job.map(|job| subjects(&job.machine)).unwrap_or_default());
     let told = |r#type: &str, key: &str| {
         let words = (r#type.to_owned(), word(change).to_owned(), key.to_owned());
         let needs = Some((change.prefix, claimed.clone()));

@@ -12,6 +12,10 @@ use crate::{
     commit::{Stop, Work},
 };
 
+/// The context of a group that names none (drp-behaviour.md 3.14): its tasks are run by an agent that is not its own, for it
+/// has no machine.
+pub(crate) const CONTEXT: &str = "drpcli-runner";
+
 /// The member of the meta of a profile that says which object's group it is of.
 const GROUP_OF: &str = "group-of";
 
@@ -21,6 +25,11 @@ pub(super) struct Groups;
 impl Behaviour for Groups {
     fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
         let kind = object.kind();
+        let mut object = object;
+        // There is no machine whose agent could do it: from the start its tasks are those of another context.
+        let context = Machine::of(object.as_ref()).map(|group| group.context.clone()).unwrap_or_default();
+        let context = if context.is_empty() { CONTEXT.to_owned() } else { context };
+        object.header_mut().meta.entry(String::from("BaseContext")).or_insert(context);
         let object = Machines.complete(work, object)?;
         let Some(mut group) = Machine::of(object.as_ref()).cloned() else { return Ok(object) };
         make_profile(work, &group, Profile::default())?;

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use formwork_model::{Object, Objects, Record, Reservation, Subnet};
+use formwork_core::subnets;
+use formwork_model::{Object, Reservation, Subnet};
 
 use super::{Behaviour, pair};
 use crate::{
@@ -18,7 +19,7 @@ impl Behaviour for Subnets {
     fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
         let Some(mut subnet) = object.as_any().downcast_ref::<Subnet>().cloned() else { return Ok(object) };
         subnet.add_options();
-        place_all(work, Some(&subnet))?;
+        place_within(work, &subnet, Some(&subnet))?;
         Ok(Box::new(subnet))
     }
 
@@ -29,16 +30,19 @@ impl Behaviour for Subnets {
         old: &Arc<dyn Object>,
         new: &dyn Object,
     ) -> Result<Arc<dyn Object>, Stop> {
-        let moved = pair::<Subnet>(old.as_ref(), new).is_some_and(|(old, new)| old.subnet != new.subnet);
         let stored = work.put(new.boxed())?;
-        if moved {
-            place_all(work, None)?;
+        if let Some((old, new)) = pair::<Subnet>(old.as_ref(), new)
+            && old.subnet != new.subnet
+        {
+            place_within(work, old, None)?;
+            place_within(work, new, None)?;
         }
         Ok(stored)
     }
 
-    fn delete_with(&self, work: &mut Work<'_>, _object: &dyn Object, _force: bool) -> Result<(), Stop> {
-        place_all(work, None)
+    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, _force: bool) -> Result<(), Stop> {
+        let subnet = object.as_any().downcast_ref::<Subnet>();
+        subnet.map_or(Ok(()), |subnet| place_within(work, subnet, None))
     }
 }
 
@@ -53,26 +57,11 @@ impl Behaviour for Reservations {
     }
 }
 
-/// Says of all reservations again which subnet they are in, as if a new subnet were there already.
-fn place_all(work: &mut Work<'_>, new: Option<&Subnet>) -> Result<(), Stop> {
-    let mut moved = Vec::new();
-    work.tx.visit(Reservation::KIND.prefix, &mut |object| {
-        if let Some(own) = object.as_any().downcast_ref::<Reservation>() {
-            let mut placed = own.clone();
-            placed.place(&*work.tx);
-            let address = placed.addr.parse();
-            if let (Some(new), Ok(address)) = (new, address)
-                && new.contains(address)
-            {
-                placed.subnet.clone_from(&new.name);
-            }
-            if placed.subnet != own.subnet {
-                moved.push(placed);
-            }
-        }
-        true
-    });
-    for reservation in moved {
+/// Says again of the reservations in the network of a subnet which subnet they are in; `new` counts although it is not there
+/// yet.
+fn place_within(work: &mut Work<'_>, network: &Subnet, new: Option<&Subnet>) -> Result<(), Stop> {
+    let Some(span) = network.span() else { return Ok(()) };
+    for reservation in subnets::misplaced(&*work.tx, span, new) {
         work.put_unchecked(Box::new(reservation))?;
     }
     Ok(())

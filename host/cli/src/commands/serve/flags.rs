@@ -77,7 +77,7 @@ pub(super) struct ServeArgs {
     /// Make this host a machine of the endpoint
     #[arg(long, env = "RS_CREATE_SELF")]
     create_self: bool,
-    /// Run the jobs of this host's machine; implies --create-self
+    /// Run the jobs of this host's machine, and of clusters and resource brokers; implies --create-self
     #[arg(long, env = "RS_START_RUNNER")]
     pub(super) start_runner: bool,
     /// The name of the high-availability set [default: that of the endpoint]

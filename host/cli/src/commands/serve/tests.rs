@@ -87,17 +87,16 @@ fn flags_of_dr_provision_do_what_they_say() {
 
 #[test]
 fn password_is_told_only_when_it_was_made_up() {
-    let started = |made_password: Option<&str>| Started {
-        url: "https://h:8092".into(),
-        first_user: Some(FirstUser { name: "anna".into(), made_password: made_password.map(str::to_owned) }),
-        own_machine: None,
+    let url = "https://h:8092";
+    let first = |made_password: Option<&str>| FirstUser {
+        name: "anna".into(),
+        made_password: made_password.map(str::to_owned),
     };
-    assert_eq!(announcement(&started(None)), "endpoint  https://h:8092\nuser      anna\n");
-    let told = announcement(&started(Some("made-up")));
+    assert_eq!(announcement(url, Some(&first(None))), "endpoint  https://h:8092\nuser      anna\n");
+    let told = announcement(url, Some(&first(Some("made-up"))));
     assert!(told.contains("password  made-up  (shown this once)\n"), "{told}");
     assert!(told.ends_with("RS_KEY='anna:made-up'\n"), "{told}");
-    let again = Started { first_user: None, ..started(None) };
-    assert_eq!(announcement(&again), "endpoint  https://h:8092\n");
+    assert_eq!(announcement(url, None), "endpoint  https://h:8092\n");
 }
 
 #[test]

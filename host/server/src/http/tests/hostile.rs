@@ -37,6 +37,75 @@ async fn oversized_bodies_and_queries_are_refused() {
     assert_eq!(site.refused("POST", "/machines", &all, &body).await.code, 413);
     let long = format!("/machines?Name={}", "x".repeat(40_000));
     assert_eq!(site.refused("GET", &long, &all, "").await.code, 414);
+    assert_eq!(site.refused("PUT", "/jobs/none/log", &all, &body).await.code, 413, "bytes as they are, too");
+}
+
+#[tokio::test]
+async fn paths_queries_and_heads_have_bounds_up_to_which_they_are_read() {
+    let site = Site::new(Wishes::default());
+    let all = site.everything();
+    let path = |more: usize| format!("/machines/{}", "x".repeat(more));
+    let room = (12 << 10) - BASE_PATH.len() - path(0).len();
+    assert_eq!(site.refused("GET", &path(room), &all, "").await.code, 404);
+    assert_eq!(site.refused("GET", &path(room + 1), &all, "").await.code, 414);
+    let query = |members: usize| format!("/machines?{}", vec!["slim=Meta"; members].join("&"));
+    assert_eq!(site.send("GET", &query(2_000), &all, "").await.status(), 200);
+    let error = site.refused("GET", &query(2_001), &all, "").await;
+    assert!(error.code == 400 && error.messages[0].contains("more than 2000 members"), "{error}");
+    let with = async |fields: usize| {
+        let mut request = Request::builder().uri(format!("{BASE_PATH}/info"));
+        request = request.header(header::AUTHORIZATION, format!("Bearer {all}"));
+        for number in 1..fields {
+            request = request.header(format!("x-{number}"), "y");
+        }
+        let request = request.body(Body::empty()).unwrap();
+        routes(Arc::clone(&site.endpoint)).oneshot(request).await.unwrap()
+    };
+    assert_eq!(with(100).await.status(), 200);
+    let answer = with(101).await;
+    assert_eq!(answer.status(), 431);
+    let error: ApiError =
+        serde_json::from_slice(&to_bytes(answer.into_body(), 1 << 16).await.unwrap()).unwrap();
+    assert!(error.messages[0].contains("more than 100 header fields"), "{error}");
+}
+
+#[tokio::test]
+async fn form_whose_file_does_not_begin_is_413_before_it_fills_the_memory() {
+    let site = Site::new(Wishes::default());
+    let all = site.everything();
+    let post = async |begins: &str, pieces: usize, ends: &str| {
+        let piece = "y".repeat(64 << 10);
+        let sent = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = Arc::clone(&sent);
+        let all_of_it = [begins.to_owned()]
+            .into_iter()
+            .chain(std::iter::repeat_n(piece, pieces))
+            .chain([ends.to_owned()])
+            .inspect(move |_| {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            })
+            .map(Ok::<_, std::convert::Infallible>);
+        let request = Request::builder().method("POST").uri(format!("{BASE_PATH}/files/sent"));
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {all}"));
+        let request = request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+        let body = Body::from_stream(futures_util::stream::iter(all_of_it));
+        let answer = routes(Arc::clone(&site.endpoint)).oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let bytes = to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+        let answer: Value = serde_json::from_slice(&bytes).unwrap();
+        (status, answer, sent.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    let part = |name: &str| format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+    // No boundary at all, a head without an end, and a part that nobody asked for.
+    for begins in ["", "--b\r\nX-Long: ", &part("other")] {
+        let (status, error, sent) = post(begins, 1_000, "").await;
+        assert_eq!((status, &error["Code"]), (413, &json!(413)), "{begins}: {error}");
+        assert!(sent < 40, "{begins}: {sent} pieces were taken");
+    }
+    let (status, told, _) = post(&part("file"), 40, "\r\n--b--\r\n").await;
+    assert_eq!((status, &told["Size"]), (201, &json!(40 * (64 << 10))), "a file has no such bound: {told}");
+    let (status, error, _) = post(&part("other"), 1, "\r\n--b--\r\n").await;
+    assert!(status == 400 && error["Messages"][0].as_str().unwrap().contains("no part `file`"), "{error}");
 }
 
 #[tokio::test]

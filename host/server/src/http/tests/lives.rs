@@ -95,11 +95,11 @@ async fn agent_of_a_group_has_the_jobs_of_its_own_and_no_others() {
     let site = Site::new(Wishes::default());
     site.taken("POST", "/tasks", &json!({"Name": "greet"})).await;
     for prefix in ["clusters", "resource_brokers"] {
-        let group = json!({"Name": format!("in-{prefix}"), "Tasks": ["greet"], "Context": ""});
+        let group = json!({"Name": format!("in-{prefix}"), "Tasks": ["greet"]});
         let uuid = site.taken("POST", &format!("/{prefix}"), &group).await.0["Uuid"].clone();
         let path = format!("/{prefix}/{}", uuid.as_str().unwrap());
         let token = site.shown(&format!("{path}/token")).await["Token"].as_str().unwrap().to_owned();
-        let asked = json!({"Machine": uuid}).to_string();
+        let asked = json!({"Machine": uuid, "Context": "drpcli-runner"}).to_string();
         let answer = site.send("POST", "/jobs", &token, &asked).await;
         assert_eq!(answer.status(), 201, "{prefix}");
         let job = site.shown(&path).await["CurrentJob"].as_str().unwrap().to_owned();
@@ -311,6 +311,25 @@ async fn allocated_address_has_nothing_that_clients_cannot_write() {
         (&made["ReadOnly"], &made["Bundle"], &made["Meta"]["color"]),
         (&json!(false), &json!(""), &json!("red"))
     );
+}
+
+#[tokio::test]
+async fn group_goes_through_its_tasks_in_the_context_that_it_names_or_in_that_of_groups() {
+    let site = Site::new(Wishes::default());
+    for prefix in ["clusters", "resource_brokers"] {
+        for (name, given, context) in [
+            ("g1", json!({}), "drpcli-runner"),
+            ("g2", json!({"Context": "host"}), "host"),
+            ("g3", json!({"Meta": {"BaseContext": "shelf"}}), "shelf"),
+            ("g4", json!({"Meta": {"BaseContext": ""}}), ""),
+        ] {
+            let mut group = given;
+            group["Name"] = json!(format!("{prefix}-{name}"));
+            let (made, _) = site.taken("POST", &format!("/{prefix}"), &group).await;
+            let stands = (&made["Context"], &made["Meta"]["BaseContext"]);
+            assert_eq!(stands, (&json!(context), &json!(context)), "{prefix} {name}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use formwork_model::{Claim, Profile};
 use formwork_store::{Limits, Revision, Store};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
 };
@@ -257,4 +258,16 @@ async fn commands_are_answered_in_order_also_those_that_are_refused() {
     assert_eq!(answers, ["error", "register", "deregister", "error", "register"]);
     put(served.store(), String::from("1"), 1).await;
     assert_eq!(numbers(&mut stream, 1).await, [1]);
+}
+
+#[tokio::test]
+async fn command_that_is_too_long_ends_the_stream_before_it_has_come() {
+    let served = Served::new(Wishes::default(), 4).await;
+    let mut stream = served.stream("").await;
+    // A text of 64 KiB and one byte, of which only the head is sent: it is masked with zeros (RFC 6455, section 5.2).
+    let length = (MAX_COMMAND_BYTES as u64 + 1).to_be_bytes();
+    let head = [&[0x81, 0xff], &length[..], &[0; 4]].concat();
+    stream.get_mut().write_all(&head).await.unwrap();
+    let ended = async { while let Some(Ok(_)) = stream.next().await {} };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the rest is waited for");
 }
