@@ -60,6 +60,24 @@ impl Function {
     }
 }
 
+/// Functions of sprig that say what is wrong, and their twins that give up in Go; here they are one.
+const MUST: &[(&str, &str)] = &[
+    ("mustAppend", "append"),
+    ("mustChunk", "chunk"),
+    ("mustCompact", "compact"),
+    ("mustFirst", "first"),
+    ("mustHas", "has"),
+    ("mustInitial", "initial"),
+    ("mustLast", "last"),
+    ("mustPrepend", "prepend"),
+    ("mustPush", "push"),
+    ("mustRest", "rest"),
+    ("mustReverse", "reverse"),
+    ("mustSlice", "slice"),
+    ("mustUniq", "uniq"),
+    ("mustWithout", "without"),
+];
+
 static TABLE: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
     // Later tables win: the `slice` of sprig takes the place of Go's.
     let tables = [
@@ -73,7 +91,13 @@ static TABLE: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new
         regex::FUNCTIONS,
         text::FUNCTIONS,
     ];
-    tables.into_iter().flatten().map(|function| (function.name, function)).collect()
+    let mut table: HashMap<_, _> =
+        tables.into_iter().flatten().map(|function| (function.name, function)).collect();
+    for (alias, name) in MUST {
+        let found = table.get(name).copied();
+        table.extend(found.map(|function| (*alias, function)));
+    }
+    table
 });
 
 /// Returns the function `name`.

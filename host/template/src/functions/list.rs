@@ -44,6 +44,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }
         context.session.list(kept)
     }),
+    Function::exact("chunk", 2, |context, args| {
+        let arguments = Arguments::new(args);
+        let size = usize::try_from(arguments.int(0)?).ok().filter(|size| *size > 0);
+        let size = size.ok_or("runtime error: integer divide by zero")?;
+        let items = arguments.list(1, "chunk")?.items();
+        let chunks: Result<_, _> = items.chunks(size).map(|chunk| context.session.list(chunk.to_vec())).collect();
+        context.session.list(chunks?)
+    }),
     Function::exact("has", 2, has),
     Function::least("slice", 1, slice),
     Function::exact("join", 2, |context, args| {

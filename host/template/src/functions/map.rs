@@ -118,6 +118,7 @@ fn merge(
                 merge(context, &below, from, overwrite, depth + 1)?
             }
             (Some(old), _) if old.is_truthy() && !overwrite => {}
+            (_, Value::Nil) if !overwrite => {}
             _ => context.session.insert(target, key, value)?,
         }
     }
