@@ -144,7 +144,7 @@ impl Engine<'_> {
 
     fn node(&mut self, frame: &mut Frame<'_>, node: &Node, dot: &Value) -> Run<Flow> {
         match node {
-            Node::Text(text) => self.write(frame, &(0..0), text)?,
+            Node::Text(text, at) => self.write(frame, &(*at..*at), text)?,
             Node::Action(pipe) => {
                 let value = self.pipe(frame, pipe, dot)?;
                 if pipe.variables.is_empty() {
@@ -341,14 +341,8 @@ impl Engine<'_> {
         let inside = frame.moved > 0 || self.templates > 1;
         let hint = inner.or_else(|| hint::for_render(&expression, &message, inside));
         let template = frame.template.name().to_owned();
-        Box::new(RenderError {
-            failure,
-            template,
-            line: frame.template.line(span),
-            expression,
-            message,
-            hint,
-        })
+        let (line, column) = frame.template.place(span);
+        Box::new(RenderError { failure, template, line, column, expression, message, hint })
     }
 }
 

@@ -37,7 +37,8 @@ pub(crate) fn run(args: &GoldenArgs) -> Result<()> {
     for file in files(&cases)? {
         let name = file.file_name().unwrap_or_default();
         let (before, now) = (read(&file)?, read(&again.join(name))?);
-        differ.extend(differences(&before, &now).into_iter().map(|case| format!("{}: {case}", name.display())));
+        differ
+            .extend(differences(&before, &now).into_iter().map(|case| format!("{}: {case}", name.display())));
     }
     if differ.is_empty() {
         say(&format!("golden: {} cases, all as Go has them", count(&cases)?));

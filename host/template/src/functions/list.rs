@@ -49,7 +49,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let size = usize::try_from(arguments.int(0)?).ok().filter(|size| *size > 0);
         let size = size.ok_or("runtime error: integer divide by zero")?;
         let items = arguments.list(1, "chunk")?.items();
-        let chunks: Result<_, _> = items.chunks(size).map(|chunk| context.session.list(chunk.to_vec())).collect();
+        let chunks: Result<_, _> =
+            items.chunks(size).map(|chunk| context.session.list(chunk.to_vec())).collect();
         context.session.list(chunks?)
     }),
     Function::exact("has", 2, has),

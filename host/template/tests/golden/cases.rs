@@ -2,9 +2,7 @@
 
 use std::sync::LazyLock;
 
-use formwork_template::{
-    Delimiters, MissingKey, ParseError, RenderOptions, Template, TemplateSet, Value,
-};
+use formwork_template::{Delimiters, MissingKey, ParseError, RenderOptions, Template, TemplateSet, Value};
 use serde_json::Value as Json;
 
 use super::root::root;
@@ -76,8 +74,7 @@ impl Case {
     }
 
     pub(crate) fn options(&self) -> RenderOptions {
-        let missing_key =
-            if self.json["no_value"] == true { MissingKey::NoValue } else { MissingKey::Error };
+        let missing_key = if self.json["no_value"] == true { MissingKey::NoValue } else { MissingKey::Error };
         RenderOptions { missing_key, ..RenderOptions::default() }
     }
 }

@@ -53,7 +53,8 @@ fn every_file_of_cases_is_read() {
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    let known: BTreeSet<String> = FILES.iter().map(|(name, _)| *name).chain(["data"]).map(str::to_owned).collect();
+    let known: BTreeSet<String> =
+        FILES.iter().map(|(name, _)| *name).chain(["data"]).map(str::to_owned).collect();
     assert_eq!(there, known);
 }
 
@@ -66,7 +67,10 @@ fn results_are_those_of_go() {
         let (found, message) = run(case);
         let expected = expected(case);
         if found != expected {
-            wrong.push(format!("{} {}\n  expected {expected:?}\n  found    {found:?} {message}", case.file, case.json));
+            wrong.push(format!(
+                "{} {}\n  expected {expected:?}\n  found    {found:?} {message}",
+                case.file, case.json
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} of {} cases differ\n{}", wrong.len(), cases.len(), wrong.join("\n"));
@@ -105,8 +109,10 @@ const FORMS: &[&str] = &[
 fn row_187_every_form_that_public_packs_use_renders_as_go_does() {
     let cases = all();
     // Where a difference from Go is meant, a case proves nothing here.
-    let of_go: Vec<&Case> =
-        cases.iter().filter(|case| case.json["output"].is_string() && case.json["reason"].is_null()).collect();
+    let of_go: Vec<&Case> = cases
+        .iter()
+        .filter(|case| case.json["output"].is_string() && case.json["reason"].is_null())
+        .collect();
     let proven = |uses: &dyn Fn(&str) -> bool| {
         of_go.iter().filter(|case| uses(case.text())).any(|case| run(case).0 == expected(case))
     };
