@@ -67,6 +67,13 @@ struct Spec {
 }
 
 impl Spec {
+    /// Tells whether a value is written as it is.
+    fn is_plain(&self) -> bool {
+        self.width.is_none()
+            && self.precision.is_none()
+            && !(self.plus || self.sharp || self.syntax || self.space)
+    }
+
     fn of(verb: char) -> Self {
         Self { verb, ..Self::default() }
     }
@@ -113,6 +120,10 @@ impl Printer {
             return self.padded(&cut(value.type_name(), spec), spec);
         }
         match (value, spec.verb) {
+            (Value::String(text), 'v' | 's') if spec.is_plain() => self.push(text),
+            (Value::Int(number), 'v' | 'd') if spec.is_plain() => {
+                self.push(itoa::Buffer::new().format(*number))
+            }
             // It is for errors that wrap errors, and fits nothing else.
             (_, 'w') => self.mismatch(value, spec),
             (Value::Nil, _) if depth > 0 => {

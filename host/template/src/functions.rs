@@ -55,6 +55,16 @@ impl Function {
         count >= self.least && self.most.is_none_or(|most| count <= most)
     }
 
+    /// Tells whether the argument at `index` is a map that is only read.
+    pub(crate) fn takes_map(&self, index: usize) -> bool {
+        match self.name {
+            "get" | "hasKey" | "omit" | "pick" | "unset" => index == 0,
+            "pluck" => index > 0,
+            "keys" | "values" | "merge" | "mustMerge" | "mergeOverwrite" | "mustMergeOverwrite" => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn wants(&self) -> String {
         if self.most.is_some() { self.least.to_string() } else { format!("at least {}", self.least) }
     }

@@ -416,5 +416,8 @@ fn template_that_does_not_parse_is_a_problem_of_its_object() {
     assert_eq!(found.len(), 1, "{found:?}");
     let place = "template `BootParams of arm64` line 2 column 14 at `{{.Param.rack-name}}`: bad character";
     assert!(found[0].contains(place), "{found:?}");
-    assert!(found[0].ends_with("hint: a name with a dash stands in quotes: `.Param \"rack-name\"`"), "{found:?}");
+    assert!(
+        found[0].ends_with("hint: a name with a dash stands in quotes: `.Param \"rack-name\"`"),
+        "{found:?}"
+    );
 }

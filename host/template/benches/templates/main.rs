@@ -43,7 +43,7 @@ struct Timed {
 
 impl Timed {
     fn all() -> Vec<Self> {
-        let timed = cases::all().into_iter().filter(|case| case.json["bench"] == true);
+        let timed = cases::all().into_iter().filter(|case| case.says("bench"));
         timed
             .map(|case| Self {
                 name: format!("{}: {}", case.file, case.text().chars().take(40).collect::<String>()),

@@ -40,7 +40,9 @@ impl Oracle {
     pub(crate) fn start() -> Result<Self, String> {
         let Some(program) = std::env::var_os("FORMWORK_GO_ORACLE") else {
             let reason = std::env::var("FORMWORK_GO_MISSING");
-            return Err(reason.unwrap_or_else(|_| "`cargo xtask bench templates` builds Go's side".to_owned()));
+            return Err(
+                reason.unwrap_or_else(|_| "`cargo xtask bench templates` builds Go's side".to_owned())
+            );
         };
         let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/cases");
         let mut child = Command::new(program)

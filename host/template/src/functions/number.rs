@@ -103,7 +103,11 @@ fn nonzero(number: i64) -> Result<i64, CallError> {
 fn round(_: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
     let arguments = Arguments::new(args);
     let places = i32::try_from(arguments.int(1)?).unwrap_or(0);
-    let up_from = args.get(2).map_or(0.5, to_float);
+    let up_from = match args.get(2) {
+        None => 0.5,
+        Some(number @ (Value::Int(_) | Value::Float(_))) => to_float(number),
+        Some(other) => return Err(super::expected("float64", other)),
+    };
     let power = 10_f64.powi(places);
     let digit = power * to_float(arguments.value(0));
     let rounded = if digit.fract() >= up_from { digit.ceil() } else { digit.floor() };
@@ -113,6 +117,9 @@ fn round(_: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
 /// Counts like the program `seq`: up to an end, from a start to an end, or with the step between them.
 fn counted(context: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
     let arguments = Arguments::new(args);
+    for index in 0..args.len() {
+        arguments.int(index)?;
+    }
     let (start, step, end) = match args.len() {
         1 => (1, None, arguments.int(0)?),
         2 => (arguments.int(0)?, None, arguments.int(1)?),

@@ -32,6 +32,10 @@ pub(crate) const FILES: &[(&str, &str)] = &[
 static SHARED: LazyLock<Json> =
     LazyLock::new(|| serde_json::from_str(include_str!("cases/data.json")).expect("data.json is JSON"));
 
+fn shared(part: &str) -> Value {
+    SHARED.get(part).map_or(Value::Nil, Value::from)
+}
+
 /// One case.
 pub(crate) struct Case {
     /// The name of its file.
@@ -51,30 +55,40 @@ pub(crate) fn all() -> Vec<Case> {
 
 impl Case {
     pub(crate) fn text(&self) -> &str {
-        self.json["template"].as_str().expect("a case has a template")
+        self.json.get("template").and_then(Json::as_str).expect("a case has a template")
+    }
+
+    /// Tells whether the case says this of itself.
+    pub(crate) fn says(&self, what: &str) -> bool {
+        self.json.get(what) == Some(&Json::Bool(true))
     }
 
     /// Returns the templates that the case may include.
     pub(crate) fn set(&self) -> TemplateSet {
-        let pairs = self.json["templates"].as_object().into_iter().flatten();
+        let pairs = self.json.get("templates").and_then(Json::as_object).into_iter().flatten();
         TemplateSet::parse(pairs.map(|(name, text)| (name, text.as_str().unwrap_or_default())))
     }
 
     pub(crate) fn parse(&self) -> Result<Template, ParseError> {
-        let mark = |index: usize| self.json["delimiters"][index].as_str().unwrap_or_default();
-        Template::parse_between("main", self.text(), &Delimiters::new(mark(0), mark(1)))
+        let marks = self.json.get("delimiters");
+        let mark = |index: usize| marks?.get(index)?.as_str();
+        Template::parse_between(
+            "main",
+            self.text(),
+            &Delimiters::new(mark(0).unwrap_or_default(), mark(1).unwrap_or_default()),
+        )
     }
 
     pub(crate) fn root(&self) -> Value {
-        if self.json["object"] == true {
-            let Value::Map(params) = Value::from(&SHARED["params"]) else { unreachable!("params are a map") };
+        if self.says("object") {
+            let Value::Map(params) = shared("params") else { unreachable!("params are a map") };
             return root(params);
         }
-        Value::from(self.json.get("data").unwrap_or(&SHARED["data"]))
+        self.json.get("data").map_or_else(|| shared("data"), Value::from)
     }
 
     pub(crate) fn options(&self) -> RenderOptions {
-        let missing_key = if self.json["no_value"] == true { MissingKey::NoValue } else { MissingKey::Error };
+        let missing_key = if self.says("no_value") { MissingKey::NoValue } else { MissingKey::Error };
         RenderOptions { missing_key, ..RenderOptions::default() }
     }
 }
