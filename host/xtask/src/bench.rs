@@ -72,7 +72,10 @@ impl Suite {
             Self::Templates => {
                 match go::oracle(workspace) {
                     Ok(program) => command.env("FORMWORK_GO_ORACLE", program),
-                    Err(error) => command.env("FORMWORK_GO_MISSING", format!("{error:#}")),
+                    // A cell of a table is one line.
+                    Err(error) => {
+                        command.env("FORMWORK_GO_MISSING", format!("{error:#}").replace('\n', "; "))
+                    }
                 };
             }
             Self::Api => {
