@@ -253,7 +253,7 @@ components:
             "components/other.wasm: it is a task component, the manifest says \"plugin\"",
             "components/shy.wasm: it imports `params`, which pack.yaml does not ask for: add a line to its `grants`",
             "profiles:faulty: faulty: Key `faulty/size`: \"large\" is not of type \"integer\" at ``",
-            "tasks:faulty: faulty: template `one` line 1 column 1: unclosed action\nhint: the closing delimiter is \
+            "tasks:faulty: faulty: template `one` line 1 column 1 at `{{ .Param`: unclosed action\nhint: the closing delimiter is \
              missing; a plain `{{` is written as `{{\"{{\"}}`",
         ])
     );

@@ -188,8 +188,12 @@ pub(crate) fn template_problems(_objects: &dyn Objects, object: &dyn Object) -> 
         let marks = (bootenv.start_delimiter.as_str(), bootenv.end_delimiter.as_str());
         let mut found = entry_problems(&bootenv.name, &bootenv.templates, marks);
         let delimiters = Delimiters::new(marks.0, marks.1);
-        let params = Template::parse_between("BootParams", &bootenv.boot_params, &delimiters);
-        found.extend(params.err().map(|error| format!("{}: {error}", bootenv.name)));
+        let of_archs = bootenv.os.supported_architectures.iter();
+        let texts = of_archs.map(|(arch, info)| (format!("BootParams of {arch}"), &info.boot_params));
+        for (name, text) in texts.chain([(String::from("BootParams"), &bootenv.boot_params)]) {
+            let params = Template::parse_between(&name, text, &delimiters);
+            found.extend(params.err().map(|error| format!("{}: {error}", bootenv.name)));
+        }
         return found;
     }
     if let Some(stage) = any.downcast_ref::<Stage>() {

@@ -15,7 +15,8 @@ pub(crate) type Body = Vec<Node>;
 
 #[derive(Debug)]
 pub(crate) enum Node {
-    Text(Arc<str>),
+    /// Plain text, and where it stands.
+    Text(Arc<str>, usize),
     /// Prints its value, unless it declares or assigns.
     Action(Pipe),
     If(Branches),

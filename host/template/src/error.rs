@@ -12,6 +12,8 @@ pub struct ParseError {
     pub line: usize,
     /// The column in characters, counted from 1.
     pub column: usize,
+    /// The source text of the action, shortened when it is long; empty in plain text.
+    pub expression: String,
     /// What is wrong, in Go's words where Go has them.
     pub message: String,
     /// What usually helps, for known mistakes.
@@ -20,11 +22,8 @@ pub struct ParseError {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "template `{}` line {} column {}: {}",
-            self.template, self.line, self.column, self.message
-        )?;
+        write_place(f, &self.template, (self.line, self.column), &self.expression)?;
+        write!(f, ": {}", self.message)?;
         write_hint(f, self.hint.as_deref())
     }
 }
@@ -53,6 +52,8 @@ pub struct RenderError {
     pub template: String,
     /// The line, counted from 1.
     pub line: usize,
+    /// The column in characters, counted from 1.
+    pub column: usize,
     /// The source text of the expression, shortened when it is long.
     pub expression: String,
     /// What is wrong, in Go's words where Go has them.
@@ -63,10 +64,7 @@ pub struct RenderError {
 
 impl fmt::Display for RenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "template `{}` line {}", self.template, self.line)?;
-        if !self.expression.is_empty() {
-            write!(f, " at `{}`", self.expression)?;
-        }
+        write_place(f, &self.template, (self.line, self.column), &self.expression)?;
         write!(f, ": {}", self.message)?;
         write_hint(f, self.hint.as_deref())
     }
@@ -103,6 +101,16 @@ impl From<RenderError> for CallError {
     fn from(error: RenderError) -> Self {
         Self::Render(Box::new(error))
     }
+}
+
+fn write_place(
+    f: &mut fmt::Formatter<'_>,
+    template: &str,
+    (line, column): (usize, usize),
+    expression: &str,
+) -> fmt::Result {
+    write!(f, "template `{template}` line {line} column {column}")?;
+    if expression.is_empty() { Ok(()) } else { write!(f, " at `{expression}`") }
 }
 
 fn write_hint(f: &mut fmt::Formatter<'_>, hint: Option<&str>) -> fmt::Result {

@@ -6,7 +6,7 @@ use crate::ast::{Command, Number, Operand, Pipe, Span, Term};
 use crate::error::CallError;
 use crate::functions::{Context, Function};
 use crate::render::{Engine, Frame, MissingKey, Run};
-use crate::value::{Object, Value};
+use crate::value::{Map, Object, Value};
 
 /// The operands behind the head of a command, and the value piped into it.
 #[derive(Clone, Copy, Default)]
@@ -122,7 +122,7 @@ impl Engine<'_> {
     }
 
     fn arguments(&mut self, frame: &mut Frame<'_>, dot: &Value, given: Given<'_>) -> Run<Vec<Value>> {
-        let mut values = Vec::with_capacity(given.args.len() + 1);
+        let mut values = Vec::with_capacity(given.args.len() + usize::from(given.piped.is_some()));
         for operand in given.args {
             values.push(self.argument(frame, operand, dot)?);
         }
@@ -147,7 +147,13 @@ impl Engine<'_> {
         if let "and" | "or" = function.name {
             return self.short_circuit(frame, function.name == "or", dot, given);
         }
-        let args = self.arguments(frame, dot, given)?;
+        let mut args = self.arguments(frame, dot, given)?;
+        for (index, (operand, value)) in given.args.iter().zip(&mut args).enumerate() {
+            if matches!(operand.term, Term::Nil) && function.takes_map(index) {
+                // To Go the word is a map without entries here, and a null of the data is not.
+                *value = Value::Map(Map::new());
+            }
+        }
         let mut context = Context { session: &mut self.session };
         // Most functions read their texts once.
         let read: usize = args.iter().map(|value| value.as_str().map_or(0, str::len) / 64).sum();

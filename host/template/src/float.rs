@@ -3,13 +3,17 @@
 /// The exponent from which the shortest form has one.
 const SHORTEST: i32 = 6;
 
+/// No number has more decimal digits than this behind its dot, nor in all; what is asked beyond are zeros. Formatting with
+/// a precision of 65,536 or more panics.
+const EXACT: usize = 1100;
+
 /// Decimal digits without a dot, and the power of ten of the first one.
 struct Digits {
     digits: String,
     exponent: i32,
 }
 
-/// Formats the absolute value of `number`. `verb` is one of `e E f F g G`; `precision` `None` takes the fewest digits
+/// Formats the absolute value of `number`. `verb` is one of `e E f F g G x X b`; `precision` `None` takes the fewest digits
 /// that read back as the same number.
 pub(crate) fn format(number: f64, verb: char, precision: Option<usize>) -> String {
     let number = number.abs();
@@ -21,7 +25,18 @@ pub(crate) fn format(number: f64, verb: char, precision: Option<usize>) -> Strin
     }
     let text = match verb.to_ascii_lowercase() {
         'e' => exponential(&digits(number, precision), precision),
-        'f' => precision.map_or_else(|| format!("{number}"), |precision| format!("{number:.precision$}")),
+        'f' => precision.map_or_else(
+            || format!("{number}"),
+            |precision| {
+                let (exact, zeros) = split(precision);
+                format!("{number:.exact$}{zeros}")
+            },
+        ),
+        'x' => hexadecimal(number, precision),
+        'b' => {
+            let (mantissa, exponent) = parts(number);
+            format!("{mantissa}p{exponent:+}")
+        }
         _ => general(number, precision),
     };
     if verb.is_ascii_uppercase() { text.to_ascii_uppercase() } else { text }
@@ -29,15 +44,63 @@ pub(crate) fn format(number: f64, verb: char, precision: Option<usize>) -> Strin
 
 /// Gives `digits` a dot, and with `g` the zeros that the shortest form leaves out, as the flag `#` wants.
 pub(crate) fn with_dot(digits: &str, verb: char, precision: Option<usize>) -> String {
-    let at = digits.find(['e', 'E']).unwrap_or(digits.len());
+    let hexadecimal = matches!(verb, 'x' | 'X');
+    let at = digits.find(if hexadecimal { ['p', 'P'] } else { ['e', 'E'] }).unwrap_or(digits.len());
     let (number, exponent) = digits.split_at_checked(at).unwrap_or((digits, ""));
     let dot = if number.contains('.') { "" } else { "." };
-    let significant = number.trim_start_matches(['0', '.']).bytes().filter(u8::is_ascii_digit).count();
+    let counted = number.trim_start_matches(['0', '.', 'x', 'X']);
+    let significant = counted.bytes().filter(u8::is_ascii_hexdigit).count();
     let zeros = match verb {
+        // Go counts the `x` as a digit, and forgets the upper case.
+        'x' => precision.unwrap_or(6).saturating_sub(significant + 1),
         'g' | 'G' => precision.unwrap_or(6).max(1).saturating_sub(significant.max(1)),
         _ => 0,
     };
     format!("{number}{dot}{}{exponent}", "0".repeat(zeros))
+}
+
+/// Returns mantissa and exponent of two, the mantissa a whole number.
+fn parts(number: f64) -> (u64, i64) {
+    let bits = number.to_bits();
+    let (fraction, exponent) = (bits & ((1 << 52) - 1), i64::from((bits >> 52) as u16 & 0x7ff));
+    if exponent == 0 { (fraction, 1 - 1075) } else { (fraction | 1 << 52, exponent - 1075) }
+}
+
+/// Formats as `0x1.8p+00`.
+fn hexadecimal(number: f64, precision: Option<usize>) -> String {
+    let (mut mantissa, mut exponent) = parts(number);
+    if mantissa == 0 {
+        exponent = 0;
+    } else {
+        // The first digit to bit 60, fifteen more below it.
+        exponent += 60;
+        let shift = mantissa.leading_zeros().saturating_sub(3);
+        mantissa <<= shift;
+        exponent -= i64::from(shift);
+    }
+    if let Some(kept) = precision.filter(|kept| *kept < 15) {
+        let dropped = 60 - 4 * kept;
+        let rest = mantissa & ((1 << dropped) - 1);
+        mantissa >>= dropped;
+        let half = 1 << (dropped - 1);
+        if rest > half || rest == half && mantissa & 1 == 1 {
+            mantissa += 1;
+        }
+        mantissa <<= dropped;
+        if mantissa >> 61 != 0 {
+            mantissa >>= 1;
+            exponent += 1;
+        }
+    }
+    let digits = format!("{:015x}", mantissa & ((1 << 60) - 1));
+    let digits = match precision {
+        None => digits.trim_end_matches('0').to_owned(),
+        Some(kept) if kept < 15 => digits.get(..kept).unwrap_or_default().to_owned(),
+        Some(kept) => digits + &"0".repeat(kept - 15),
+    };
+    let dot = if digits.is_empty() { "" } else { "." };
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("0x{}{dot}{digits}p{sign}{:02}", mantissa >> 60, exponent.abs())
 }
 
 fn general(number: f64, precision: Option<usize>) -> String {
@@ -62,10 +125,19 @@ fn general(number: f64, precision: Option<usize>) -> String {
     if parts.exponent < -4 || parts.exponent >= limit { exponential(&parts, None) } else { fixed(&parts) }
 }
 
+/// Splits a precision into what makes a difference, and the zeros for the rest.
+fn split(precision: usize) -> (usize, String) {
+    (precision.min(EXACT), "0".repeat(precision.saturating_sub(EXACT)))
+}
+
 fn digits(number: f64, precision: Option<usize>) -> Digits {
-    let text = precision.map_or_else(|| format!("{number:e}"), |precision| format!("{number:.precision$e}"));
+    let (exact, zeros) = precision.map_or((None, String::new()), |precision| {
+        let (exact, zeros) = split(precision);
+        (Some(exact), zeros)
+    });
+    let text = exact.map_or_else(|| format!("{number:e}"), |exact| format!("{number:.exact$e}"));
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    Digits { digits: mantissa.replace('.', ""), exponent: exponent.parse().unwrap_or(0) }
+    Digits { digits: mantissa.replace('.', "") + &zeros, exponent: exponent.parse().unwrap_or(0) }
 }
 
 fn exponential(parts: &Digits, precision: Option<usize>) -> String {

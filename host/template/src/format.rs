@@ -67,6 +67,13 @@ struct Spec {
 }
 
 impl Spec {
+    /// Tells whether a value is written as it is.
+    fn is_plain(&self) -> bool {
+        self.width.is_none()
+            && self.precision.is_none()
+            && !(self.plus || self.sharp || self.syntax || self.space)
+    }
+
     fn of(verb: char) -> Self {
         Self { verb, ..Self::default() }
     }
@@ -88,10 +95,16 @@ impl Printer {
         Ok(self.out)
     }
 
-    fn push(&mut self, text: &str) -> Result<(), CallError> {
-        if text.len() > self.most.saturating_sub(self.out.len()) {
+    /// Fails when there is no room for `bytes` more.
+    fn room(&self, bytes: usize) -> Result<(), CallError> {
+        if bytes > self.most.saturating_sub(self.out.len()) {
             return Err(CallError::Limit("the values take more memory than they may".to_owned()));
         }
+        Ok(())
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), CallError> {
+        self.room(text.len())?;
         self.out.push_str(text);
         Ok(())
     }
@@ -107,10 +120,16 @@ impl Printer {
             return self.padded(&cut(value.type_name(), spec), spec);
         }
         match (value, spec.verb) {
+            (Value::String(text), 'v' | 's') if spec.is_plain() => self.push(text),
+            (Value::Int(number), 'v' | 'd') if spec.is_plain() => {
+                self.push(itoa::Buffer::new().format(*number))
+            }
+            // It is for errors that wrap errors, and fits nothing else.
+            (_, 'w') => self.mismatch(value, spec),
             (Value::Nil, _) if depth > 0 => {
                 self.push(if spec.syntax { "interface {}(nil)" } else { "<nil>" })
             }
-            (Value::Nil, 'v') => self.padded("<nil>", &Spec { zero: false, ..spec.clone() }),
+            (Value::Nil, 'v') => self.padded("<nil>", spec),
             (Value::Nil, verb) => self.push(&format!("%!{verb}(<nil>)")),
             (Value::Bool(truth), 't' | 'v') => self.padded(if *truth { "true" } else { "false" }, spec),
             (Value::Int(number), _) => self.int(*number, value, spec),
@@ -155,7 +174,7 @@ impl Printer {
             'v' | 'd' => self.integer(number, 10, "", spec),
             'b' => self.integer(number, 2, if spec.sharp { "0b" } else { "" }, spec),
             'o' => self.integer(number, 8, if spec.sharp { "0" } else { "" }, spec),
-            'O' => self.integer(number, 8, "0o", spec),
+            'O' => self.integer(number, 8, if spec.sharp { "0o0" } else { "0o" }, spec),
             'x' => self.integer(number, 16, if spec.sharp { "0x" } else { "" }, spec),
             'X' => self.integer(number, 16, if spec.sharp { "0X" } else { "" }, spec),
             'c' => self.padded(&code.unwrap_or('\u{fffd}').to_string(), spec),
@@ -165,7 +184,8 @@ impl Printer {
             }
             'U' => {
                 let least = spec.precision.unwrap_or(4).max(4);
-                let mut shown = format!("U+{number:0least$X}");
+                let digits = format!("{number:X}");
+                let mut shown = format!("U+{}{digits}", "0".repeat(least.saturating_sub(digits.len())));
                 if let Some(character) = code.filter(|code| spec.sharp && quote::is_print(*code)) {
                     quote::put(&mut shown, format_args!(" '{character}'"));
                 }
@@ -196,7 +216,11 @@ impl Printer {
             }
             None => digits,
         };
-        let prefix = if prefix == "0" && digits.starts_with('0') { "" } else { prefix };
+        let prefix = match prefix {
+            "0" if digits.starts_with('0') => "",
+            "0o0" if digits.starts_with('0') => "0o",
+            _ => prefix,
+        };
         self.padded(
             &format!("{sign}{prefix}{digits}"),
             &Spec { zero: false, precision: None, ..spec.clone() },
@@ -212,10 +236,11 @@ impl Printer {
                 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
                 return self.int(number as i64, value, spec);
             }
+            'b' | 'x' | 'X' => (spec.verb, spec.precision),
             _ => return self.mismatch(value, spec),
         };
         let mut digits = float::format(number, verb, precision);
-        if spec.sharp && number.is_finite() {
+        if spec.sharp && verb != 'b' && number.is_finite() {
             digits = float::with_dot(&digits, verb, precision);
         }
         let infinite = number.is_infinite() && !spec.space;
@@ -249,9 +274,7 @@ impl Printer {
     /// Writes `text` filled up to the width.
     fn padded(&mut self, text: &str, spec: &Spec) -> Result<(), CallError> {
         let missing = spec.width.unwrap_or(0).saturating_sub(text.chars().count());
-        if missing > self.most.saturating_sub(self.out.len()) {
-            return Err(CallError::Limit("the values take more memory than they may".to_owned()));
-        }
+        self.room(missing)?;
         let fill = if spec.zero { "0" } else { " " }.repeat(missing);
         if spec.minus {
             self.push(text)?;

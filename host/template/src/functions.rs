@@ -55,10 +55,38 @@ impl Function {
         count >= self.least && self.most.is_none_or(|most| count <= most)
     }
 
+    /// Tells whether the argument at `index` is a map that is only read.
+    pub(crate) fn takes_map(&self, index: usize) -> bool {
+        match self.name {
+            "get" | "hasKey" | "omit" | "pick" | "unset" => index == 0,
+            "pluck" => index > 0,
+            "keys" | "values" | "merge" | "mustMerge" | "mergeOverwrite" | "mustMergeOverwrite" => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn wants(&self) -> String {
         if self.most.is_some() { self.least.to_string() } else { format!("at least {}", self.least) }
     }
 }
+
+/// Functions of sprig that say what is wrong, and their twins that give up in Go; here they are one.
+const MUST: &[(&str, &str)] = &[
+    ("mustAppend", "append"),
+    ("mustChunk", "chunk"),
+    ("mustCompact", "compact"),
+    ("mustFirst", "first"),
+    ("mustHas", "has"),
+    ("mustInitial", "initial"),
+    ("mustLast", "last"),
+    ("mustPrepend", "prepend"),
+    ("mustPush", "push"),
+    ("mustRest", "rest"),
+    ("mustReverse", "reverse"),
+    ("mustSlice", "slice"),
+    ("mustUniq", "uniq"),
+    ("mustWithout", "without"),
+];
 
 static TABLE: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
     // Later tables win: the `slice` of sprig takes the place of Go's.
@@ -73,7 +101,13 @@ static TABLE: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new
         regex::FUNCTIONS,
         text::FUNCTIONS,
     ];
-    tables.into_iter().flatten().map(|function| (function.name, function)).collect()
+    let mut table: HashMap<_, _> =
+        tables.into_iter().flatten().map(|function| (function.name, function)).collect();
+    for (alias, name) in MUST {
+        let found = table.get(name).copied();
+        table.extend(found.map(|function| (*alias, function)));
+    }
+    table
 });
 
 /// Returns the function `name`.

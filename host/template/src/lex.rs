@@ -44,13 +44,15 @@ pub(crate) struct Token {
 pub(crate) struct LexError {
     pub(crate) offset: usize,
     pub(crate) message: String,
+    /// Where the action begins that is still open at the end.
+    pub(crate) opened: Option<usize>,
 }
 
 /// The marks around actions, `{{` and `}}` unless told otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delimiters {
-    start: String,
-    end: String,
+    pub(crate) start: String,
+    pub(crate) end: String,
 }
 
 impl Delimiters {
@@ -97,7 +99,7 @@ impl Lexer<'_> {
     }
 
     fn error<T>(&self, offset: usize, message: impl Into<String>) -> Result<T, LexError> {
-        Err(LexError { offset, message: message.into() })
+        Err(LexError { offset, message: message.into(), opened: None })
     }
 
     /// Reads text and the actions between it, up to the end of the source.

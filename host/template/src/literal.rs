@@ -31,7 +31,7 @@ pub(crate) fn number(text: &str) -> Option<Number> {
     if lower.contains(['.', 'e']) {
         return plain.parse().ok().filter(|value: &f64| value.is_finite()).map(Number::Float);
     }
-    let octal = lower.len() > 1 && lower.starts_with('0') && !lower.contains(['8', '9']);
+    let octal = lower.len() > 1 && lower.starts_with('0');
     i64::from_str_radix(&format!("{sign}{lower}"), if octal { 8 } else { 10 }).ok().map(Number::Int)
 }
 
@@ -67,6 +67,23 @@ fn hexadecimal_float(text: &str) -> Option<f64> {
     let shift = i32::try_from(fraction.len()).ok()?.checked_mul(4)?;
     let value = value * 2.0_f64.powi(exponent.checked_sub(shift)?);
     value.is_finite().then_some(value)
+}
+
+/// Reads a floating-point number as Go's `strconv.ParseFloat` does.
+pub(crate) fn float(text: &str) -> Option<f64> {
+    if !underscores_fit(text) {
+        return None;
+    }
+    let plain = text.replace('_', "").to_ascii_lowercase();
+    let (sign, digits) = match plain.strip_prefix('-') {
+        Some(digits) => (-1.0, digits),
+        None => (1.0, plain.strip_prefix('+').unwrap_or(&plain)),
+    };
+    match digits.strip_prefix("0x") {
+        Some(digits) => hexadecimal_float(digits).map(|value| sign * value),
+        // What is too large for a number is none; infinity has a name.
+        None => plain.parse().ok().filter(|value: &f64| !value.is_infinite() || digits.starts_with('i')),
+    }
 }
 
 /// Reads text in double quotes, quotes included. Bytes that are not UTF-8 in the end become U+FFFD.
@@ -159,6 +176,7 @@ mod tests {
             ("0b101", Some(Number::Int(5))),
             ("0o17", Some(Number::Int(15))),
             ("017", Some(Number::Int(15))),
+            ("09", None),
             ("1_000", Some(Number::Int(1000))),
             ("1e3", Some(Number::Float(1000.0))),
             (".5", Some(Number::Float(0.5))),

@@ -31,6 +31,7 @@ pub(crate) fn parse(name: &str, source: &str, delimiters: &Delimiters) -> Result
         variables: vec!["$".into()],
         ranges: 0,
         nesting: 0,
+        open: Vec::new(),
         defines: Vec::new(),
     };
     let body = parser.top()?;
@@ -41,7 +42,7 @@ pub(crate) fn parse(name: &str, source: &str, delimiters: &Delimiters) -> Result
 
 /// Returns whether there is nothing but white space, which Go takes for no template at all.
 pub(crate) fn is_blank(body: &Body) -> bool {
-    body.iter().all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
+    body.iter().all(|node| matches!(node, Node::Text(text, _) if text.trim().is_empty()))
 }
 
 struct Parser<'s> {
@@ -51,6 +52,8 @@ struct Parser<'s> {
     variables: Vec<Arc<str>>,
     ranges: usize,
     nesting: usize,
+    /// Where the actions begin that wait for their end.
+    open: Vec<usize>,
     defines: Vec<(Arc<str>, Body, usize)>,
 }
 
@@ -99,12 +102,14 @@ impl<'s> Parser<'s> {
 
     /// Reads the body of a `define` or `block`, which sees no variable of its surroundings.
     fn definition(&mut self, name: Arc<str>, offset: usize, context: &str) -> Parse<()> {
+        self.open.push(offset);
         let outer = std::mem::replace(&mut self.variables, vec!["$".into()]);
         let ranges = std::mem::take(&mut self.ranges);
         let (body, stop, at) = self.body()?;
         if stop != Stop::End {
             return fail(at, format!("unexpected {{{{else}}}} in {context}"));
         }
+        self.open.pop();
         self.variables = outer;
         self.ranges = ranges;
         self.defines.push((name, body, offset));
@@ -143,7 +148,8 @@ impl<'s> Parser<'s> {
                 }
             }
         }
-        fail(self.source.len(), "unexpected EOF")
+        let opened = self.open.last().copied();
+        Err(LexError { offset: self.source.len(), message: "unexpected EOF".to_owned(), opened })
     }
 
     fn deeper(&mut self) -> Parse<()> {
@@ -158,7 +164,7 @@ impl<'s> Parser<'s> {
     fn item(&mut self) -> Parse<Result<Node, (Stop, usize)>> {
         let token = self.next();
         if token.kind == Kind::Text {
-            return Ok(Ok(Node::Text(self.slice(&token.range).into())));
+            return Ok(Ok(Node::Text(self.slice(&token.range).into(), token.range.start)));
         }
         let offset = token.range.start;
         let from = self.at;
@@ -170,9 +176,11 @@ impl<'s> Parser<'s> {
                     return Ok(Err((Stop::End, offset)));
                 }
                 "else" => return Ok(Err((Stop::Else, offset))),
-                "if" => return Ok(Ok(Node::If(self.branches("if")?))),
-                "with" => return Ok(Ok(Node::With(self.branches("with")?))),
-                "range" => return Ok(Ok(self.range()?)),
+                "if" => return self.opened(offset, |parser| parser.branches("if").map(Node::If)).map(Ok),
+                "with" => {
+                    return self.opened(offset, |parser| parser.branches("with").map(Node::With)).map(Ok);
+                }
+                "range" => return self.opened(offset, Self::range).map(Ok),
                 "template" => return Ok(Ok(self.include(offset)?)),
                 "block" => return Ok(Ok(self.block(offset)?)),
                 name @ ("break" | "continue") => return Ok(Ok(self.jump(name == "break", offset)?)),
@@ -188,6 +196,14 @@ impl<'s> Parser<'s> {
         self.at = from;
         let pipe = self.pipeline("command", Kind::RightDelimiter)?;
         Ok(Ok(Node::Action(pipe)))
+    }
+
+    /// Reads an action that begins at `offset` and has an end of its own.
+    fn opened(&mut self, offset: usize, read: impl FnOnce(&mut Self) -> Parse<Node>) -> Parse<Node> {
+        self.open.push(offset);
+        let node = read(self)?;
+        self.open.pop();
+        Ok(node)
     }
 
     fn jump(&mut self, breaks: bool, offset: usize) -> Parse<Node> {
@@ -352,5 +368,5 @@ impl<'s> Parser<'s> {
 }
 
 fn fail<T>(offset: usize, message: impl Into<String>) -> Parse<T> {
-    Err(LexError { offset, message: message.into() })
+    Err(LexError { offset, message: message.into(), opened: None })
 }

@@ -2,7 +2,7 @@
 
 mod methods;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::ast::{Branches, Node, Pipe, Span};
 use crate::confidential::Confidential;
@@ -11,12 +11,15 @@ use crate::format;
 use crate::hint;
 use crate::limits::{RenderLimits, Session};
 use crate::template::{Part, Template, TemplateSet};
-use crate::value::Value;
+use crate::value::{List, Value};
 
 /// Templates inside each other, whatever the limits say, and bodies, parentheses and methods inside each other. They
 /// keep the stack of a render under about a megabyte.
 const TEMPLATES: usize = 100;
 const LEVELS: usize = 320;
+
+/// The name of the variable that every template has.
+static ROOT: LazyLock<Arc<str>> = LazyLock::new(|| "$".into());
 
 /// Bytes of a message that are kept; errors of renders inside renders repeat each other.
 const MESSAGE: usize = 2000;
@@ -63,7 +66,7 @@ pub fn render(
         set,
         options,
         session: Session::new(&options.limits),
-        out: String::new(),
+        out: String::with_capacity(template.source().len().min(options.limits.output_bytes)),
         root: root.clone(),
         templates: 0,
         levels: 0,
@@ -95,6 +98,30 @@ pub(crate) struct Frame<'t> {
 
 pub(crate) type Run<T> = Result<T, Box<RenderError>>;
 
+/// What a `range` visits: pairs of key and item.
+enum Items {
+    List(List, usize),
+    Map(std::vec::IntoIter<(Arc<str>, Value)>),
+    Numbers(std::ops::Range<i64>),
+}
+
+impl Iterator for Items {
+    type Item = (Value, Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::List(list, at) => {
+                let item = list.items().get(*at)?.clone();
+                let index = Value::Int(i64::try_from(*at).unwrap_or(i64::MAX));
+                *at += 1;
+                Some((index, item))
+            }
+            Self::Map(entries) => entries.next().map(|(key, item)| (Value::String(key), item)),
+            Self::Numbers(numbers) => numbers.next().map(|number| (Value::Int(number), Value::Int(number))),
+        }
+    }
+}
+
 enum Flow {
     Next,
     Break,
@@ -103,7 +130,7 @@ enum Flow {
 
 impl Engine<'_> {
     fn run(&mut self, template: &Template, part: Part, dot: Value) -> Run<()> {
-        let mut frame = Frame { template, variables: vec![("$".into(), dot.clone())], moved: 0 };
+        let mut frame = Frame { template, variables: vec![(Arc::clone(&ROOT), dot.clone())], moved: 0 };
         self.templates += 1;
         let result = if self.templates > self.options.limits.depth.min(TEMPLATES) {
             let message = "templates include each other too deeply";
@@ -144,7 +171,7 @@ impl Engine<'_> {
 
     fn node(&mut self, frame: &mut Frame<'_>, node: &Node, dot: &Value) -> Run<Flow> {
         match node {
-            Node::Text(text) => self.write(frame, &(0..0), text)?,
+            Node::Text(text, at) => self.write(frame, &(*at..*at), text)?,
             Node::Action(pipe) => {
                 let value = self.pipe(frame, pipe, dot)?;
                 if pipe.variables.is_empty() {
@@ -210,7 +237,7 @@ impl Engine<'_> {
             return flow;
         }
         for (key, item) in items {
-            self.bind(frame, pipe, &[key, item.clone()], scope)?;
+            self.bind(frame, pipe, [&key, &item], scope)?;
             frame.moved += 1;
             let flow = self.walk(frame, body, &item)?;
             frame.moved -= 1;
@@ -223,10 +250,10 @@ impl Engine<'_> {
     }
 
     /// Gives the loop variables their values: one is the item, two are key and item.
-    fn bind(&mut self, frame: &mut Frame<'_>, pipe: &Pipe, pair: &[Value; 2], scope: usize) -> Run<()> {
+    fn bind(&mut self, frame: &mut Frame<'_>, pipe: &Pipe, pair: [&Value; 2], scope: usize) -> Run<()> {
         self.session.steps(1).map_err(|error| self.error(frame, &pipe.span, error))?;
         let [key, item] = pair;
-        let values = if pipe.variables.len() == 1 { [item, item] } else { [key, item] };
+        let values = if pipe.variables.len() == 1 { [item; 2] } else { [key, item] };
         frame.variables.truncate(scope);
         for (name, value) in pipe.variables.iter().zip(values) {
             if pipe.assigns {
@@ -239,30 +266,21 @@ impl Engine<'_> {
     }
 
     /// Returns the pairs of key and item that a `range` visits; maps go by sorted key.
-    fn items(
-        &mut self,
-        frame: &Frame<'_>,
-        pipe: &Pipe,
-        value: Value,
-    ) -> Run<Box<dyn Iterator<Item = (Value, Value)>>> {
-        let index = |at: usize| Value::Int(i64::try_from(at).unwrap_or(i64::MAX));
+    fn items(&mut self, frame: &Frame<'_>, pipe: &Pipe, value: Value) -> Run<Items> {
         Ok(match value {
-            Value::List(list) => {
-                let at = move |index: usize| list.items().get(index).cloned();
-                Box::new((0..).map_while(move |position| Some((index(position), at(position)?))))
-            }
+            Value::List(list) => Items::List(list, 0),
             Value::Map(map) => {
                 let charged = self.session.memory(map.len().saturating_mul(64));
                 charged.map_err(|error| self.error(frame, &pipe.span, error))?;
-                Box::new(map.entries().into_iter().map(|(key, item)| (Value::String(key), item)))
+                Items::Map(map.entries().into_iter())
             }
             Value::Int(_) if pipe.variables.len() > 1 => {
                 let message =
                     format!("can't use {} to iterate over more than one variable", value.type_name());
                 return Err(self.error(frame, &pipe.span, message.into()));
             }
-            Value::Int(count) => Box::new((0..count).map(|number| (Value::Int(number), Value::Int(number)))),
-            Value::Nil => Box::new(std::iter::empty()),
+            Value::Int(count) => Items::Numbers(0..count),
+            Value::Nil => Items::Numbers(0..0),
             other => {
                 let shown = self.shown(&other);
                 let message = format!("range can't iterate over {shown}");
@@ -295,6 +313,7 @@ impl Engine<'_> {
         match value {
             Value::String(text) => self.write(frame, span, text),
             Value::Nil => self.write(frame, span, "<no value>"),
+            Value::Int(number) => self.write(frame, span, itoa::Buffer::new().format(*number)),
             other => match format::text(&mut self.session, other) {
                 Ok(text) => self.write(frame, span, &text),
                 Err(error) => Err(self.error(frame, span, error)),
@@ -341,14 +360,8 @@ impl Engine<'_> {
         let inside = frame.moved > 0 || self.templates > 1;
         let hint = inner.or_else(|| hint::for_render(&expression, &message, inside));
         let template = frame.template.name().to_owned();
-        Box::new(RenderError {
-            failure,
-            template,
-            line: frame.template.line(span),
-            expression,
-            message,
-            hint,
-        })
+        let (line, column) = frame.template.place(span);
+        Box::new(RenderError { failure, template, line, column, expression, message, hint })
     }
 }
 

@@ -50,7 +50,8 @@ impl Template {
     /// As for [`Template::parse`].
     pub fn parse_between(name: &str, text: &str, delimiters: &Delimiters) -> Result<Self, ParseError> {
         let parsed = if text.len() > SOURCE_BYTES {
-            Err(LexError { offset: 0, message: format!("the text is longer than {SOURCE_BYTES} bytes") })
+            let message = format!("the text is longer than {SOURCE_BYTES} bytes");
+            Err(LexError { offset: 0, message, opened: None })
         } else {
             parse::parse(name, text, delimiters)
         };
@@ -60,8 +61,15 @@ impl Template {
             }
             Err(error) => {
                 let (line, column) = place(text, error.offset);
-                let hint = hint::for_parse(text, error.offset, &error.message);
-                Err(ParseError { template: name.to_owned(), line, column, message: error.message, hint })
+                let opened =
+                    error.opened.map(|offset| (action(text, offset, delimiters), place(text, offset).0));
+                let hint = hint::for_parse(text, error.offset, &error.message, opened.as_ref());
+                let expression = match opened {
+                    Some((expression, _)) => expression,
+                    None => action(text, error.offset, delimiters),
+                };
+                let template = name.to_owned();
+                Err(ParseError { template, line, column, expression, message: error.message, hint })
             }
         }
     }
@@ -89,7 +97,7 @@ impl Template {
             .filter(|(name, _)| !own.contains(&***name))
             .map(|(name, span)| Include {
                 template: self.name().to_owned(),
-                line: self.line(&span),
+                line: self.place(&span).0,
                 name: name.to_string(),
             })
             .collect()
@@ -116,19 +124,14 @@ impl Template {
         }
     }
 
-    pub(crate) fn line(&self, span: &Span) -> usize {
-        place(&self.inner.source, span.start).0
+    /// Returns line and column of the beginning of `span`.
+    pub(crate) fn place(&self, span: &Span) -> (usize, usize) {
+        place(&self.inner.source, span.start)
     }
 
     /// Returns the source of `span` on one line, shortened to what a message can show.
     pub(crate) fn excerpt(&self, span: &Span) -> String {
-        let text = self.inner.source.get(span.clone()).unwrap_or_default();
-        let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some((cut, _)) = words.char_indices().nth(80) {
-            words.truncate(cut);
-            words.push_str("...");
-        }
-        words
+        excerpt(self.inner.source.get(span.clone()).unwrap_or_default())
     }
 
     fn defines(&self) -> impl Iterator<Item = (Arc<str>, Part)> {
@@ -255,9 +258,44 @@ fn collect_includes<'b>(body: &'b Body, found: &mut Vec<(&'b Arc<str>, Span)>) {
                 collect_includes(body, found);
                 otherwise.iter().for_each(|body| collect_includes(body, found));
             }
-            Node::Text(_) | Node::Action(_) | Node::Break | Node::Continue => {}
+            Node::Text(..) | Node::Action(_) | Node::Break | Node::Continue => {}
         }
     }
+}
+
+/// Returns a text on one line, shortened to what a message can show.
+fn excerpt(text: &str) -> String {
+    // White space that is left out is short in most texts; none of a long one is read.
+    let text = text.get(..text.floor_char_boundary(1000)).unwrap_or_default();
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((cut, _)) = words.char_indices().nth(80) {
+        words.truncate(cut);
+        words.push_str("...");
+    }
+    words
+}
+
+/// Returns the action that a place is in, as far as it is on the line of the place; nothing for a place in plain text.
+fn action(source: &str, offset: usize, delimiters: &Delimiters) -> String {
+    let (before, after) = source.split_at_checked(offset).unwrap_or((source, ""));
+    let start = if after.starts_with(&delimiters.start) {
+        offset
+    } else {
+        let begins = before.rfind(&delimiters.start);
+        match begins
+            .filter(|begins| !before.get(*begins..).is_some_and(|text| text.contains(&delimiters.end)))
+        {
+            Some(begins) => begins,
+            None => return String::new(),
+        }
+    };
+    let text = source.get(start..).unwrap_or_default();
+    let behind = offset - start;
+    let rest = text.get(behind..).unwrap_or_default();
+    let line = rest.find('\n').unwrap_or(rest.len());
+    let end =
+        rest.get(..line).and_then(|rest| rest.find(&delimiters.end)).map(|end| end + delimiters.end.len());
+    excerpt(text.get(..behind + end.unwrap_or(line)).unwrap_or_default())
 }
 
 /// Returns line and column of a place in `source`, both counted from 1, the column in characters.

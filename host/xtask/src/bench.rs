@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use formwork_bench::Row;
 
+use crate::go;
 use crate::product;
 use crate::python;
 use crate::report::{say, table};
@@ -38,6 +39,8 @@ enum Suite {
     Sandbox,
     /// The API's latency while hostile packs are refused.
     Uploads,
+    /// Templates, beside Go's own engine.
+    Templates,
     /// The API with many machines, writers and listeners, beside Ironic.
     Api,
 }
@@ -47,6 +50,7 @@ impl Suite {
     fn package(self) -> &'static str {
         match self {
             Self::Sandbox => "formwork-sandbox",
+            Self::Templates => "formwork-template",
             Self::Uploads | Self::Api => "formwork-cli",
         }
     }
@@ -56,19 +60,32 @@ impl Suite {
         match self {
             Self::Sandbox => "sandbox",
             Self::Uploads => "uploads",
+            Self::Templates => "templates",
             Self::Api => "api",
         }
     }
 
     /// Makes ready what the program is compared with; without it the program says so.
     fn prepare(self, workspace: &Workspace, command: &mut Command) {
-        if self == Self::Api {
-            let (folder, place) =
-                (workspace.root.join("tests/peers/ironic"), workspace.target.join("peers/ironic"));
-            match python::environment(&folder, &place) {
-                Ok(python) => command.env("FORMWORK_IRONIC_PYTHON", python),
-                Err(error) => command.env("FORMWORK_IRONIC_MISSING", format!("{error:#}")),
-            };
+        match self {
+            Self::Sandbox | Self::Uploads => {}
+            Self::Templates => {
+                match go::oracle(workspace) {
+                    Ok(program) => command.env("FORMWORK_GO_ORACLE", program),
+                    // A cell of a table is one line.
+                    Err(error) => {
+                        command.env("FORMWORK_GO_MISSING", format!("{error:#}").replace('\n', "; "))
+                    }
+                };
+            }
+            Self::Api => {
+                let (folder, place) =
+                    (workspace.root.join("tests/peers/ironic"), workspace.target.join("peers/ironic"));
+                match python::environment(&folder, &place) {
+                    Ok(python) => command.env("FORMWORK_IRONIC_PYTHON", python),
+                    Err(error) => command.env("FORMWORK_IRONIC_MISSING", format!("{error:#}")),
+                };
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ mod demo;
 mod discovery;
 #[cfg(test)]
 mod feature_rows;
+mod go;
+mod golden;
 mod guests;
 mod product;
 mod python;
@@ -49,6 +51,8 @@ enum Command {
     Test(test::TestArgs),
     /// Measure a part of the product beside its peers.
     Bench(bench::BenchArgs),
+    /// Fill in what Go makes of the golden cases of templates.
+    Golden(golden::GoldenArgs),
     /// Compare every operation of the API's clients with what is expected.
     Conformance(conformance::ConformanceArgs),
     /// Send requests that are made from the description of the API.
@@ -78,6 +82,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Demo(args) => demo::run(args),
         Command::Test(args) => test::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Golden(args) => golden::run(args),
         Command::Conformance(args) => conformance::run(args),
         Command::Schemathesis(args) => schemathesis::run(args),
         Command::Guests(args) => guests::run(args),

@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow, bail};
 use crate::demo::{self, DemoArgs, Firmware, Machine};
 use crate::report::{Stopwatch, say, table};
 use crate::workspace::Workspace;
-use crate::{check_layers, check_licences, conformance, debian, product, schemathesis, setup, shell};
+use crate::{check_layers, check_licences, conformance, debian, golden, product, schemathesis, setup, shell};
 
 /// Which checks to run.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,8 @@ enum Step {
     Layers,
     /// The licences of all packages.
     Licences,
+    /// What Go makes of the golden cases of templates.
+    Golden,
     /// Warnings of the compiler and of clippy.
     Clippy,
     /// The static release program.
@@ -54,6 +56,10 @@ impl Step {
             Self::Format => cargo(&["fmt", "--all", "--check"])?,
             Self::Layers => check_layers::run()?,
             Self::Licences => check_licences::run()?,
+            Self::Golden => {
+                let reason = golden::check(workspace)?;
+                return Ok(reason.map_or(Ending::Passed, Ending::Skipped));
+            }
             Self::Clippy => {
                 // As the program is built, so that what runs at build time is built once for both.
                 let mut clippy = workspace.cargo();

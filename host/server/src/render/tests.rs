@@ -5,7 +5,7 @@ use std::{
 };
 
 use formwork_core::params::Found;
-use formwork_model::{Job, Machine, ObjectsExt, Param, Preference, Profile};
+use formwork_model::{ArchInfo, Job, Machine, ObjectsExt, Param, Preference, Profile};
 use formwork_store::Snapshot;
 use serde_json::{Value as Json, json};
 
@@ -332,7 +332,7 @@ async fn what_is_not_there_or_not_offered_is_said_by_name() {
         ("{{.Machine.MacAddr \"x\"}}", "`x` is not one of raw, pxe"),
         ("{{template \"gone\" .}}", "\"gone\" not defined"),
         ("{{.Env.PathFor \"ftp\" \"a\"}}", "`ftp` is not one of tftp, http, disk"),
-        ("{{.ParamExpand \"loop\"}}", "template `loop` line 1 at"),
+        ("{{.ParamExpand \"loop\"}}", "template `loop` line 1 column 3 at"),
     ] {
         let looping = [("loop".into(), json!("{{.ParamExpand \"loop\"}}"))];
         case.put(Profile { name: "site".into(), params: looping.into(), ..Profile::default() }).await;
@@ -409,4 +409,15 @@ fn template_that_does_not_parse_is_a_problem_of_its_object() {
     };
     assert_eq!(problems(&marks), Vec::<String>::new());
     assert_eq!(problems(&BootEnv { boot_params: "{{end}}".into(), ..discovery() }).len(), 1);
+    let mut env = discovery();
+    let arm = ArchInfo { boot_params: "quiet\n{{.Param.rack-name}}".into(), ..ArchInfo::default() };
+    env.os.supported_architectures.insert("arm64".into(), arm);
+    let found = problems(&env);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let place = "template `BootParams of arm64` line 2 column 14 at `{{.Param.rack-name}}`: bad character";
+    assert!(found[0].contains(place), "{found:?}");
+    assert!(
+        found[0].ends_with("hint: a name with a dash stands in quotes: `.Param \"rack-name\"`"),
+        "{found:?}"
+    );
 }

@@ -78,8 +78,8 @@ impl Reader<'_> {
             if self.take(|next| next == '*').is_some() {
                 indexed = false;
                 match self.star() {
-                    Some(precision) => spec.precision = usize::try_from(precision).ok(),
-                    None => printer.push("%!(BADPREC)")?,
+                    Some(precision) if precision >= 0 => spec.precision = usize::try_from(precision).ok(),
+                    _ => printer.push("%!(BADPREC)")?,
                 }
             } else {
                 spec.precision = Some(self.number().unwrap_or(0));
@@ -96,7 +96,7 @@ impl Reader<'_> {
     fn verb(&mut self, printer: &mut Printer, mut spec: Spec) -> Result<(), CallError> {
         let Some(verb) = self.take(|_| true) else { return printer.push("%!(NOVERB)") };
         spec.verb = verb;
-        if verb == 'v' {
+        if matches!(verb, 'v' | 'w') {
             spec.syntax = std::mem::take(&mut spec.sharp);
             spec.plus = false;
         }
@@ -110,6 +110,8 @@ impl Reader<'_> {
             return printer.push(&format!("%!{verb}(MISSING)"));
         };
         self.at += 1;
+        // Before anything so long is made.
+        printer.room(spec.width.unwrap_or(0).max(spec.precision.unwrap_or(0)))?;
         printer.value(value, &spec, 0)
     }
 
@@ -120,11 +122,15 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Option<usize> {
-        let length = self.rest.find(|next: char| !next.is_ascii_digit()).unwrap_or(self.rest.len());
-        let (digits, rest) = self.rest.split_at_checked(length)?;
-        let number = digits.parse().ok().filter(|number| *number <= WIDTH);
-        if !digits.is_empty() {
-            self.rest = rest;
+        let mut number = None;
+        while let Some(digit) = self.take(|next| next.is_ascii_digit()).and_then(|digit| digit.to_digit(10)) {
+            let before: usize = number.unwrap_or(0);
+            if before > WIDTH {
+                // Go gives up on all that follows.
+                self.rest = "";
+                return None;
+            }
+            number = Some(before * 10 + digit as usize);
         }
         number
     }
@@ -134,12 +140,13 @@ impl Reader<'_> {
         let Some(inner) = self.rest.strip_prefix('[') else { return false };
         self.reordered = true;
         let Some((digits, rest)) = inner.split_once(']') else {
+            self.rest = inner;
             self.good = false;
             return false;
         };
         self.rest = rest;
         match digits.parse::<usize>() {
-            Ok(number) if (1..=self.args.len()).contains(&number) => {
+            Ok(number) if !digits.starts_with('+') && (1..=self.args.len()).contains(&number) => {
                 self.at = number - 1;
                 true
             }

@@ -1,13 +1,17 @@
 //! Defaults, conversions and questions about types.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
+use base64::{Engine as _, alphabet};
 use sha2::{Digest, Sha256};
 
 use super::{Arguments, Context, Function, plain_text, text_list, texts};
 use crate::error::CallError;
 use crate::quote;
 use crate::value::Value;
+
+/// Base64 as Go reads it: bits behind the last byte do not count.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::least("default", 1, default),
@@ -49,7 +53,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let text = Arguments::new(args).text(0)?;
         context.session.memory(text.len())?;
         let plain: String = text.chars().filter(|next| !matches!(next, '\r' | '\n')).collect();
-        let decoded = STANDARD.decode(plain).map_err(|error| error.to_string());
+        let decoded = LENIENT.decode(plain);
+        let decoded = decoded.map_err(|_| format!("illegal base64 data at input byte {}", corrupt_at(text)));
         Ok(decoded.map_or_else(Value::from, |bytes| String::from_utf8_lossy(&bytes).into_owned().into()))
     }),
     Function::exact("sha256sum", 1, |context, args| {
@@ -62,6 +67,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(out.into())
     }),
 ];
+
+/// Returns where Go gives up on a text that is no base64.
+fn corrupt_at(text: &str) -> usize {
+    let mut bytes = text.bytes().enumerate().filter(|(_, byte)| !matches!(byte, b'\r' | b'\n')).peekable();
+    let mut in_four = 0;
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => in_four = (in_four + 1) % 4,
+            b'=' if in_four == 2 && bytes.peek().is_none() => return text.len(),
+            b'=' if in_four == 2 && bytes.next_if(|(_, next)| *next == b'=').is_none() => return at,
+            b'=' if in_four >= 2 => return bytes.next().map_or(text.len(), |(behind, _)| behind),
+            _ => return at,
+        }
+    }
+    text.len() - in_four
+}
 
 fn default(_: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
     let arguments = Arguments::new(args);

@@ -44,6 +44,25 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }
         context.session.list(kept)
     }),
+    Function::exact("chunk", 2, |context, args| {
+        let arguments = Arguments::new(args);
+        let items = arguments.list(1, "chunk")?.items();
+        let size = match usize::try_from(arguments.int(0)?) {
+            Ok(0) => return Err("runtime error: integer divide by zero".into()),
+            Ok(size) => size,
+            // What Go's arithmetic makes of a negative size.
+            Err(_)
+                if (1..=arguments.int(0)?.unsigned_abs())
+                    .contains(&(items.len().saturating_sub(1) as u64)) =>
+            {
+                return context.session.list(Vec::new());
+            }
+            Err(_) => return Err("runtime error: makeslice: len out of range".into()),
+        };
+        let chunks: Result<_, _> =
+            items.chunks(size).map(|chunk| context.session.list(chunk.to_vec())).collect();
+        context.session.list(chunks?)
+    }),
     Function::exact("has", 2, has),
     Function::least("slice", 1, slice),
     Function::exact("join", 2, |context, args| {
@@ -55,7 +74,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(texts.join(separator).into())
     }),
     Function::exact("sortAlpha", 1, |context, args| {
-        let mut texts = texts(context, Arguments::new(args).value(0))?;
+        let mut texts = match Arguments::new(args).value(0) {
+            Value::Nil => vec!["<nil>".to_owned()],
+            value => texts(context, value)?,
+        };
         context.session.steps(texts.len().saturating_mul(8))?;
         texts.sort();
         text_list(context, texts)

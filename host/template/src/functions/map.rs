@@ -48,8 +48,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::least("mustMerge", 1, |context, args| merge_all(context, args, false)),
     Function::least("mergeOverwrite", 1, |context, args| merge_all(context, args, true)),
     Function::least("mustMergeOverwrite", 1, |context, args| merge_all(context, args, true)),
-    Function::exact("deepCopy", 1, |context, args| copy(context, Arguments::new(args).value(0), 0)),
-    Function::exact("mustDeepCopy", 1, |context, args| copy(context, Arguments::new(args).value(0), 0)),
+    Function::exact("deepCopy", 1, deep_copy),
+    Function::exact("mustDeepCopy", 1, deep_copy),
     Function::least("dig", 3, dig),
 ];
 
@@ -118,10 +118,18 @@ fn merge(
                 merge(context, &below, from, overwrite, depth + 1)?
             }
             (Some(old), _) if old.is_truthy() && !overwrite => {}
+            (_, Value::Nil) if !overwrite => {}
             _ => context.session.insert(target, key, value)?,
         }
     }
     Ok(())
+}
+
+fn deep_copy(context: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
+    match Arguments::new(args).value(0) {
+        Value::Nil => Err("there is nothing to copy: the value is nil".into()),
+        value => copy(context, value, 0),
+    }
 }
 
 fn copy(context: &mut Context<'_>, value: &Value, depth: u16) -> Result<Value, CallError> {
@@ -149,6 +157,9 @@ fn copy(context: &mut Context<'_>, value: &Value, depth: u16) -> Result<Value, C
 fn dig(_: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
     let arguments = Arguments::new(args);
     let keys = args.len().saturating_sub(2);
+    for index in 0..keys {
+        arguments.text(index)?;
+    }
     let mut value = Value::Map(arguments.map(keys + 1)?.clone());
     for index in 0..keys {
         let found = Arguments::new(std::slice::from_ref(&value)).map(0)?.get(arguments.text(index)?);

@@ -10,7 +10,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::exact("int", 1, |_, args| Ok(to_int(Arguments::new(args).value(0)).into())),
     Function::exact("int64", 1, |_, args| Ok(to_int(Arguments::new(args).value(0)).into())),
     Function::exact("float64", 1, |_, args| Ok(to_float(Arguments::new(args).value(0)).into())),
-    Function::exact("atoi", 1, |_, args| Ok(Value::Int(Arguments::new(args).text(0)?.parse().unwrap_or(0)))),
+    Function::exact("atoi", 1, |_, args| {
+        use std::num::IntErrorKind;
+        Ok(Value::Int(Arguments::new(args).text(0)?.parse().unwrap_or_else(
+            |error: std::num::ParseIntError| match error.kind() {
+                IntErrorKind::PosOverflow => i64::MAX,
+                IntErrorKind::NegOverflow => i64::MIN,
+                _ => 0,
+            },
+        )))
+    }),
     Function::exact("toDecimal", 1, |context, args| {
         let text = super::plain_text(context, Arguments::new(args).value(0))?;
         Ok(Value::Int(i64::from_str_radix(&text, 8).unwrap_or(0)))
@@ -39,6 +48,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::exact("ceil", 1, |_, args| Ok(to_float(Arguments::new(args).value(0)).ceil().into())),
     Function::exact("floor", 1, |_, args| Ok(to_float(Arguments::new(args).value(0)).floor().into())),
     Function::least("round", 2, round),
+    Function::least("seq", 0, counted),
     Function::exact("until", 1, |context, args| {
         let count = Arguments::new(args).int(0)?;
         sequence(context, 0, count, if count < 0 { -1 } else { 1 })
@@ -70,7 +80,7 @@ fn to_float(value: &Value) -> f64 {
         Value::Int(number) => *number as f64,
         Value::Float(number) => *number,
         Value::Bool(truth) => f64::from(u8::from(*truth)),
-        Value::String(text) => text.parse().unwrap_or(0.0),
+        Value::String(text) => literal::float(text).unwrap_or(0.0),
         _ => 0.0,
     }
 }
@@ -93,11 +103,36 @@ fn nonzero(number: i64) -> Result<i64, CallError> {
 fn round(_: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
     let arguments = Arguments::new(args);
     let places = i32::try_from(arguments.int(1)?).unwrap_or(0);
-    let up_from = args.get(2).map_or(0.5, to_float);
+    let up_from = match args.get(2) {
+        None => 0.5,
+        Some(number @ (Value::Int(_) | Value::Float(_))) => to_float(number),
+        Some(other) => return Err(super::expected("float64", other)),
+    };
     let power = 10_f64.powi(places);
     let digit = power * to_float(arguments.value(0));
     let rounded = if digit.fract() >= up_from { digit.ceil() } else { digit.floor() };
     Ok((rounded / power).into())
+}
+
+/// Counts like the program `seq`: up to an end, from a start to an end, or with the step between them.
+fn counted(context: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
+    let arguments = Arguments::new(args);
+    for index in 0..args.len() {
+        arguments.int(index)?;
+    }
+    let (start, step, end) = match args.len() {
+        1 => (1, None, arguments.int(0)?),
+        2 => (arguments.int(0)?, None, arguments.int(1)?),
+        3 => (arguments.int(0)?, Some(arguments.int(1)?), arguments.int(2)?),
+        _ => return Ok(Value::from("")),
+    };
+    let beyond = if end < start { -1 } else { 1 };
+    if step.is_some_and(|step| end < start && step > 0) {
+        return Ok(Value::from(""));
+    }
+    let numbers = sequence(context, start, end.saturating_add(beyond), step.unwrap_or(beyond))?;
+    let words = super::texts(context, &numbers)?;
+    context.session.text(words.join(" "))
 }
 
 fn sequence(context: &mut Context<'_>, start: i64, stop: i64, step: i64) -> Result<Value, CallError> {

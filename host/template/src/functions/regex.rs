@@ -170,13 +170,55 @@ fn rescan(context: &mut Context<'_>, text: &str, end: usize) -> Result<(), CallE
     context.session.steps(1 + text.len().saturating_sub(end) / 32)
 }
 
-/// Rewrites what means something else in Go: its classes know ASCII only, and have no sets inside of sets.
+/// The classes that have a name in brackets.
+const CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
+];
+
+/// What no engine takes, in place of what Go alone refuses.
+const REFUSED: &str = "\\y";
+
+/// The most that a repetition may count in Go.
+const REPETITIONS: usize = 1000;
+
+/// Returns what stands behind the repetition that a pattern begins with; `None` when it begins with none.
+fn behind_repetition(pattern: &str) -> Option<&str> {
+    let rest = match pattern.strip_prefix(['*', '+', '?']) {
+        Some(rest) => rest,
+        None => counted(pattern)?.1,
+    };
+    Some(rest.strip_prefix('?').unwrap_or(rest))
+}
+
+/// Returns the greatest number of `{n}`, `{n,}` or `{n,m}`, and what stands behind.
+fn counted(pattern: &str) -> Option<(usize, &str)> {
+    let (inner, rest) = pattern.strip_prefix('{')?.split_once('}')?;
+    let (least, most) = inner.split_once(',').unwrap_or((inner, ""));
+    let digits = |text: &str| text.bytes().all(|next| next.is_ascii_digit());
+    if least.is_empty() || !digits(least) || !digits(most) {
+        return None;
+    }
+    let number = |text: &str| if text.is_empty() { 0 } else { text.parse().unwrap_or(usize::MAX) };
+    Some((number(least).max(number(most)), rest))
+}
+
+/// Rewrites what means something else in Go: its classes know ASCII only and have no sets inside of sets, its repetitions
+/// have bounds and are not repeated, braces stand for themselves elsewhere, and white space always counts.
 fn translated(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut rest = pattern;
     let mut class = false;
     while let Some(first) = rest.chars().next() {
         let after = rest.get(first.len_utf8()..).unwrap_or_default();
+        if let Some(behind) = behind_repetition(rest).filter(|_| !class) {
+            let refused = behind_repetition(behind).is_some()
+                || counted(rest).is_some_and(|(count, _)| count > REPETITIONS);
+            let kept = rest.get(..rest.len() - behind.len()).unwrap_or_default();
+            out.push_str(if refused { REFUSED } else { kept });
+            rest = behind;
+            continue;
+        }
         if first == '\\' {
             rest = escape(after, class, &mut out);
             continue;
@@ -197,6 +239,10 @@ fn translated(pattern: &str) -> String {
                 }
             }
             '[' => match rest.split_once(":]").filter(|(name, _)| is_class_name(name)) {
+                Some((name, behind)) if !CLASSES.contains(&name.trim_start_matches([':', '^'])) => {
+                    out.push_str(REFUSED);
+                    rest = behind;
+                }
                 Some((name, behind)) => {
                     crate::quote::put(&mut out, format_args!("[{name}:]"));
                     rest = behind;
@@ -206,6 +252,24 @@ fn translated(pattern: &str) -> String {
             ']' if class => {
                 class = false;
                 out.push(']');
+            }
+            '{' if !class => out.push_str("\\{"),
+            '(' if !class => {
+                // No flags at all.
+                if let Some(behind) = rest.strip_prefix("?)") {
+                    rest = behind;
+                    out.push_str("(?:)");
+                    continue;
+                }
+                out.push('(');
+                if let Some(flags) = rest.strip_prefix('?') {
+                    out.push('?');
+                    rest = flags;
+                    let flags = flags.bytes().take_while(|next| next.is_ascii_alphabetic() || *next == b'-');
+                    if !rest.starts_with('P') && flags.into_iter().any(|next| !b"imsU-".contains(&next)) {
+                        out.push_str(REFUSED);
+                    }
+                }
             }
             '&' | '~' if class => {
                 out.push('\\');
@@ -226,6 +290,23 @@ fn escape<'p>(text: &'p str, class: bool, out: &mut String) -> &'p str {
     let rest = text.get(first.len_utf8()..).unwrap_or_default();
     let (inside, around) = if class { ("", "") } else { ("[", "]") };
     match first {
+        '0'..='7' => {
+            // A code in octal; a single digit but zero would be a reference to a group, which Go refuses.
+            let length = text.bytes().take(3).take_while(|next| matches!(next, b'0'..=b'7')).count();
+            let (digits, behind) = text.split_at_checked(length).unwrap_or((text, ""));
+            match u32::from_str_radix(digits, 8) {
+                Ok(code) if length > 1 || code == 0 => {
+                    crate::quote::put(out, format_args!("\\x{{{code:x}}}"));
+                }
+                _ => crate::quote::put(out, format_args!("\\{digits}")),
+            }
+            return behind;
+        }
+        'p' | 'P' | 'x' if rest.starts_with('{') => {
+            let (name, behind) = rest.split_once('}').unwrap_or((rest, ""));
+            crate::quote::put(out, format_args!("\\{first}{name}}}"));
+            return behind;
+        }
         'd' => crate::quote::put(out, format_args!("{inside}0-9{around}")),
         'w' => crate::quote::put(out, format_args!("{inside}0-9A-Za-z_{around}")),
         's' => crate::quote::put(out, format_args!("{inside}\\t\\n\\x0c\\r {around}")),
@@ -240,7 +321,7 @@ fn escape<'p>(text: &'p str, class: bool, out: &mut String) -> &'p str {
         }
         // These mean something to the engine that Go does not know, so that Go refuses them.
         '<' | '>' | 'u' | 'U' | 'R' | 'K' | 'C' => {
-            out.push_str("\\y");
+            out.push_str(REFUSED);
         }
         _ => {
             out.push('\\');

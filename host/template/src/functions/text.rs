@@ -8,6 +8,7 @@ use crate::value::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::exact("trim", 1, |context, args| context.session.text(Arguments::new(args).text(0)?.trim())),
+    Function::exact("hello", 0, |_, _| Ok(Value::from("Hello!"))),
     Function::exact("trimAll", 2, trim_all),
     Function::exact("trimall", 2, trim_all),
     Function::exact("trimPrefix", 2, |context, args| {
@@ -75,17 +76,30 @@ fn trim_all(context: &mut Context<'_>, args: &[Value]) -> Result<Value, CallErro
     context.session.text(text.trim_matches(|next| unwanted.contains(next)))
 }
 
-/// Changes the case character by character, as Go does; what would become several characters stays.
+/// Changes the case character by character, as Go does; what would become several characters stays, unless there is one
+/// that Unicode takes for it.
 fn simple_case<I: Iterator<Item = char>>(text: &str, change: fn(char) -> I) -> String {
     text.chars()
         .map(|character| {
             let mut changed = change(character);
             match (changed.next(), changed.next()) {
                 (Some(only), None) => only,
-                _ => character,
+                _ => single_case(character),
             }
         })
         .collect()
+}
+
+/// Returns the other case of what has several characters in it by the full rules, and one by the simple ones.
+fn single_case(character: char) -> char {
+    let code = u32::from(character);
+    let other = match code {
+        0x130 => 0x69,
+        0x1f80..=0x1faf if code & 8 == 0 => code + 8,
+        0x1fb3 | 0x1fc3 | 0x1ff3 => code + 9,
+        _ => code,
+    };
+    char::from_u32(other).unwrap_or(character)
 }
 
 /// Makes the first letter of every word upper case.

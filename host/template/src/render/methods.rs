@@ -57,7 +57,8 @@ impl Engine<'_> {
             failure: RenderFailure::Parse,
             template: error.template,
             line: error.line,
-            expression: String::new(),
+            column: error.column,
+            expression: error.expression,
             message: error.message,
             hint: error.hint,
         })?;

@@ -166,6 +166,74 @@ fn the_deadline_is_asked_while_the_render_runs() {
 }
 
 #[test]
+fn every_limit_ends_a_render_by_itself_and_says_which_it_is() {
+    let usual = RenderLimits::default;
+    let set = TemplateSet::parse([("down", "{{if .}}{{template \"down\" (sub . 1)}}{{end}}")]);
+    for (limits, fits, stops, words) in [
+        (
+            RenderLimits { output_bytes: 10, ..usual() },
+            "{{range 10}}x{{end}}",
+            "ab\n{{range 11}}x{{end}}",
+            "10 bytes",
+        ),
+        (
+            RenderLimits { memory_bytes: 100, ..usual() },
+            "{{repeat 50 \"a\"}}",
+            "\n{{repeat 101 \"a\"}}",
+            "memory",
+        ),
+        (RenderLimits { steps: 1000, ..usual() }, "{{range 100}}{{end}}", "\n{{range 1000}}{{end}}", "steps"),
+        (
+            RenderLimits { depth: 5, ..usual() },
+            "{{template \"down\" 3}}",
+            "\n{{template \"down\" 4}}",
+            "deeply",
+        ),
+        (RenderLimits { expired: Some(Arc::new(|| true)), ..usual() }, "", "\n{{range 1000}}{{end}}", "time"),
+    ] {
+        let options = RenderOptions { limits, ..RenderOptions::default() };
+        let run = |text: &str| render(&set, &Template::parse("t", text).unwrap(), &Value::Nil, &options);
+        run(fits).unwrap_or_else(|error| panic!("{fits}: {error}"));
+        let error = run(stops).unwrap_err();
+        assert_eq!(error.failure, RenderFailure::Limit, "{stops}: {error}");
+        assert!(error.message.contains(words) && error.line > 0, "{stops}: {error}");
+    }
+}
+
+#[test]
+fn no_render_goes_deeper_than_a_hundred_templates_whatever_it_may() {
+    let limits = RenderLimits { depth: usize::MAX, ..RenderLimits::default() };
+    let options = RenderOptions { limits, ..RenderOptions::default() };
+    let set = TemplateSet::parse([("down", "{{if .}}{{template \"down\" (sub . 1)}}{{end}}")]);
+    let run = |count: i64| {
+        let text = format!("{{{{template \"down\" {count}}}}}");
+        render(&set, &Template::parse("t", &text).unwrap(), &Value::Nil, &options)
+    };
+    assert_eq!(run(98).unwrap(), "");
+    assert_eq!(run(99).unwrap_err().failure, RenderFailure::Limit);
+}
+
+#[test]
+fn text_over_four_mebibytes_is_refused_before_it_is_read() {
+    assert!(Template::parse("t", &"x".repeat(4 << 20)).is_ok());
+    let error = Template::parse("t", &"{{if".repeat((1 << 20) + 1)).unwrap_err();
+    assert!(error.message.contains("4194304 bytes"), "{error}");
+    assert!(error.to_string().len() < 500);
+}
+
+#[test]
+fn wide_numbers_take_no_more_memory_than_they_may() {
+    for verb in ["d", "x", "f", "e", "g", "q", "v", "s", "U", "T", "t", "b", "c"] {
+        for value in ["1", "1.5", "`a`", "true", ".l", ".m", "nil"] {
+            stops(&format!("{{{{printf `%9000000{verb}` {value}}}}}"));
+            stops(&format!("{{{{printf `%.9000000{verb}` {value}}}}}"));
+            let text = format!("{{{{printf `%.70000{verb}|%70000{verb}` {value} {value} | len}}}}");
+            run(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+    }
+}
+
+#[test]
 fn output_over_its_limit_is_refused() {
     let limits = RenderLimits { output_bytes: 5, ..RenderLimits::default() };
     let options = RenderOptions { limits, ..RenderOptions::default() };

@@ -94,7 +94,7 @@ fn short_secret_withholds_the_message_and_leaves_the_place() {
     let error = failing(&json!(7), "a\n{{ index (list 1) .Secret }}");
     assert_eq!(
         error.to_string(),
-        "template `t` line 2 at `index (list 1) .Secret`: withheld, as it quotes <the pin>"
+        "template `t` line 2 column 4 at `index (list 1) .Secret`: withheld, as it quotes <the pin>"
     );
 }
 

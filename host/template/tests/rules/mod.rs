@@ -1,16 +1,13 @@
 //! What is not a matter of Go: errors and hints, sets, methods that render, and the caller's data.
 
 mod confidential;
+mod hints;
 
 use formwork_template::{
     Arguments, CallError, Delimiters, Engine, Include, Map, MissingKey, Object, RenderError, RenderFailure,
     RenderOptions, Template, TemplateSet, Value, render,
 };
 use serde_json::{Value as Json, json};
-
-fn parse_hint(text: &str) -> String {
-    Template::parse("t", text).unwrap_err().hint.unwrap_or_default()
-}
 
 fn render_with(set: &TemplateSet, text: &str, root: &Value) -> Result<String, RenderError> {
     render(set, &Template::parse("t", text).unwrap(), root, &RenderOptions::default())
@@ -65,52 +62,27 @@ impl Object for Root {
 }
 
 #[test]
-fn a_dash_in_a_name_is_explained() {
-    assert_eq!(parse_hint("{{.Param.foo-bar}}"), "a name with a dash stands in quotes: `.Param \"foo-bar\"`");
-    assert_eq!(
-        parse_hint("{{if eq $.m.foo-bar-baz 1}}"),
-        "a name with a dash stands in quotes: `index $.m \"foo-bar-baz\"`"
-    );
-    assert_eq!(
-        parse_hint("{{template foo-bar.tmpl .}}"),
-        "the name of a template stands in quotes: `{{template \"foo-bar\" .}}`"
-    );
-    assert!(parse_hint("{{template foo .}}").contains("in quotes"));
-}
-
-#[test]
-fn common_mistakes_are_explained() {
-    for (text, part) in [
-        ("{{.Param \"x}}", "closing quote"),
-        ("{{.x", "closing delimiter"),
-        ("{{if .x}}a", "no `{{end}}`"),
-        ("a{{end}}", "one `{{end}}` more"),
-        ("{{(.x}}", "`)` is missing"),
-        ("{{Param \"x\"}}", "begin with a dot: `.Param`"),
-        ("{{env \"HOME\"}}", "not available"),
-        ("{{uper .x}}", "function `upper`"),
-        ("{{-.x}}", "a space behind"),
-        ("{{$x}}", "`:=`"),
-    ] {
-        let hint = parse_hint(text);
-        assert!(hint.contains(part), "{text}: {hint}");
-    }
-    let error = failing("{{.Param.greeting}}", &Value::object(Root));
-    assert_eq!(error.hint.as_deref(), Some("a parameter is named in quotes: `.Param \"greeting\"`"));
-    let error = failing("{{range 2}}{{.Param \"greeting\"}}{{end}}", &Value::object(Root));
-    assert!(error.hint.unwrap().contains("`$`"));
-}
-
-#[test]
 fn a_parse_error_says_where() {
     let error = Template::parse("boot", "a\nbä {{.x-y}}").unwrap_err();
     assert_eq!((error.template.as_str(), error.line, error.column), ("boot", 2, 8));
     assert_eq!(error.message, "bad character U+002D '-'");
-    assert!(error.to_string().starts_with("template `boot` line 2 column 8: bad character"));
+    assert_eq!(error.expression, "{{.x-y}}");
+    assert!(error.to_string().starts_with("template `boot` line 2 column 8 at `{{.x-y}}`: bad character"));
     assert!(error.to_string().contains("\nhint: "));
     // An action that is never closed is reported where it begins.
     let error = Template::parse("t", "a\nb\n{{.s\nc\n").unwrap_err();
     assert_eq!((error.line, error.message.as_str()), (3, "unclosed action"));
+    assert_eq!(error.expression, "{{.s");
+    // A block without an end is found at the end, and told by its beginning.
+    let error = Template::parse("t", "a\n{{if .x}}\n{{range .y}}{{end}}\nb {{.z}}\n").unwrap_err();
+    assert_eq!((error.line, error.expression.as_str()), (5, "{{if .x}}"));
+    assert_eq!(error.hint.as_deref(), Some("`{{if .x}}` of line 2 has no `{{end}}`"));
+    // Behind an action there is plain text.
+    let error = Template::parse("t", "{{.x}} {{end}} {{.y}}").unwrap_err();
+    assert_eq!((error.column, error.expression.as_str()), (8, "{{end}}"));
+    let marks = Delimiters::new("<<", ">>");
+    let error = Template::parse_between("t", "{{ <<.a>> <<.b-c>> >>", &marks).unwrap_err();
+    assert_eq!(error.expression, "<<.b-c>>");
 }
 
 #[test]
@@ -118,7 +90,7 @@ fn a_render_error_says_where_and_what() {
     let set = TemplateSet::parse([("inner", "x\n{{ index .l\n  7 }}")]);
     let root = Value::from(&json!({"l": []}));
     let error = render_with(&set, "{{template \"inner\" .}}", &root).unwrap_err();
-    assert_eq!((error.template.as_str(), error.line), ("inner", 2));
+    assert_eq!((error.template.as_str(), error.line, error.column), ("inner", 2, 4));
     assert_eq!(error.expression, "index .l 7");
     assert_eq!(error.message, "error calling index: index out of range: 7");
     assert_eq!(error.failure, RenderFailure::Evaluation);
@@ -198,7 +170,7 @@ fn methods_render_under_the_same_limits() {
     assert_eq!(run("x{{.Tolerant}}y").unwrap(), "xfallbacky");
     assert_eq!(run("{{toJson .}} {{.}}").unwrap(), "{\"Name\":\"m1\"} Root");
     let error = run("{{.ParamExpand \"broken\"}}").unwrap_err();
-    assert!(error.message.contains("template `broken` line 1 at `.Nope`"), "{error}");
+    assert!(error.message.contains("template `broken` line 1 column 3 at `.Nope`"), "{error}");
     assert_eq!(run("{{.ParamExpand \"unparsed\"}}").unwrap_err().failure, RenderFailure::Parse);
     let error = run("{{.ParamExpand \"loop\"}}").unwrap_err();
     assert_eq!(error.failure, RenderFailure::Limit);
