@@ -26,3 +26,4 @@ mod secure;
 mod system;
 mod types;
 mod work_orders;
+mod workflows;
