@@ -5,6 +5,9 @@ use formwork_model::{Blueprint, Machine, Objects, ObjectsExt, Task, Timestamp, V
 
 use crate::{Refusal, plan::MAX_ENTRIES};
 
+/// The mode of orders that have tasks of their own.
+const TASK_MODE: &str = "task";
+
 /// Completes a new work order out of its blueprint: what the order says itself goes before. `params` are those of the
 /// blueprint in the clear: sealed for it, they would be nothing to the order.
 ///
@@ -40,6 +43,9 @@ pub fn create(
     params.extend(order.params.values());
     order.params = params.into();
     order.state = String::from("created");
+    if order.mode != TASK_MODE && order.status.is_empty() {
+        order.status = format!("this release keeps orders in {} mode and does not run them", order.mode);
+    }
     order.current_task = -1;
     order.create_time = now;
     (order.start_time, order.end_time) = (Timestamp::default(), Timestamp::default());
@@ -106,7 +112,11 @@ pub fn change(old: &WorkOrder, mut new: WorkOrder, now: Timestamp) -> Result<Wor
 /// Tells whether a work order waits to be run.
 #[must_use]
 pub fn is_waiting(order: &WorkOrder) -> bool {
-    order.state == "created" && order.runnable && !order.scheduling_hold && order.header.available
+    order.mode == TASK_MODE
+        && order.state == "created"
+        && order.runnable
+        && !order.scheduling_hold
+        && order.header.available
 }
 
 /// Refuses work orders to a machine that takes none now.

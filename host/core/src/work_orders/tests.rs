@@ -55,6 +55,12 @@ fn order_is_for_a_machine_or_a_filter_and_has_a_blueprint() {
 }
 
 #[test]
+fn order_in_a_mode_that_is_not_run_says_so() {
+    let made = made(WorkOrder { mode: "workflow".into(), ..order() }).unwrap();
+    assert!(made.status.contains("does not run them"), "{}", made.status);
+}
+
+#[test]
 fn only_cancelling_is_a_state_that_can_be_written() {
     let old = made(order()).unwrap();
     let with = |state: &str| {
@@ -113,6 +119,7 @@ fn order_waits_unless_it_is_held() {
     for held in [
         WorkOrder { scheduling_hold: true, ..waiting.clone() },
         WorkOrder { runnable: false, ..waiting.clone() },
+        WorkOrder { mode: "workflow".into(), ..waiting.clone() },
         WorkOrder { state: "running".into(), ..waiting.clone() },
     ] {
         assert!(!is_waiting(&held));

@@ -58,13 +58,10 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Says that the endpoint does not run work orders, to a caller who names something that is there and that he may change.
-fn not_yet(target: &Target, what: &str) -> Handled {
+/// Says what the endpoint does not do yet, to a caller who names something that is there and that he may change.
+fn not_yet(target: &Target, message: &str) -> Handled {
     let (object, _) = objects::find(target, &target.endpoint.snapshot())?;
     target.require("update", &kinds::claim_key(object.as_ref()))?;
-    let message = format!(
-        "{what}: this endpoint runs work orders and does not run them again yet\nhint: make a new one"
-    );
     Err(ApiError::new(501, target.method.as_str(), message).about(target.kind.prefix, &target.id).into())
 }
 
@@ -79,11 +76,14 @@ async fn pick(target: Target, Path((_, key)): Path<(String, String)>) -> Handled
 }
 
 async fn restart_order(target: Target) -> Handled {
-    not_yet(&target, "restarting a work order")
+    not_yet(
+        &target,
+        "this endpoint runs work orders in task mode only, and these are not restarted\nhint: make a new one",
+    )
 }
 
 async fn restart_batch(target: Target) -> Handled {
-    not_yet(&target, "restarting a batch")
+    not_yet(&target, "this endpoint keeps batches and does not run them yet\nhint: make work orders")
 }
 
 /// Removes the work orders of machines that are gone.

@@ -242,7 +242,7 @@ async fn work_orders_of_machines_that_are_gone_are_purged_and_running_them_again
     assert_eq!(site.refused("GET", &other, &token, "").await.code, 404);
     let path = format!("/work_orders/{}/restart", made["Uuid"].as_str().unwrap());
     let error = site.refused("POST", &path, &token, "{}").await;
-    assert!(error.code == 501 && error.messages[0].contains("does not run them again yet"), "{error}");
+    assert!(error.code == 501 && error.messages[0].contains("in task mode only"), "{error}");
     let error = site.refused("POST", &format!("/machines/{uuid}/pick/agent"), &token, "{}").await;
     assert!(error.code == 409 && error.messages[0].contains("not in work order mode"), "{error}");
     assert_eq!(site.refused("POST", "/work_orders/x/restart", &token, "{}").await.code, 404);
