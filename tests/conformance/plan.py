@@ -266,7 +266,10 @@ _PREPARE: dict[str, Callable[[Client], object]] = {
             {"op": "replace", "path": "/ExitState", "value": "complete"},
         ],
     ),
-    # A work order goes only when it is over.
+    # A work order and a batch go only when they are over.
+    "delete_batch": lambda client: client.plain(
+        "PATCH", f"/batches/{bodies.BATCH}", [{"op": "replace", "path": "/State", "value": "cancelled"}]
+    ),
     "delete_work_order": lambda client: client.plain(
         "PATCH", f"/work_orders/{bodies.ORDER}", [{"op": "replace", "path": "/State", "value": "cancelled"}]
     ),

@@ -141,7 +141,11 @@ async fn live(client: &Client, kind: &'static Kind) -> Result<(), ClientError> {
     }
     let key = created[kind.key].as_str().unwrap();
     let shown = objects.show(key, &Query::new()).await?;
-    assert_eq!(shown, created, "{prefix}");
+    // A batch goes on by itself: this one fails, for its first work order is for no machine.
+    let shown = if prefix == "batches" { over(client, shown).await } else { shown };
+    if prefix != "batches" {
+        assert_eq!(shown, created, "{prefix}");
+    }
     let changed = objects.patch(key, &patch(&shown, member, &value)).await?;
     assert_eq!(changed[member], value, "{prefix}");
     // What was known is known no longer.
@@ -160,10 +164,30 @@ async fn live(client: &Client, kind: &'static Kind) -> Result<(), ClientError> {
     } else {
         objects.patch(key, &[PatchOp::replace("/State", "finished")]).await?;
     }
+    if prefix == "work_orders" {
+        let refused = objects.destroy(key).await.unwrap_err();
+        assert_eq!(refused.status(), Some(409), "{refused}");
+        objects.patch(key, &[PatchOp::replace("/State", "cancelled")]).await?;
+    }
     assert_eq!(objects.destroy(key).await?[kind.key], *key, "{prefix}");
     assert_eq!(objects.destroy(key).await.unwrap_err().status(), Some(404), "{prefix}");
     assert!(!objects.exists(key).await?, "{prefix}");
     Ok(())
+}
+
+/// Waits until a batch is over; returns it as it is then.
+async fn over(client: &Client, batch: Value) -> Value {
+    let key = batch["Uuid"].as_str().unwrap();
+    let mut events = client.events().await.unwrap();
+    events.register(&format!("batches.*.{key}")).await.unwrap();
+    loop {
+        let batch = client.collection("batches").show(key, &Query::new()).await.unwrap();
+        if batch["State"] == "failed" {
+            assert!(batch["Status"].as_str().unwrap().contains("Machine or Filter"), "{batch}");
+            return batch;
+        }
+        events.next().await.unwrap();
+    }
 }
 
 /// Returns an object as it is posted a second time: under the key that it has.

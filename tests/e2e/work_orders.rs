@@ -117,3 +117,91 @@ async fn order_without_a_machine_goes_to_the_first_that_its_filter_finds_and_ask
     let left: WorkOrder = client.get(&of(&others)).await.unwrap();
     assert_eq!((left.machine.as_str(), left.state.as_str()), ("", "created"));
 }
+
+/// Makes a blueprint whose task makes work orders of its batch, one of which fails at the first try.
+async fn members(endpoint: &Endpoint, machine: &str) {
+    let client = endpoint.client();
+    let order = |blueprint: &str| {
+        format!(
+            "curl -skf -X POST -H \"Authorization: Bearer $RS_TOKEN\" -H 'Content-Type: application/json' \
+             \"$RS_ENDPOINT/api/v3/work_orders\" -d '{{\"Blueprint\": \"{blueprint}\", \"Machine\": \"{machine}\", \
+             \"Meta\": {{\"batch\": \"{{{{.WorkOrder.Meta.batch}}}}\"}}}}'"
+        )
+    };
+    let script = format!("#!/bin/sh\nset -e\n{}\n{}\n", order("greet"), order("fail"));
+    let task = json!({"Name": "split", "Templates": [{"Name": "script", "Contents": script}],
+                      "ExtraClaims": [{"scope": "work_orders", "action": "create", "specific": "*"}]});
+    client.collection("tasks").create(&task).await.unwrap();
+    client.collection("blueprints").create(&json!({"Name": "split", "Tasks": ["split"]})).await.unwrap();
+}
+
+/// Waits until a batch is over.
+async fn over(events: &mut EventStream, uuid: &str) -> Value {
+    loop {
+        let event = events.next().await.unwrap();
+        let is_final =
+            !matches!(event.object["State"].as_str(), Some("created" | "setup" | "running" | "post"));
+        if event.key == uuid && is_final {
+            return event.object;
+        }
+    }
+}
+
+#[tokio::test]
+async fn batch_runs_what_its_setup_makes_and_again_what_failed() {
+    let endpoint = Endpoint::start();
+    let machine = site(&endpoint).await;
+    members(&endpoint, &machine).await;
+    let client = endpoint.client();
+    let mut events = client.events().await.unwrap();
+    events.register("batches.*.*").await.unwrap();
+    let of = |blueprint: &str| json!({"Blueprint": blueprint, "Machine": machine});
+    let batches = client.collection("batches");
+    let body = json!({"SetupWorkOrderTemplate": of("split"), "PostWorkOrderTemplate": of("greet")});
+    let batch = batches.create(&body).await.unwrap()["Uuid"].as_str().unwrap().to_owned();
+    let early = client.call(reqwest::Method::POST, ["batches", &batch, "restart"]).send().await.unwrap_err();
+    assert_eq!(early.status(), Some(409), "{early}");
+
+    let state = endpoint.folder().join("agent");
+    let words = ["agent", "--simulate-mac", MAC, "--state-dir", state.to_str().unwrap()];
+    let mut agent = endpoint.command(&words).spawn().unwrap();
+    let ended = over(&mut events, &batch).await;
+    assert_eq!(
+        (&ended["State"], &ended["Status"]),
+        (&json!("failed"), &json!("1 work order did not finish"))
+    );
+    assert_eq!(ended["WorkOrderCounts"], json!({"failed": 1, "finished": 1}));
+
+    let mended = [PatchOp::replace("/Templates/0/Contents", "#!/bin/sh\ntrue\n")];
+    client.collection("tasks").patch("fail", &mended).await.unwrap();
+    let again = client.call(reqwest::Method::POST, ["batches", &batch, "restart"]).send().await.unwrap();
+    let again = again.value;
+    assert_eq!(again["Predecessor"], json!(batch));
+    let ended = over(&mut events, again["Uuid"].as_str().unwrap()).await;
+    assert_eq!((&ended["State"], &ended["WorkOrderCounts"]), (&json!("finished"), &json!({"finished": 1})));
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+}
+
+#[tokio::test]
+async fn work_orders_of_a_cancelled_batch_are_cancelled() {
+    let endpoint = Endpoint::start();
+    let machine = site(&endpoint).await;
+    let client = endpoint.client();
+    let template = json!({"Blueprint": "greet", "Machine": machine, "SchedulingHold": true});
+    let batch =
+        client.collection("batches").create(&json!({"SetupWorkOrderTemplate": template})).await.unwrap();
+    let batch = batch["Uuid"].as_str().unwrap();
+    let member = json!({"Blueprint": "greet", "Machine": machine, "Meta": {"batch": batch}});
+    let member = client.collection("work_orders").create(&member).await.unwrap()["Uuid"].clone();
+    let mut events = client.events().await.unwrap();
+    events.register("work_orders.*.*").await.unwrap();
+    client.collection("batches").patch(batch, &[PatchOp::replace("/State", "cancelled")]).await.unwrap();
+    loop {
+        let event = events.next().await.unwrap();
+        if event.key == member.as_str().unwrap() && event.object["State"] == "cancelled" {
+            break;
+        }
+    }
+    client.collection("batches").destroy(batch).await.unwrap();
+}

@@ -11,6 +11,7 @@
 //! - machine and job change together or not at all.
 
 pub mod availability;
+pub mod batches;
 pub mod declared;
 pub mod jobs;
 pub mod machine;

@@ -80,6 +80,12 @@ fn expanded(objects: &(impl Objects + ?Sized), tasks: &[String]) -> Vec<String> 
 /// It has ended, or begun and another machine, blueprint or list is wanted, or a state that only its tasks can bring.
 pub fn change(old: &WorkOrder, mut new: WorkOrder, now: Timestamp) -> Result<WorkOrder, Refusal> {
     let refused = |what: &str| Err(Refusal::invalid(format!("{}: {what}", old.uuid)));
+    // What only the endpoint writes; a new order's state is what a client sends who means none.
+    (new.current_task, new.start_time, new.end_time) = (old.current_task, old.start_time, old.end_time);
+    new.stage.clone_from(&old.stage);
+    if new.state == WorkOrder::default().state {
+        new.state.clone_from(&old.state);
+    }
     let unheaded = |order: &WorkOrder| WorkOrder { header: old.header.clone(), ..order.clone() };
     if old.is_final() && unheaded(&new) != *old {
         return refused(&format!("the work order is {}\nhint: make a new one", old.state));
@@ -94,14 +100,11 @@ pub fn change(old: &WorkOrder, mut new: WorkOrder, now: Timestamp) -> Result<Wor
         let WorkOrder { machine, filter, mode, tasks, context, .. } = order;
         (machine.clone(), filter.clone(), mode.clone(), tasks.clone(), context.clone())
     };
-    let place = |order: &WorkOrder| {
-        (order.blueprint.clone(), order.current_task, order.stage.clone(), order.start_time)
-    };
-    if place(&new) != place(old) || (old.state != "created" && fixed(&new) != fixed(old)) {
-        return refused(
-            "Machine, Filter, Mode, Tasks and Context stay once it has begun, Blueprint, CurrentTask, Stage and StartTime \
-             always",
-        );
+    if new.blueprint != old.blueprint {
+        return refused("Blueprint cannot change\nhint: make a new work order");
+    }
+    if old.state != "created" && fixed(&new) != fixed(old) {
+        return refused("Machine, Filter, Mode, Tasks and Context stay once it has begun");
     }
     if new.machine.is_empty() && new.filter.is_empty() {
         return refused("Machine or Filter must be set");

@@ -1,6 +1,7 @@
 //! What can be asked of the endpoint. Objects of every type are written by [`objects`]; what is particular about each type
 //! is in [`crate::kinds`].
 
+pub(crate) mod batches;
 mod change;
 pub(crate) mod claims;
 pub(crate) mod contents;

@@ -3,6 +3,7 @@
 //!
 //! Nothing here is remembered that the store does not hold: after a restart the same is found again.
 
+mod batches;
 mod rendering;
 mod triggers;
 
@@ -46,7 +47,7 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) ->
     tokio::spawn(async move {
         tokio::select! {
             () = ended(shutdown) => {}
-            _ = async { tokio::join!(rendering::run(&endpoint), triggers::run(&endpoint), run(&endpoint)) } => {}
+            _ = async { tokio::join!(rendering::run(&endpoint), triggers::run(&endpoint), batches::run(&endpoint), run(&endpoint)) } => {}
         }
     })
 }

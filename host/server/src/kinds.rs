@@ -4,6 +4,7 @@
 //! have none.
 
 mod alerts;
+mod batches;
 mod contents;
 mod groups;
 mod jobs;
@@ -36,6 +37,7 @@ use crate::{
     endpoint::Endpoint,
 };
 
+pub(crate) use batches::cancel as cancel_order;
 pub(crate) use groups::CONTEXT as GROUP_CONTEXT;
 pub(crate) use jobs::change as change_job;
 pub(crate) use machines::{end_job, settled};
@@ -146,6 +148,7 @@ impl Behaviour for Plain {}
 /// The types that have something special, in the order of their prefixes.
 static SPECIAL: &[(&str, &dyn Behaviour)] = &[
     ("alerts", &alerts::Alerts),
+    ("batches", &batches::Batches),
     ("clusters", &groups::Groups),
     ("contents", &contents::Contents),
     ("jobs", &jobs::Jobs),

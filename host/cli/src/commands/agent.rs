@@ -50,6 +50,9 @@ struct AgentArgs {
     /// Be a machine whose firmware tells this UUID; implies --no-power
     #[arg(long, value_name = "UUID")]
     simulate_uuid: Option<String>,
+    /// End when the program that started this one does
+    #[arg(long, hide = true)]
+    with_parent: bool,
     /// Keep recordings of the last 1000 calls of components in this folder, for `formwork replay`; secrets too
     #[arg(long, env = "FORMWORK_RECORD_CALLS", value_name = "DIR")]
     record_calls: Option<PathBuf>,
@@ -60,9 +63,27 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) async fn run(matches: &ArgMatches, context: &Context) -> Result<ExitCode> {
-    let options = options(AgentArgs::from_arg_matches(matches)?, &context.settings)?;
+    let args = AgentArgs::from_arg_matches(matches)?;
+    if args.with_parent {
+        end_with_parent()?;
+    }
+    let options = options(args, &context.settings)?;
     let exit = formwork_agent::run(options, shutdown::on_signal()?).await?;
     Ok(ExitCode::from(exit.code()))
+}
+
+/// Has the system end this program when the one that started it is gone: an endpoint that is killed and started again starts its
+/// agents again too, and of two for one machine each would fail the other's jobs.
+fn end_with_parent() -> Result<()> {
+    let parent = nix::unistd::getppid();
+    nix::sys::prctl::set_pdeathsig(Some(nix::sys::signal::Signal::SIGTERM))
+        .context("failed to tie this agent to its endpoint")?;
+    // It may have gone before that.
+    if nix::unistd::getppid() == parent {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!("the endpoint of this agent is gone"))
+    }
 }
 
 /// Runs the agent of a machine in the foreground, with the flags of `machines processjobs`.
@@ -81,6 +102,7 @@ pub(crate) async fn process_jobs(settings: &Settings, uuid: Option<String>, give
         once: given.is_on("oneshot") || given.is_on("exit-on-failure"),
         simulate_mac: Vec::new(),
         simulate_uuid: None,
+        with_parent: false,
         record_calls: None,
     };
     let exit = formwork_agent::run(options(args, settings)?, shutdown::on_signal()?).await?;

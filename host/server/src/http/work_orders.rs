@@ -15,7 +15,10 @@ use super::{
     request::Target,
     route::{Body, OF_ONE, Route},
 };
-use crate::{commands::work_orders, kinds};
+use crate::{
+    commands::{batches, work_orders},
+    kinds,
+};
 
 pub(super) fn routes() -> Vec<Route> {
     let restarts = |path: &str, name: &str| (format!("/{path}/{{key}}/restart"), format!("restart_{name}"));
@@ -36,7 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
             .tells("Makes a batch of what failed in another.")
             .takes(Body::Ignored)
             .answers(201, Body::Object(Batch::KIND))
-            .refuses(&[404, 409, 501])
+            .refuses(&[404, 409])
             .about(Batch::KIND),
         Route::post("/machines/{key}/pick/{order}", "pick_machine_work_order", pick)
             .tells("Gives an agent the work order that it runs next.")
@@ -83,7 +86,10 @@ async fn restart_order(target: Target) -> Handled {
 }
 
 async fn restart_batch(target: Target) -> Handled {
-    not_yet(&target, "this endpoint keeps batches and does not run them yet\nhint: make work orders")
+    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
+    target.require("update", &kinds::claim_key(object.as_ref()))?;
+    let made = batches::restart(&target.endpoint, &target.caller.principal, &object.key()).await?;
+    answer::json(StatusCode::CREATED, &kinds::shown(&made))
 }
 
 /// Removes the work orders of machines that are gone.

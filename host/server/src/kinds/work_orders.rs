@@ -101,7 +101,7 @@ fn count(work: &mut Work<'_>, before: Option<&WorkOrder>, after: Option<&WorkOrd
 }
 
 /// Fails the job of a work order that is over.
-fn end_job(work: &mut Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
+pub(super) fn end_job(work: &mut Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
     match jobs::fail_unfinished(&*work.tx, &order.current_job, work.now) {
         Some(job) => work.put_unchecked(Box::new(job)).map(drop),
         None => Ok(()),

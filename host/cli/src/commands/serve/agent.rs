@@ -26,7 +26,7 @@ impl Agents {
         arguments: &[A],
     ) -> io::Result<Child> {
         tokio::process::Command::new(&self.program)
-            .args(["agent", "--no-power", "--uuid", &machine.uuid])
+            .args(["agent", "--with-parent", "--no-power", "--uuid", &machine.uuid])
             .args(arguments)
             .env("RS_ENDPOINT", format!("https://127.0.0.1:{}", self.port))
             .env("RS_TOKEN", &machine.token)

@@ -1,0 +1,177 @@
+//! Batches: a work order that makes others, these, and one after them (drp-api.md 14.5).
+
+use std::collections::BTreeMap;
+
+use formwork_model::{Batch, Timestamp, WorkOrder};
+
+use crate::Refusal;
+
+/// The member of a work order's meta that names its batch. Whoever makes the members sets it.
+pub const BATCH: &str = "batch";
+
+/// The work orders of a batch, as they are at one revision.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    /// The one that makes the members.
+    pub setup: Option<WorkOrder>,
+    /// How many members there are in each state.
+    pub members: BTreeMap<String, i64>,
+    /// The one after the members.
+    pub post: Option<WorkOrder>,
+}
+
+/// What is to be saved together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The batch.
+    pub batch: Batch,
+    /// A work order to make.
+    pub order: Option<WorkOrder>,
+}
+
+/// Decides how a batch goes on; nothing while it waits. `fresh` makes random UUIDs.
+#[must_use]
+pub fn advance(
+    batch: &Batch,
+    orders: &Orders,
+    now: Timestamp,
+    mut fresh: impl FnMut() -> String,
+) -> Option<Step> {
+    if batch.is_final() {
+        return None;
+    }
+    let mut next = Batch { work_order_counts: orders.members.clone(), ..batch.clone() };
+    let mut made = None;
+    let mut order = |template: &WorkOrder| {
+        let order = order_of(batch, template, fresh());
+        let uuid = order.uuid.clone();
+        made = Some(order);
+        uuid
+    };
+    match batch.state.as_str() {
+        "created" => {
+            next.setup_work_order = order(&batch.setup_work_order_template);
+            next.state = String::from("setup");
+            next.start_time = now;
+        }
+        "setup" => match orders.setup.as_ref().map(|setup| setup.state.as_str()) {
+            Some("finished") => next.state = String::from("running"),
+            Some("created" | "running") => {}
+            Some(state) => end(&mut next, "failed", format!("its setup is {state}"), now),
+            None => end(&mut next, "failed", String::from("its setup was deleted"), now),
+        },
+        "running" if count(orders, &["created", "running"]) > 0 => {}
+        "running" => match &batch.post_work_order_template {
+            Some(template) => {
+                next.post_work_order = order(template);
+                next.state = String::from("post");
+            }
+            None => end_by_members(&mut next, orders, now),
+        },
+        _ => match orders.post.as_ref().map(|post| post.state.as_str()) {
+            Some("finished") => end_by_members(&mut next, orders, now),
+            Some("created" | "running") => {}
+            Some(state) => end(&mut next, "failed", format!("its last work order is {state}"), now),
+            None => end(&mut next, "failed", String::from("its last work order was deleted"), now),
+        },
+    }
+    (next != *batch || made.is_some()).then_some(Step { batch: next, order: made })
+}
+
+/// Decides what becomes of a change of a batch that a client wants.
+///
+/// # Errors
+///
+/// A state that only its work orders can bring, or other templates once it has begun.
+pub fn change(old: &Batch, mut new: Batch, now: Timestamp) -> Result<Batch, Refusal> {
+    let refused = |what: &str| Err(Refusal::invalid(format!("{}: {what}", old.uuid)));
+    (new.start_time, new.end_time) = (old.start_time, old.end_time);
+    // A new batch's state is what a client sends who means none.
+    if new.state == "created" {
+        new.state.clone_from(&old.state);
+    }
+    if new.state != old.state {
+        if old.is_final() || new.state != "cancelled" {
+            return refused("State can only become cancelled, and only before the batch is over");
+        }
+        new.end_time = now;
+    }
+    let templates = |batch: &Batch| {
+        let Batch { setup_work_order_template, work_order_template, post_work_order_template, .. } = batch;
+        (setup_work_order_template.clone(), work_order_template.clone(), post_work_order_template.clone())
+    };
+    if old.state != "created" && templates(&new) != templates(old) {
+        return refused("its templates stay once it has begun\nhint: make a new batch");
+    }
+    Ok(new)
+}
+
+/// Makes the batch that runs the members of another again that failed, with these members. They begin at once.
+///
+/// # Errors
+///
+/// The other is not over, or none of its members failed.
+pub fn restarted(
+    old: &Batch,
+    failed: &[WorkOrder],
+    now: Timestamp,
+    mut fresh: impl FnMut() -> String,
+) -> Result<(Batch, Vec<WorkOrder>), Refusal> {
+    let refused = |why: &str| Err(Refusal::Conflict(format!("Batch {} {why}", old.uuid)));
+    if !old.is_final() {
+        return refused(&format!("is {}: only one that is over can be run again", old.state));
+    }
+    if failed.is_empty() {
+        return refused("has no members that failed");
+    }
+    let batch = Batch {
+        uuid: fresh(),
+        description: old.description.clone(),
+        state: String::from("running"),
+        setup_work_order_template: old.setup_work_order_template.clone(),
+        work_order_template: old.work_order_template.clone(),
+        post_work_order_template: old.post_work_order_template.clone(),
+        predecessor: old.uuid.clone(),
+        start_time: now,
+        ..Batch::default()
+    };
+    let again = |order: &WorkOrder| WorkOrder {
+        machine: if order.filter.is_empty() { order.machine.clone() } else { String::new() },
+        filter: order.filter.clone(),
+        params: order.params.clone(),
+        profiles: order.profiles.clone(),
+        context: order.context.clone(),
+        predecessor: order.uuid.clone(),
+        blueprint: order.blueprint.clone(),
+        ..WorkOrder::default()
+    };
+    let members = failed.iter().map(|order| order_of(&batch, &again(order), fresh())).collect();
+    Ok((batch, members))
+}
+
+fn order_of(batch: &Batch, template: &WorkOrder, uuid: String) -> WorkOrder {
+    let mut order = WorkOrder { uuid, ..template.clone() };
+    order.header.meta.insert(BATCH.to_owned(), batch.uuid.clone());
+    order
+}
+
+fn count(orders: &Orders, states: &[&str]) -> i64 {
+    states.iter().filter_map(|state| orders.members.get(*state)).sum()
+}
+
+fn end_by_members(batch: &mut Batch, orders: &Orders, now: Timestamp) {
+    match count(orders, &["failed", "cancelled"]) {
+        0 => end(batch, "finished", String::new(), now),
+        1 => end(batch, "failed", String::from("1 work order did not finish"), now),
+        lost => end(batch, "failed", format!("{lost} work orders did not finish"), now),
+    }
+}
+
+fn end(batch: &mut Batch, state: &str, status: String, now: Timestamp) {
+    state.clone_into(&mut batch.state);
+    batch.status = status;
+    batch.end_time = now;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Batches: bringing one on as its work orders end, and running again what failed (drp-api.md 14.5).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use formwork_api::ApiError;
+use formwork_core::batches::{self, BATCH, Orders};
+use formwork_model::{Batch, Objects as _, ObjectsExt, Record, WorkOrder};
+use formwork_store::Snapshot;
+use tokio::task::spawn_blocking;
+
+use crate::{
+    commit::{Stop, Work, commit, internal, refused},
+    endpoint::Endpoint,
+    kinds::{self, cancel_order},
+    random,
+};
+
+/// Who the server is when it brings a batch on; the key follows.
+const PRINCIPAL: &str = "batch:";
+
+/// Most work orders that one transaction makes or cancels.
+const AT_ONCE: usize = 500;
+
+/// Most members that one restart makes.
+const MAX_MEMBERS: usize = 10_000;
+
+/// Brings a batch on as far as its work orders let it, and cancels what is left of one that was cancelled.
+pub(crate) async fn advance(endpoint: &Arc<Endpoint>, uuid: &str) -> Result<(), ApiError> {
+    let principal = format!("{PRINCIPAL}{uuid}");
+    loop {
+        let snapshot = endpoint.snapshot();
+        let Some(batch) = snapshot.get::<Batch>(uuid) else { return Ok(()) };
+        let seen = Arc::clone(&batch);
+        let found = spawn_blocking(move || (orders(&snapshot, &seen), open_members(&snapshot, &seen))).await;
+        let (orders, open) = found.map_err(|error| internal(&error))?;
+        if batch.state == "cancelled" {
+            return cancel(endpoint, &principal, open).await;
+        }
+        let Some(step) = batches::advance(&batch, &orders, endpoint.now(), random::uuid) else {
+            return Ok(());
+        };
+        commit(endpoint, &principal, move |work| {
+            // Somebody may have changed it meanwhile, and then it is looked at again.
+            if work.tx.get::<Batch>(&batch.uuid).is_some_and(|now| *now == *batch) {
+                match step.order.clone().map(|order| make(work, order)) {
+                    Some(Err(Stop::Fail(error))) => {
+                        let status = error.messages.join("; ");
+                        let end_time = work.now;
+                        let failed =
+                            Batch { state: "failed".into(), status, end_time, ..batch.as_ref().clone() };
+                        work.put_unchecked(Box::new(failed))?;
+                    }
+                    Some(Err(stop)) => return Err(stop),
+                    Some(Ok(())) | None => drop(work.put_unchecked(Box::new(step.batch.clone()))?),
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    }
+}
+
+/// Makes a batch of the members of another that failed, and returns it.
+pub(crate) async fn restart(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    uuid: &str,
+) -> Result<Batch, ApiError> {
+    let snapshot = endpoint.snapshot();
+    let batch = snapshot.get::<Batch>(uuid);
+    let old = batch.ok_or_else(|| ApiError::not_found("POST", Batch::KIND.prefix, uuid))?;
+    let wanted = Arc::clone(&old);
+    let failed =
+        spawn_blocking(move || failed_members(&snapshot, &wanted)).await.map_err(|error| internal(&error))?;
+    if failed.len() > MAX_MEMBERS {
+        let message =
+            format!("Batch {uuid} has {} members that failed, more than {MAX_MEMBERS}", failed.len());
+        return Err(ApiError::new(409, "POST", message).about(Batch::KIND.prefix, uuid));
+    }
+    commit(endpoint, principal, move |work| {
+        let clear =
+            |order: &WorkOrder| WorkOrder { params: work.params_in_the_clear(order).into(), ..order.clone() };
+        let failed: Vec<WorkOrder> = failed.iter().map(clear).collect();
+        let (batch, members) = batches::restarted(&old, &failed, work.now, random::uuid)
+            .map_err(|refusal| refused(Batch::KIND.prefix, &old.uuid, refusal))?;
+        let stored = work.put(Box::new(batch))?;
+        for member in members {
+            make(work, member)?;
+        }
+        Ok(stored.as_any().downcast_ref::<Batch>().cloned().unwrap_or_default())
+    })
+    .await
+}
+
+fn make(work: &mut Work<'_>, order: WorkOrder) -> Result<(), Stop> {
+    let order = kinds::of(WorkOrder::KIND).complete(work, Box::new(order))?;
+    work.put(order).map(drop)
+}
+
+async fn cancel(endpoint: &Arc<Endpoint>, principal: &str, open: Vec<String>) -> Result<(), ApiError> {
+    for part in open.chunks(AT_ONCE) {
+        let part = part.to_vec();
+        commit(endpoint, principal, move |work| part.iter().try_for_each(|uuid| cancel_order(work, uuid)))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Calls `visit` for the members of a batch.
+fn visit_members(snapshot: &Snapshot, batch: &Batch, mut visit: impl FnMut(&WorkOrder)) {
+    snapshot.visit(WorkOrder::KIND.prefix, &mut |object| {
+        let order = object.as_any().downcast_ref::<WorkOrder>();
+        let is_member = |order: &&WorkOrder| {
+            order.header.meta.get(BATCH) == Some(&batch.uuid)
+                && order.uuid != batch.setup_work_order
+                && order.uuid != batch.post_work_order
+        };
+        order.filter(is_member).into_iter().for_each(&mut visit);
+        true
+    });
+}
+
+fn orders(snapshot: &Snapshot, batch: &Batch) -> Orders {
+    let order = |uuid: &str| snapshot.get::<WorkOrder>(uuid).map(|order| order.as_ref().clone());
+    let mut members = BTreeMap::new();
+    visit_members(snapshot, batch, |order| *members.entry(order.state.clone()).or_insert(0) += 1);
+    Orders { setup: order(&batch.setup_work_order), members, post: order(&batch.post_work_order) }
+}
+
+fn open_members(snapshot: &Snapshot, batch: &Batch) -> Vec<String> {
+    let mut open = Vec::new();
+    visit_members(snapshot, batch, |order| {
+        if !order.is_final() {
+            open.push(order.uuid.clone());
+        }
+    });
+    open
+}
+
+fn failed_members(snapshot: &Snapshot, batch: &Batch) -> Vec<WorkOrder> {
+    let mut failed = Vec::new();
+    visit_members(snapshot, batch, |order| {
+        if order.state == "failed" {
+            failed.push(order.clone());
+        }
+    });
+    failed
+}

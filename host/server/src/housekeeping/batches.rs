@@ -1,0 +1,70 @@
+//! Batches go on as their work orders end.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use formwork_core::batches::BATCH;
+use formwork_model::{Batch, Object, Objects as _, Record, WorkOrder};
+use formwork_store::{Entry, FeedError, Snapshot};
+
+use super::report;
+use crate::{commands::batches::advance, endpoint::Endpoint};
+
+/// Brings batches on until the store is closed.
+pub(super) async fn run(endpoint: &Arc<Endpoint>) {
+    let (snapshot, mut feed) = endpoint.store.snapshot_and_feed();
+    let mut moved = all(&snapshot);
+    drop(snapshot);
+    loop {
+        for uuid in std::mem::take(&mut moved) {
+            report("batch", advance(endpoint, &uuid).await);
+        }
+        let mut entry = feed.next().await.map(Some);
+        // What has come meanwhile is looked at once.
+        loop {
+            match entry {
+                Ok(Some(found)) => note(&found, &mut moved),
+                Ok(None) => break,
+                Err(FeedError::Lagged { .. }) => {
+                    let (snapshot, fresh) = endpoint.store.snapshot_and_feed();
+                    feed = fresh;
+                    moved.extend(all(&snapshot));
+                    break;
+                }
+                Err(FeedError::Closed) => return,
+            }
+            entry = feed.try_next();
+        }
+    }
+}
+
+/// Returns the batches that may have something to do: those that are not over, and those of which work orders are left.
+fn all(snapshot: &Snapshot) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    snapshot.visit(Batch::KIND.prefix, &mut |object| {
+        let batch = object.as_any().downcast_ref::<Batch>().filter(|batch| !batch.is_final());
+        found.extend(batch.map(|batch| batch.uuid.clone()));
+        true
+    });
+    snapshot.visit(WorkOrder::KIND.prefix, &mut |object| {
+        let order = object.as_any().downcast_ref::<WorkOrder>().filter(|order| !order.is_final());
+        found.extend(order.and_then(|order| order.header.meta.get(BATCH).cloned()));
+        true
+    });
+    found
+}
+
+fn note(entry: &Entry, moved: &mut BTreeSet<String>) {
+    for change in entry.changes.iter() {
+        let objects = [&change.before, &change.after].into_iter().flatten();
+        moved.extend(objects.filter_map(|object| of(object.as_ref())));
+    }
+}
+
+/// Returns the batch that an object is or belongs to.
+fn of(object: &dyn Object) -> Option<String> {
+    let any = object.as_any();
+    if let Some(batch) = any.downcast_ref::<Batch>() {
+        return Some(batch.uuid.clone());
+    }
+    any.downcast_ref::<WorkOrder>()?.header.meta.get(BATCH).cloned()
+}
