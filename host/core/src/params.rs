@@ -4,7 +4,7 @@ mod explain;
 mod levels;
 mod schema;
 
-use formwork_model::{Object, Objects, ObjectsExt, Param, Values, kinds_of};
+use formwork_model::{Object, Objects, ObjectsExt, Param, Values, WorkOrder, kinds_of};
 use serde_json::Value;
 
 pub use self::{
@@ -77,13 +77,14 @@ pub fn merged(values: impl IntoIterator<Item = Value>) -> Option<Value> {
 }
 
 /// Returns the objects that have a value of their own of a parameter, as `prefix:key` (drp-behaviour.md 1.3). Looks at all
-/// objects that can have one.
+/// objects that can have one. What a work order had that is over is history and holds nothing.
 #[must_use]
 pub fn holders(objects: &(impl Objects + ?Sized), name: &str) -> Vec<String> {
     let mut found = Vec::new();
     for kind in kinds_of(objects).into_iter().filter(|kind| kind.bears_params) {
         objects.visit(kind.prefix, &mut |object| {
-            if object.params().is_some_and(|params| params.contains_key(name)) {
+            let is_over = object.as_any().downcast_ref::<WorkOrder>().is_some_and(WorkOrder::is_final);
+            if !is_over && object.params().is_some_and(|params| params.contains_key(name)) {
                 found.push(format!("{}:{}", kind.prefix, object.key()));
             }
             true

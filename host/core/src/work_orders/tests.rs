@@ -125,3 +125,13 @@ fn order_waits_unless_it_is_held() {
         assert!(!is_waiting(&held));
     }
 }
+
+#[test]
+fn order_that_is_over_holds_no_param_any_more() {
+    let holders = |state: &str| {
+        let order = WorkOrder { state: state.into(), ..made(order()).unwrap() };
+        crate::params::holders(&Shelf::default().with(order), "passes")
+    };
+    assert_eq!(holders("running"), ["work_orders:w1"]);
+    assert!(holders("cancelled").is_empty());
+}
