@@ -95,6 +95,9 @@ pub fn chosen(
     found
 }
 
+/// What finds every machine that takes work orders; an order without a machine must say what machines may take it.
+const ANY: &str = "WorkOrderMode=true";
+
 /// Returns the work order that a trigger makes for a machine, or for whichever machine the filter finds later. Params of the
 /// trigger's own go first, then what the occasion brings along (drp-behaviour.md 3.12).
 #[must_use]
@@ -111,9 +114,14 @@ pub fn work_order(
     if !trigger.store_data_in_parameter.is_empty() {
         params.insert(trigger.store_data_in_parameter.clone(), Value::Object(data.clone()));
     }
+    let filter = match machine {
+        Some(_) => "",
+        None if trigger.filter.is_empty() => ANY,
+        None => trigger.filter.as_str(),
+    };
     WorkOrder {
         machine: machine.unwrap_or_default().to_owned(),
-        filter: if machine.is_none() { trigger.filter.clone() } else { String::new() },
+        filter: filter.to_owned(),
         blueprint: trigger.blueprint.clone(),
         params: params.into(),
         profiles: trigger.work_order_profiles.clone(),
@@ -201,6 +209,13 @@ mod tests {
         assert_eq!(json!(params(&trigger)), json!({"a": 1, "all": {"a": 1, "b": 2}, "b": 2}));
         let bound = work_order(&trigger, Some("m"), &data, Timestamp::default());
         assert_eq!((bound.machine.as_str(), bound.filter.as_str()), ("m", ""));
+        let anybody = work_order(
+            &Trigger { filter: String::new(), ..trigger.clone() },
+            None,
+            &data,
+            Timestamp::default(),
+        );
+        assert_eq!(anybody.filter, ANY);
         let waiting = work_order(&trigger, None, &data, Timestamp::default());
         assert_eq!((waiting.machine.as_str(), waiting.filter.as_str()), ("", "Pool=x"));
     }

@@ -13,7 +13,8 @@ const TASK_MODE: &str = "task";
 ///
 /// # Errors
 ///
-/// It is for a machine and a filter at once or for neither, or its blueprint is not there or has too many tasks.
+/// It is for a machine and a filter at once or for neither, or its machine or its blueprint is not there, or it has too many
+/// tasks.
 pub fn create(
     objects: &(impl Objects + ?Sized),
     mut order: WorkOrder,
@@ -24,6 +25,9 @@ pub fn create(
     let wrong = |what: &str| Err(Refusal::invalid(format!("{key}: {what}")));
     if order.machine.is_empty() == order.filter.is_empty() {
         return wrong("Machine or Filter must be set, and not both");
+    }
+    if !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none() {
+        return wrong(&format!("Machine {} does not exist", order.machine));
     }
     let Some(blueprint) = objects.get::<Blueprint>(&order.blueprint) else {
         return wrong(&format!("Blueprint {} does not exist", order.blueprint));

@@ -17,6 +17,7 @@ fn shelf() -> Shelf {
         ..Blueprint::default()
     };
     Shelf::default()
+        .with(Machine { uuid: "m1".into(), ..Machine::default() })
         .with(blueprint)
         .with(task("erase", &["stop", "look"]))
         .with(task("stop", &["look"]))
@@ -52,6 +53,8 @@ fn order_is_for_a_machine_or_a_filter_and_has_a_blueprint() {
     }
     let without = WorkOrder { blueprint: "none".into(), ..order() };
     assert!(made(without).unwrap_err().to_string().contains("Blueprint none does not exist"));
+    let lost = WorkOrder { machine: "m2".into(), ..order() };
+    assert!(made(lost).unwrap_err().to_string().contains("Machine m2 does not exist"));
 }
 
 #[test]
