@@ -86,6 +86,11 @@ impl Stepper {
             return Next::Wait { idle: machine.workflow_complete };
         }
         match &self.nothing {
+            // Work orders come, and are held and let go, without a change of the machine: after each wait they are asked for.
+            Some(_) if machine.work_order_mode => {
+                self.nothing = None;
+                Next::Wait { idle: true }
+            }
             Some(seen) if *seen == Seen::of(machine) => {
                 if machine.workflow.is_empty() && self.context.is_empty() && self.installs() {
                     return Next::ChangeStage("local");
@@ -164,6 +169,17 @@ mod tests {
 
     fn stepper() -> Stepper {
         Stepper::new("", "discovery")
+    }
+
+    #[test]
+    fn work_orders_are_asked_for_again_after_each_wait() {
+        let mut stepper = stepper();
+        let machine = Machine { work_order_mode: true, ..machine() };
+        for _ in 0..2 {
+            assert_eq!(stepper.next(&machine), Next::AskForJob);
+            stepper.nothing_for(&machine);
+            assert_eq!(stepper.next(&machine), Next::Wait { idle: true });
+        }
     }
 
     #[test]

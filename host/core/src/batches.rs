@@ -141,6 +141,7 @@ pub fn restarted(
         params: order.params.clone(),
         profiles: order.profiles.clone(),
         context: order.context.clone(),
+        tasks: order.task_error_stacks.first().map_or(&order.tasks, |stack| &stack.task_list).clone(),
         predecessor: order.uuid.clone(),
         blueprint: order.blueprint.clone(),
         ..WorkOrder::default()
@@ -149,8 +150,25 @@ pub fn restarted(
     Ok((batch, members))
 }
 
+/// Makes a work order of a template, of which only what a client may write counts.
 fn order_of(batch: &Batch, template: &WorkOrder, uuid: String) -> WorkOrder {
-    let mut order = WorkOrder { uuid, ..template.clone() };
+    let mut order = WorkOrder {
+        uuid,
+        machine: template.machine.clone(),
+        filter: template.filter.clone(),
+        blueprint: template.blueprint.clone(),
+        mode: template.mode.clone(),
+        on_failure: template.on_failure.clone(),
+        runnable: template.runnable,
+        scheduling_hold: template.scheduling_hold,
+        context: template.context.clone(),
+        tasks: template.tasks.clone(),
+        params: template.params.clone(),
+        profiles: template.profiles.clone(),
+        predecessor: template.predecessor.clone(),
+        ..WorkOrder::default()
+    };
+    order.header.meta.clone_from(&template.header.meta);
     order.header.meta.insert(BATCH.to_owned(), batch.uuid.clone());
     order
 }

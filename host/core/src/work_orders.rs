@@ -5,6 +5,9 @@ use formwork_model::{Blueprint, Machine, Objects, ObjectsExt, Task, Timestamp, V
 
 use crate::{Refusal, plan::MAX_ENTRIES};
 
+/// How long a chain of prerequisites is followed.
+const MAX_DEPTH: usize = 100;
+
 /// The mode of orders that have tasks of their own.
 const TASK_MODE: &str = "task";
 
@@ -58,12 +61,17 @@ pub fn create(
 
 /// Puts before each task those that it needs, each once. A task that needs itself comes where it was met first.
 fn expanded(objects: &(impl Objects + ?Sized), tasks: &[String]) -> Vec<String> {
-    fn before(objects: &(impl Objects + ?Sized), name: &str, met: &mut Vec<String>, list: &mut Vec<String>) {
-        let Some(task) = objects.get::<Task>(name) else { return };
+    fn before(
+        objects: &(impl Objects + ?Sized),
+        (name, depth): (&str, usize),
+        met: &mut Vec<String>,
+        list: &mut Vec<String>,
+    ) {
+        let Some(task) = objects.get::<Task>(name).filter(|_| depth < MAX_DEPTH) else { return };
         for needed in &task.prerequisites {
-            if list.len() <= MAX_ENTRIES && !met.contains(needed) {
+            if met.len() <= MAX_ENTRIES && !met.contains(needed) {
                 met.push(needed.clone());
-                before(objects, needed, met, list);
+                before(objects, (needed, depth + 1), met, list);
                 list.push(needed.clone());
             }
         }
@@ -71,7 +79,7 @@ fn expanded(objects: &(impl Objects + ?Sized), tasks: &[String]) -> Vec<String> 
     let (mut met, mut list) = (Vec::new(), Vec::new());
     for name in tasks {
         met.push(name.clone());
-        before(objects, name, &mut met, &mut list);
+        before(objects, (name, 0), &mut met, &mut list);
         list.push(name.clone());
     }
     list

@@ -15,7 +15,9 @@ use formwork_core::{
     jobs::{self, Retention, Scope},
     preferences,
 };
-use formwork_model::{BootEnv, Job, JobState, Lease, Machine, Object, Objects, ObjectsExt, Timestamp};
+use formwork_model::{
+    BootEnv, Job, JobState, Lease, Machine, Object, Objects, ObjectsExt, Record as _, Timestamp, WorkOrder,
+};
 use formwork_store::{Entry, FeedError, Snapshot, Transaction};
 use tokio::{
     sync::watch,
@@ -141,6 +143,14 @@ impl Retries {
                 true
             });
         }
+        snapshot.visit(WorkOrder::KIND.prefix, &mut |object| {
+            let order = object.as_any().downcast_ref::<WorkOrder>();
+            let waiting = order.filter(|order| !order.is_final() && !order.runnable);
+            if let Some(job) = waiting.and_then(|order| snapshot.get::<Job>(&order.current_job)) {
+                self.note_job(&job);
+            }
+            true
+        });
     }
 
     fn note(&mut self, entry: &Entry) {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_api::ApiError;
-use formwork_core::batches::{self, BATCH, Orders};
+use formwork_core::batches::{self, BATCH, Orders, Step};
 use formwork_model::{Batch, Objects as _, ObjectsExt, Record, WorkOrder};
 use formwork_store::Snapshot;
 use tokio::task::spawn_blocking;
@@ -21,8 +21,8 @@ const PRINCIPAL: &str = "batch:";
 /// Most work orders that one transaction makes or cancels.
 const AT_ONCE: usize = 500;
 
-/// Most members that one restart makes.
-const MAX_MEMBERS: usize = 10_000;
+/// Most members that one restart makes, which is one transaction.
+const MAX_MEMBERS: usize = 2_000;
 
 /// Brings a batch on as far as its work orders let it, and cancels what is left of one that was cancelled.
 pub(crate) async fn advance(endpoint: &Arc<Endpoint>, uuid: &str) -> Result<(), ApiError> {
@@ -39,25 +39,41 @@ pub(crate) async fn advance(endpoint: &Arc<Endpoint>, uuid: &str) -> Result<(), 
         let Some(step) = batches::advance(&batch, &orders, endpoint.now(), random::uuid) else {
             return Ok(());
         };
-        commit(endpoint, &principal, move |work| {
-            // Somebody may have changed it meanwhile, and then it is looked at again.
-            if work.tx.get::<Batch>(&batch.uuid).is_some_and(|now| *now == *batch) {
-                match step.order.clone().map(|order| make(work, order)) {
-                    Some(Err(Stop::Fail(error))) => {
-                        let status = error.messages.join("; ");
-                        let end_time = work.now;
-                        let failed =
-                            Batch { state: "failed".into(), status, end_time, ..batch.as_ref().clone() };
-                        work.put_unchecked(Box::new(failed))?;
-                    }
-                    Some(Err(stop)) => return Err(stop),
-                    Some(Ok(())) | None => drop(work.put_unchecked(Box::new(step.batch.clone()))?),
-                }
+        let made = put_if_same(endpoint, &principal, &batch, step).await;
+        match made {
+            Err(error) if error.code < 500 => {
+                let status = error.messages.join("; ");
+                let failed = Batch {
+                    state: String::from("failed"),
+                    status,
+                    end_time: endpoint.now(),
+                    ..batch.as_ref().clone()
+                };
+                put_if_same(endpoint, &principal, &batch, Step { batch: failed, order: None }).await?;
             }
-            Ok(())
-        })
-        .await?;
+            made => made?,
+        }
     }
+}
+
+/// Saves a step of a batch that nobody has changed meanwhile; else it is looked at again.
+async fn put_if_same(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    before: &Arc<Batch>,
+    step: Step,
+) -> Result<(), ApiError> {
+    let before = Arc::clone(before);
+    commit(endpoint, principal, move |work| {
+        if work.tx.get::<Batch>(&before.uuid).is_some_and(|now| *now == *before) {
+            if let Some(order) = step.order.clone() {
+                make(work, order)?;
+            }
+            work.put_unchecked(Box::new(step.batch.clone()))?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Makes a batch of the members of another that failed, and returns it.
@@ -127,6 +143,7 @@ fn orders(snapshot: &Snapshot, batch: &Batch) -> Orders {
     Orders { setup: order(&batch.setup_work_order), members, post: order(&batch.post_work_order) }
 }
 
+/// Returns the members of a batch that are not over.
 fn open_members(snapshot: &Snapshot, batch: &Batch) -> Vec<String> {
     let mut open = Vec::new();
     visit_members(snapshot, batch, |order| {

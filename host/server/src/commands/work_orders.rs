@@ -77,6 +77,14 @@ fn next(snapshot: &Snapshot, machine: &str, key: &str) -> Result<Option<Arc<Work
         None => order.context == context,
     };
     let mut own = bound(snapshot, machine);
+    let is_beside = |order: &WorkOrder, named: &WorkOrder| {
+        order.state == "running" && order.uuid != named.uuid && order.context == named.context
+    };
+    if let Some(named) = &named
+        && own.iter().any(|order| is_beside(order, named))
+    {
+        return Ok(None);
+    }
     own.retain(|order| fits(order));
     if let Some(running) = own.iter().find(|order| order.state == "running") {
         return Ok(Some(Arc::clone(running)));

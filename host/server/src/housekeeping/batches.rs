@@ -1,13 +1,17 @@
 //! Batches go on as their work orders end.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use formwork_core::batches::BATCH;
 use formwork_model::{Batch, Object, Objects as _, Record, WorkOrder};
 use formwork_store::{Entry, FeedError, Snapshot};
+use tokio::time::sleep;
 
 use super::report;
 use crate::{commands::batches::advance, endpoint::Endpoint};
+
+/// The pause before another try with a batch that could not be brought on.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Brings batches on until the store is closed.
 pub(super) async fn run(endpoint: &Arc<Endpoint>) {
@@ -15,10 +19,19 @@ pub(super) async fn run(endpoint: &Arc<Endpoint>) {
     let mut moved = all(&snapshot);
     drop(snapshot);
     loop {
+        let mut again = BTreeSet::new();
         for uuid in std::mem::take(&mut moved) {
-            report("batch", advance(endpoint, &uuid).await);
+            let advanced = advance(endpoint, &uuid).await;
+            if advanced.is_err() {
+                again.insert(uuid);
+            }
+            report("batch", advanced);
         }
-        let mut entry = feed.next().await.map(Some);
+        let mut entry = tokio::select! {
+            entry = feed.next() => entry.map(Some),
+            () = sleep(TROUBLE_PAUSE), if !again.is_empty() => Ok(None),
+        };
+        moved = again;
         // What has come meanwhile is looked at once.
         loop {
             match entry {

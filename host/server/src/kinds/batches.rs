@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use formwork_api::ApiError;
 use formwork_core::batches;
-use formwork_model::{Batch, Object, ObjectsExt, Record, WorkOrder};
+use formwork_model::{Batch, Claim, Object, Objects, ObjectsExt, Record, WorkOrder};
 
-use super::{Behaviour, pair, put_order};
+use super::{Behaviour, pair, put_order, work_orders::machine_rights};
 use crate::{
     commands::objects::Request,
     commit::{Stop, Work, refused},
@@ -45,13 +45,48 @@ impl Behaviour for Batches {
         work.put(Box::new(batch))
     }
 
-    fn may_delete(&self, _work: &Work<'_>, _: &crate::auth::Caller, object: &dyn Object) -> Result<(), Stop> {
-        let Some(batch) = object.as_any().downcast_ref::<Batch>().filter(|batch| !batch.is_final()) else {
-            return Ok(());
+    /// Whoever writes a batch has its work orders made.
+    fn given(&self, objects: &dyn Objects, old: Option<&dyn Object>, new: &dyn Object) -> Vec<Claim> {
+        let of = |object: &dyn Object| {
+            let batch = object.as_any().downcast_ref::<Batch>()?;
+            let setup = std::iter::once(&batch.setup_work_order_template);
+            let orders = setup.chain(&batch.work_order_template).chain(&batch.post_work_order_template);
+            let mut claims: Vec<Claim> = orders.flat_map(|order| machine_rights(objects, order)).collect();
+            claims.push(Claim::new(WorkOrder::KIND.prefix, "create", "*"));
+            Some(claims)
         };
-        let message = format!("batch {} is {}\nhint: set State to cancelled first", batch.uuid, batch.state);
+        let templates = |object: &dyn Object| {
+            let batch = object.as_any().downcast_ref::<Batch>()?;
+            let more = (batch.work_order_template.clone(), batch.post_work_order_template.clone());
+            Some((batch.setup_work_order_template.clone(), more))
+        };
+        let is_same = old.is_some_and(|old| templates(old) == templates(new));
+        if is_same { Vec::new() } else { of(new).unwrap_or_default() }
+    }
+
+    fn may_delete(&self, work: &Work<'_>, _: &crate::auth::Caller, object: &dyn Object) -> Result<(), Stop> {
+        let Some(batch) = object.as_any().downcast_ref::<Batch>() else { return Ok(()) };
+        let message = match batch.is_final() {
+            false => format!("batch {} is {}\nhint: set State to cancelled first", batch.uuid, batch.state),
+            // Without it nobody would end them.
+            true if batch.state == "cancelled" && has_open(&*work.tx, &batch.uuid) => {
+                format!(
+                    "batch {} still has work orders that are being cancelled\nhint: try again soon",
+                    batch.uuid
+                )
+            }
+            true => return Ok(()),
+        };
         Err(ApiError::new(409, "DELETE", message).about(Batch::KIND.prefix, &batch.uuid).into())
     }
+}
+
+/// Tells whether a batch has work orders that are not over.
+fn has_open(objects: &impl Objects, batch: &str) -> bool {
+    let is_open = |order: &WorkOrder| {
+        !order.is_final() && order.header.meta.get(batches::BATCH).is_some_and(|of| of == batch)
+    };
+    objects.find_by::<WorkOrder>(is_open).is_some()
 }
 
 /// Cancels a work order that is not over.

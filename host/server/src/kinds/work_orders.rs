@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use formwork_api::ApiError;
 use formwork_core::{jobs, triggers, work_orders};
-use formwork_model::{Blueprint, Machine, Object, ObjectsExt, Record, Values, WorkOrder};
+use formwork_model::{Blueprint, Claim, Machine, Object, Objects, ObjectsExt, Record, Values, WorkOrder};
 
 use super::{Behaviour, pair};
 use crate::{
@@ -53,6 +53,19 @@ impl Behaviour for WorkOrders {
         work.put(Box::new(order))
     }
 
+    /// Whoever has an order run does on its machine what the tasks do: what he could do by writing the machine's own list.
+    fn given(&self, objects: &dyn Objects, old: Option<&dyn Object>, new: &dyn Object) -> Vec<Claim> {
+        let of = |object: &dyn Object| {
+            object.as_any().downcast_ref::<WorkOrder>().map(|order| machine_rights(objects, order))
+        };
+        let before = old.and_then(of).unwrap_or_default();
+        let same_list =
+            old.and_then(|old| pair::<WorkOrder>(old, new)).is_some_and(|(old, new)| old.tasks == new.tasks);
+        let mut given = of(new).unwrap_or_default();
+        given.retain(|claim| !same_list || !before.contains(claim));
+        given
+    }
+
     fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, force: bool) -> Result<(), Stop> {
         let Some(order) = object.as_any().downcast_ref::<WorkOrder>() else { return Ok(()) };
         if !order.is_final() && !force {
@@ -65,6 +78,14 @@ impl Behaviour for WorkOrders {
         end_job(work, order)?;
         count(work, Some(order), None)
     }
+}
+
+/// Returns the right to the machine of a work order that goes with having it run; to all machines where a filter chooses.
+pub(super) fn machine_rights(objects: &dyn Objects, order: &WorkOrder) -> Vec<Claim> {
+    let found = Machine::find(objects, &order.machine);
+    let prefix = found.map_or(Machine::KIND, |found| found.kind()).prefix;
+    let specific = if order.machine.is_empty() { "*" } else { order.machine.as_str() };
+    vec![Claim::new(prefix, "update", specific)]
 }
 
 /// Stores a work order that its jobs or its machine moved on, or that was picked.
@@ -103,7 +124,7 @@ fn count(work: &mut Work<'_>, before: Option<&WorkOrder>, after: Option<&WorkOrd
 /// Fails the job of a work order that is over.
 pub(super) fn end_job(work: &mut Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
     match jobs::fail_unfinished(&*work.tx, &order.current_job, work.now) {
-        Some(job) => work.put_unchecked(Box::new(job)).map(drop),
-        None => Ok(()),
+        Some(job) if job.work_order == order.uuid => work.put_unchecked(Box::new(job)).map(drop),
+        _ => Ok(()),
     }
 }
