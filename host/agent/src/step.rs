@@ -33,7 +33,6 @@ struct Seen {
     stage: String,
     context: String,
     workflow: String,
-    work_orders: (bool, i64, i64),
 }
 
 impl Seen {
@@ -46,7 +45,6 @@ impl Seen {
             stage: machine.stage.clone(),
             context: machine.context.clone(),
             workflow: machine.workflow.clone(),
-            work_orders: (machine.work_order_mode, machine.pending_work_orders, machine.running_work_orders),
         }
     }
 }

@@ -96,14 +96,18 @@ pub fn change(old: &Batch, mut new: Batch, now: Timestamp) -> Result<Batch, Refu
         }
         new.end_time = now;
     }
-    let templates = |batch: &Batch| {
-        let Batch { setup_work_order_template, work_order_template, post_work_order_template, .. } = batch;
-        (setup_work_order_template.clone(), work_order_template.clone(), post_work_order_template.clone())
-    };
-    if old.state != "created" && templates(&new) != templates(old) {
+    if old.state != "created" && !has_same_templates(&new, old) {
         return refused("its templates stay once it has begun\nhint: make a new batch");
     }
     Ok(new)
+}
+
+/// Tells whether two batches make the same work orders.
+#[must_use]
+pub fn has_same_templates(one: &Batch, other: &Batch) -> bool {
+    one.setup_work_order_template == other.setup_work_order_template
+        && one.work_order_template == other.work_order_template
+        && one.post_work_order_template == other.post_work_order_template
 }
 
 /// Makes the batch that runs the members of another again that failed, with these members. They begin at once.

@@ -108,14 +108,12 @@ pub fn change(old: &WorkOrder, mut new: WorkOrder, now: Timestamp) -> Result<Wor
         }
         new.end_time = now;
     }
-    let fixed = |order: &WorkOrder| {
-        let WorkOrder { machine, filter, mode, tasks, context, .. } = order;
-        (machine.clone(), filter.clone(), mode.clone(), tasks.clone(), context.clone())
-    };
     if new.blueprint != old.blueprint {
         return refused("Blueprint cannot change\nhint: make a new work order");
     }
-    if old.state != "created" && fixed(&new) != fixed(old) {
+    let is_moved = (&new.machine, &new.filter, &new.mode, &new.tasks, &new.context)
+        != (&old.machine, &old.filter, &old.mode, &old.tasks, &old.context);
+    if old.state != "created" && is_moved {
         return refused("Machine, Filter, Mode, Tasks and Context stay once it has begun");
     }
     if new.machine.is_empty() && new.filter.is_empty() {

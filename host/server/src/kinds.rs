@@ -37,13 +37,12 @@ use crate::{
     endpoint::Endpoint,
 };
 
-pub(crate) use batches::cancel as cancel_order;
 pub(crate) use groups::CONTEXT as GROUP_CONTEXT;
 pub(crate) use jobs::change as change_job;
 pub(crate) use machines::{end_job, settled};
 pub(crate) use moved::put_moved;
 pub(crate) use store_objects::follow_declarations;
-pub(crate) use work_orders::put_moved as put_order;
+pub(crate) use work_orders::{cancel_order, put_order};
 
 /// What the life of an object has that other types do not. Each method stands for the rule of most types.
 pub(crate) trait Behaviour: Sync {

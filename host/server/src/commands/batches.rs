@@ -8,7 +8,9 @@ use formwork_model::{Batch, Objects as _, ObjectsExt, Record, WorkOrder};
 use formwork_store::Snapshot;
 use tokio::task::spawn_blocking;
 
+use super::claims::require_given;
 use crate::{
+    auth::Caller,
     commit::{Stop, Work, commit, internal, refused},
     endpoint::Endpoint,
     kinds::{self, cancel_order},
@@ -31,11 +33,12 @@ pub(crate) async fn advance(endpoint: &Arc<Endpoint>, uuid: &str) -> Result<(), 
         let snapshot = endpoint.snapshot();
         let Some(batch) = snapshot.get::<Batch>(uuid) else { return Ok(()) };
         let seen = Arc::clone(&batch);
-        let found = spawn_blocking(move || (orders(&snapshot, &seen), open_members(&snapshot, &seen))).await;
-        let (orders, open) = found.map_err(|error| internal(&error))?;
         if batch.state == "cancelled" {
-            return cancel(endpoint, &principal, open).await;
+            let open = spawn_blocking(move || members(&snapshot, &seen, |order| !order.is_final())).await;
+            return cancel(endpoint, &principal, &open.map_err(|error| internal(&error))?).await;
         }
+        let orders =
+            spawn_blocking(move || orders(&snapshot, &seen)).await.map_err(|error| internal(&error))?;
         let Some(step) = batches::advance(&batch, &orders, endpoint.now(), random::uuid) else {
             return Ok(());
         };
@@ -76,31 +79,34 @@ async fn put_if_same(
     .await
 }
 
-/// Makes a batch of the members of another that failed, and returns it.
+/// Makes a batch of the members of another that failed, and returns it. Its caller needs what he would need to make all that.
 pub(crate) async fn restart(
     endpoint: &Arc<Endpoint>,
-    principal: &str,
+    caller: &Caller,
     uuid: &str,
 ) -> Result<Batch, ApiError> {
     let snapshot = endpoint.snapshot();
     let batch = snapshot.get::<Batch>(uuid);
     let old = batch.ok_or_else(|| ApiError::not_found("POST", Batch::KIND.prefix, uuid))?;
     let wanted = Arc::clone(&old);
-    let failed =
-        spawn_blocking(move || failed_members(&snapshot, &wanted)).await.map_err(|error| internal(&error))?;
+    let failed = spawn_blocking(move || members(&snapshot, &wanted, |order| order.state == "failed")).await;
+    let failed = failed.map_err(|error| internal(&error))?;
     if failed.len() > MAX_MEMBERS {
         let message =
             format!("Batch {uuid} has {} members that failed, more than {MAX_MEMBERS}", failed.len());
         return Err(ApiError::new(409, "POST", message).about(Batch::KIND.prefix, uuid));
     }
-    commit(endpoint, principal, move |work| {
+    let (principal, caller) = (caller.principal.clone(), caller.clone());
+    commit(endpoint, &principal, move |work| {
         let clear =
             |order: &WorkOrder| WorkOrder { params: work.params_in_the_clear(order).into(), ..order.clone() };
         let failed: Vec<WorkOrder> = failed.iter().map(clear).collect();
         let (batch, members) = batches::restarted(&old, &failed, work.now, random::uuid)
             .map_err(|refusal| refused(Batch::KIND.prefix, &old.uuid, refusal))?;
+        require_given(&caller, &*work.tx, None, &batch)?;
         let stored = work.put(Box::new(batch))?;
         for member in members {
+            require_given(&caller, &*work.tx, None, &member)?;
             make(work, member)?;
         }
         Ok(stored.as_any().downcast_ref::<Batch>().cloned().unwrap_or_default())
@@ -113,9 +119,9 @@ fn make(work: &mut Work<'_>, order: WorkOrder) -> Result<(), Stop> {
     work.put(order).map(drop)
 }
 
-async fn cancel(endpoint: &Arc<Endpoint>, principal: &str, open: Vec<String>) -> Result<(), ApiError> {
+async fn cancel(endpoint: &Arc<Endpoint>, principal: &str, open: &[WorkOrder]) -> Result<(), ApiError> {
     for part in open.chunks(AT_ONCE) {
-        let part = part.to_vec();
+        let part: Vec<String> = part.iter().map(|order| order.uuid.clone()).collect();
         commit(endpoint, principal, move |work| part.iter().try_for_each(|uuid| cancel_order(work, uuid)))
             .await?;
     }
@@ -143,23 +149,13 @@ fn orders(snapshot: &Snapshot, batch: &Batch) -> Orders {
     Orders { setup: order(&batch.setup_work_order), members, post: order(&batch.post_work_order) }
 }
 
-/// Returns the members of a batch that are not over.
-fn open_members(snapshot: &Snapshot, batch: &Batch) -> Vec<String> {
-    let mut open = Vec::new();
+/// Returns the members of a batch that pass a test.
+fn members(snapshot: &Snapshot, batch: &Batch, test: impl Fn(&WorkOrder) -> bool) -> Vec<WorkOrder> {
+    let mut found = Vec::new();
     visit_members(snapshot, batch, |order| {
-        if !order.is_final() {
-            open.push(order.uuid.clone());
+        if test(order) {
+            found.push(order.clone());
         }
     });
-    open
-}
-
-fn failed_members(snapshot: &Snapshot, batch: &Batch) -> Vec<WorkOrder> {
-    let mut failed = Vec::new();
-    visit_members(snapshot, batch, |order| {
-        if order.state == "failed" {
-            failed.push(order.clone());
-        }
-    });
-    failed
+    found
 }

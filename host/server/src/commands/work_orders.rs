@@ -19,6 +19,9 @@ use crate::{
 /// Most work orders without a machine whose filters are asked about one.
 const MAX_FILTERS: usize = 1_000;
 
+/// Most work orders that one transaction removes.
+const AT_ONCE: usize = 500;
+
 /// How often another order is looked for when somebody else was faster.
 const TRIES: usize = 100;
 
@@ -114,9 +117,6 @@ fn bound(snapshot: &Snapshot, machine: &str) -> Vec<Arc<WorkOrder>> {
     found
 }
 
-/// Most work orders that one transaction removes.
-const AT_ONCE: usize = 500;
-
 /// Removes the work orders whose machines are gone, as far as `may` lets them go, and returns them.
 pub(crate) async fn purge(
     endpoint: &Arc<Endpoint>,
@@ -148,5 +148,5 @@ pub(crate) async fn purge(
 }
 
 fn is_lost(objects: &(impl Objects + ?Sized), order: &WorkOrder) -> bool {
-    !order.machine.is_empty() && objects.find(Machine::KIND.prefix, &order.machine).is_none()
+    !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none()
 }

@@ -61,13 +61,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Says what the endpoint does not do yet, to a caller who names something that is there and that he may change.
-fn not_yet(target: &Target, message: &str) -> Handled {
-    let (object, _) = objects::find(target, &target.endpoint.snapshot())?;
-    target.require("update", &kinds::claim_key(object.as_ref()))?;
-    Err(ApiError::new(501, target.method.as_str(), message).about(target.kind.prefix, &target.id).into())
-}
-
 async fn pick(target: Target, Path((_, key)): Path<(String, String)>) -> Handled {
     let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
     target.require("update", &kinds::claim_key(object.as_ref()))?;
@@ -79,16 +72,17 @@ async fn pick(target: Target, Path((_, key)): Path<(String, String)>) -> Handled
 }
 
 async fn restart_order(target: Target) -> Handled {
-    not_yet(
-        &target,
-        "this endpoint runs work orders in task mode only, and these are not restarted\nhint: make a new one",
-    )
+    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
+    target.require("update", &kinds::claim_key(object.as_ref()))?;
+    let message =
+        "this endpoint runs work orders in task mode only, and these are not restarted\nhint: make a new one";
+    Err(ApiError::new(501, target.method.as_str(), message).about(target.kind.prefix, &target.id).into())
 }
 
 async fn restart_batch(target: Target) -> Handled {
     let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
     target.require("update", &kinds::claim_key(object.as_ref()))?;
-    let made = batches::restart(&target.endpoint, &target.caller.principal, &object.key()).await?;
+    let made = batches::restart(&target.endpoint, &target.caller, &object.key()).await?;
     answer::json(StatusCode::CREATED, &kinds::shown(&made))
 }
 

@@ -6,8 +6,12 @@ use formwork_api::ApiError;
 use formwork_core::batches;
 use formwork_model::{Batch, Claim, Object, Objects, ObjectsExt, Record, WorkOrder};
 
-use super::{Behaviour, pair, put_order, work_orders::machine_rights};
+use super::{
+    Behaviour, pair,
+    work_orders::{cancel_order, machine_right},
+};
 use crate::{
+    auth::Caller,
     commands::objects::Request,
     commit::{Stop, Work, refused},
     random,
@@ -39,7 +43,7 @@ impl Behaviour for Batches {
             .map_err(|refusal| refused(Batch::KIND.prefix, &before.uuid, refusal))?;
         if batch.is_final() && !before.is_final() {
             for uuid in [&batch.setup_work_order, &batch.post_work_order] {
-                cancel(work, uuid)?;
+                cancel_order(work, uuid)?;
             }
         }
         work.put(Box::new(batch))
@@ -47,24 +51,18 @@ impl Behaviour for Batches {
 
     /// Whoever writes a batch has its work orders made.
     fn given(&self, objects: &dyn Objects, old: Option<&dyn Object>, new: &dyn Object) -> Vec<Claim> {
-        let of = |object: &dyn Object| {
-            let batch = object.as_any().downcast_ref::<Batch>()?;
-            let setup = std::iter::once(&batch.setup_work_order_template);
-            let orders = setup.chain(&batch.work_order_template).chain(&batch.post_work_order_template);
-            let mut claims: Vec<Claim> = orders.flat_map(|order| machine_rights(objects, order)).collect();
-            claims.push(Claim::new(WorkOrder::KIND.prefix, "create", "*"));
-            Some(claims)
-        };
-        let templates = |object: &dyn Object| {
-            let batch = object.as_any().downcast_ref::<Batch>()?;
-            let more = (batch.work_order_template.clone(), batch.post_work_order_template.clone());
-            Some((batch.setup_work_order_template.clone(), more))
-        };
-        let is_same = old.is_some_and(|old| templates(old) == templates(new));
-        if is_same { Vec::new() } else { of(new).unwrap_or_default() }
+        let of = |object: &'_ dyn Object| object.as_any().downcast_ref::<Batch>().cloned();
+        let Some(batch) = of(new) else { return Vec::new() };
+        if old.and_then(of).is_some_and(|old| batches::has_same_templates(&old, &batch)) {
+            return Vec::new();
+        }
+        let setup = std::iter::once(&batch.setup_work_order_template);
+        let orders = setup.chain(&batch.work_order_template).chain(&batch.post_work_order_template);
+        let create = Claim::new(WorkOrder::KIND.prefix, "create", "*");
+        orders.map(|order| machine_right(objects, order)).chain([create]).collect()
     }
 
-    fn may_delete(&self, work: &Work<'_>, _: &crate::auth::Caller, object: &dyn Object) -> Result<(), Stop> {
+    fn may_delete(&self, work: &Work<'_>, _caller: &Caller, object: &dyn Object) -> Result<(), Stop> {
         let Some(batch) = object.as_any().downcast_ref::<Batch>() else { return Ok(()) };
         let message = match batch.is_final() {
             false => format!("batch {} is {}\nhint: set State to cancelled first", batch.uuid, batch.state),
@@ -87,17 +85,4 @@ fn has_open(objects: &impl Objects, batch: &str) -> bool {
         !order.is_final() && order.header.meta.get(batches::BATCH).is_some_and(|of| of == batch)
     };
     objects.find_by::<WorkOrder>(is_open).is_some()
-}
-
-/// Cancels a work order that is not over.
-pub(crate) fn cancel(work: &mut Work<'_>, uuid: &str) -> Result<(), Stop> {
-    let Some(order) = work.tx.get::<WorkOrder>(uuid).filter(|order| !order.is_final()) else { return Ok(()) };
-    super::work_orders::end_job(work, &order)?;
-    let cancelled = WorkOrder {
-        state: String::from("cancelled"),
-        status: String::from("its batch was cancelled"),
-        end_time: work.now,
-        ..order.as_ref().clone()
-    };
-    put_order(work, cancelled).map(drop)
 }

@@ -13,6 +13,6 @@ pub(crate) fn put_moved(work: &mut Work<'_>, moved: Moved) -> Result<(), Stop> {
             let kind = Machine::find(&*work.tx, &machine.uuid).map_or(Machine::KIND, |found| found.kind());
             machines::put_after_job(work, kind, *machine)
         }
-        Moved::WorkOrder(order) => work_orders::put_moved(work, *order).map(drop),
+        Moved::WorkOrder(order) => work_orders::put_order(work, *order).map(drop),
     }
 }

@@ -55,15 +55,12 @@ impl Behaviour for WorkOrders {
 
     /// Whoever has an order run does on its machine what the tasks do: what he could do by writing the machine's own list.
     fn given(&self, objects: &dyn Objects, old: Option<&dyn Object>, new: &dyn Object) -> Vec<Claim> {
-        let of = |object: &dyn Object| {
-            object.as_any().downcast_ref::<WorkOrder>().map(|order| machine_rights(objects, order))
-        };
-        let before = old.and_then(of).unwrap_or_default();
-        let same_list =
-            old.and_then(|old| pair::<WorkOrder>(old, new)).is_some_and(|(old, new)| old.tasks == new.tasks);
-        let mut given = of(new).unwrap_or_default();
-        given.retain(|claim| !same_list || !before.contains(claim));
-        given
+        let Some(order) = new.as_any().downcast_ref::<WorkOrder>() else { return Vec::new() };
+        let before = old.and_then(|old| old.as_any().downcast_ref::<WorkOrder>());
+        let is_same = before.is_some_and(|before| {
+            (&before.machine, &before.filter, &before.tasks) == (&order.machine, &order.filter, &order.tasks)
+        });
+        if is_same { Vec::new() } else { vec![machine_right(objects, order)] }
     }
 
     fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, force: bool) -> Result<(), Stop> {
@@ -81,15 +78,28 @@ impl Behaviour for WorkOrders {
 }
 
 /// Returns the right to the machine of a work order that goes with having it run; to all machines where a filter chooses.
-pub(super) fn machine_rights(objects: &dyn Objects, order: &WorkOrder) -> Vec<Claim> {
+pub(super) fn machine_right(objects: &dyn Objects, order: &WorkOrder) -> Claim {
     let found = Machine::find(objects, &order.machine);
     let prefix = found.map_or(Machine::KIND, |found| found.kind()).prefix;
     let specific = if order.machine.is_empty() { "*" } else { order.machine.as_str() };
-    vec![Claim::new(prefix, "update", specific)]
+    Claim::new(prefix, "update", specific)
+}
+
+/// Cancels a work order with its batch, unless it is over.
+pub(crate) fn cancel_order(work: &mut Work<'_>, uuid: &str) -> Result<(), Stop> {
+    let Some(order) = work.tx.get::<WorkOrder>(uuid).filter(|order| !order.is_final()) else { return Ok(()) };
+    end_job(work, &order)?;
+    let cancelled = WorkOrder {
+        state: String::from("cancelled"),
+        status: String::from("its batch was cancelled"),
+        end_time: work.now,
+        ..order.as_ref().clone()
+    };
+    put_order(work, cancelled).map(drop)
 }
 
 /// Stores a work order that its jobs or its machine moved on, or that was picked.
-pub(crate) fn put_moved(work: &mut Work<'_>, order: WorkOrder) -> Result<Arc<dyn Object>, Stop> {
+pub(crate) fn put_order(work: &mut Work<'_>, order: WorkOrder) -> Result<Arc<dyn Object>, Stop> {
     let before = work.tx.get::<WorkOrder>(&order.uuid);
     count(work, before.as_deref(), Some(&order))?;
     work.put_unchecked(Box::new(order))
@@ -122,7 +132,7 @@ fn count(work: &mut Work<'_>, before: Option<&WorkOrder>, after: Option<&WorkOrd
 }
 
 /// Fails the job of a work order that is over.
-pub(super) fn end_job(work: &mut Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
+fn end_job(work: &mut Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
     match jobs::fail_unfinished(&*work.tx, &order.current_job, work.now) {
         Some(job) if job.work_order == order.uuid => work.put_unchecked(Box::new(job)).map(drop),
         _ => Ok(()),
