@@ -1,52 +1,68 @@
 //! The logs of jobs: a file a job, appended to and read in ranges (drp-api.md 9.5).
+//!
+//! | module | holds |
+//! |---|---|
+//! | `keeper` | the thread that appends, for many jobs at once |
+//! | `journal` | what makes that durable with one flush for all of them |
+
+mod journal;
+mod keeper;
 
 use std::{
-    io::{ErrorKind, SeekFrom},
-    path::PathBuf,
+    io::{Error, ErrorKind, Result, SeekFrom},
+    path::{Path, PathBuf},
 };
 
 use tokio::{
-    fs::{File, OpenOptions},
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt},
+    sync::{mpsc, oneshot},
 };
 
-/// The bytes that one log may hold; what comes after is dropped with a line that says so.
-const MAX_LOG_BYTES: u64 = 64 << 20;
+use self::keeper::{Append, Keeper};
 
-/// The last line of a log that is full.
-const FULL: &[u8] = b"\n[log full: what follows was dropped]\n";
+/// Appends that wait for the keeper; who comes when so many do waits until one is done.
+const QUEUE: usize = 1024;
 
 /// The folder of all job logs.
 #[derive(Clone, Debug)]
-pub(crate) struct JobLogs(PathBuf);
+pub(crate) struct JobLogs {
+    folder: PathBuf,
+    queue: mpsc::Sender<Append>,
+}
 
 impl JobLogs {
-    /// Keeps logs in a folder, which is made when missing.
-    pub(crate) fn new(folder: PathBuf) -> std::io::Result<Self> {
+    /// Keeps logs in a folder, which is made when missing. What the last keeper had acknowledged and the system had not
+    /// written before it stopped is written now, for jobs that are still `known`.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; and the folder's journal is in use by another endpoint.
+    pub(crate) fn open(folder: PathBuf, known: impl Fn(&str) -> bool) -> Result<Self> {
         std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
+        let (queue, asked) = mpsc::channel(QUEUE);
+        Keeper::open(folder.clone(), known)?.spawn(asked)?;
+        Ok(Self { folder, queue })
     }
 
     /// Appends bytes to the log of a job. They are on disk when this returns.
-    pub(crate) async fn append(&self, job: &str, bytes: &[u8]) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; then it is not known whether they will be read again after the endpoint is started anew.
+    pub(crate) async fn append(&self, job: &str, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(self.path(job)).await?;
-        let size = file.metadata().await?.len();
-        if size >= MAX_LOG_BYTES {
-            return Ok(());
-        }
-        let room = usize::try_from(MAX_LOG_BYTES - size).unwrap_or(usize::MAX);
-        file.write_all(bytes.get(..room).unwrap_or(bytes)).await?;
-        if bytes.len() > room {
-            file.write_all(FULL).await?;
-        }
-        file.sync_data().await
+        let (done, is_done) = oneshot::channel();
+        let append = Append { job: file_name(job), bytes: bytes.to_vec(), done };
+        let gone = || Error::other("the keeper of job logs has ended");
+        self.queue.send(append).await.map_err(|_| gone())?;
+        is_done.await.map_err(|_| gone())?
     }
 
     /// Reads the log of a job from an offset on, at most `limit` bytes; a job without output has an empty log.
-    pub(crate) async fn read(&self, job: &str, offset: u64, limit: u64) -> std::io::Result<Vec<u8>> {
+    pub(crate) async fn read(&self, job: &str, offset: u64, limit: u64) -> Result<Vec<u8>> {
         let mut file = match File::open(self.path(job)).await {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -59,7 +75,7 @@ impl JobLogs {
     }
 
     /// Opens the log of a job and returns it with its length; `None` for a job without output.
-    pub(crate) async fn open(&self, job: &str) -> std::io::Result<Option<(File, u64)>> {
+    pub(crate) async fn open_log(&self, job: &str) -> Result<Option<(File, u64)>> {
         match File::open(self.path(job)).await {
             Ok(file) => {
                 let length = file.metadata().await?.len();
@@ -79,9 +95,16 @@ impl JobLogs {
         }
     }
 
-    /// The uuid of a job is checked when it is made; here only what is safe in a file name is left of it.
     fn path(&self, job: &str) -> PathBuf {
-        let name: String = job.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        self.0.join(name)
+        path_of(&self.folder, &file_name(job))
     }
+}
+
+/// The uuid of a job is checked when it is made; here only what is safe in a file name is left of it.
+fn file_name(job: &str) -> String {
+    job.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
+}
+
+fn path_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(name)
 }

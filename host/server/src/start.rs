@@ -9,7 +9,7 @@ mod programs;
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use formwork_blobs::Space;
-use formwork_model::{Machine, ObjectsExt};
+use formwork_model::{Job, Machine, ObjectsExt};
 use formwork_sandbox::{Host, Optimise, Sandbox, SandboxConfig, WorkerCommand};
 use formwork_store::Store;
 use tokio::sync::{broadcast, watch};
@@ -277,6 +277,10 @@ pub(crate) async fn open(
     } else {
         Store::open(&options.data_root.join("formwork.redb"), base)?
     };
+    let objects = store.snapshot();
+    let logs = JobLogs::open(at("job-logs"), |job| objects.get::<Job>(job).is_some());
+    let logs = logs.map_err(|source| folder(&at("job-logs"), source))?;
+    drop(objects);
     let worker = WorkerCommand::new(options.worker.clone(), [String::from("compile-worker")]);
     let sandbox = Sandbox::new(SandboxConfig {
         concurrent_calls: CONCURRENT_CALLS,
@@ -298,7 +302,7 @@ pub(crate) async fn open(
         address: network::told_address(&options),
         id: options.id.clone().unwrap_or_else(|| network::default_id(&local_id)),
         local_id,
-        logs: JobLogs::new(at("job-logs")).map_err(|source| folder(&at("job-logs"), source))?,
+        logs,
         vault: Arc::new(Vault::load(&secure_file).map_err(|source| folder(&secure_file, source))?),
         key: Arc::new(TokenKey::load(&key_file).map_err(|source| folder(&key_file, source))?),
         renderer: crate::render::Renderer::default(),
@@ -354,7 +358,7 @@ pub(crate) fn copy(
         sandbox: real.sandbox.clone(),
         library: Arc::clone(&real.library),
         packs: Packs::new(scratch).map_err(failed)?,
-        logs: JobLogs::new(scratch.join("job-logs")).map_err(failed)?,
+        logs: JobLogs::open(scratch.join("job-logs"), |_| true).map_err(failed)?,
         files: real.files.clone(),
         renderer: crate::render::Renderer::default(),
         vault: Arc::clone(&real.vault),

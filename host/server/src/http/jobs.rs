@@ -148,7 +148,7 @@ async fn log(target: Target, headers: HeaderMap) -> Handled {
         return Err(ApiError::new(404, target.method.as_str(), message).about("jobs", &job.uuid).into());
     }
     let ranges = headers.get(header::RANGE);
-    let opened = target.endpoint.logs.open(&job.uuid).await.map_err(|error| internal(&error))?;
+    let opened = target.endpoint.logs.open_log(&job.uuid).await.map_err(|error| internal(&error))?;
     let mut response = match opened {
         Some((file, length)) => download::of_file(file.into_std().await, length, ranges),
         None => download::of_bytes(Vec::new(), ranges),
