@@ -4,6 +4,8 @@ use formwork_model::{DynamicObject, Object, Objects, StoreObject, declaration};
 use jsonschema::Validator;
 use serde_json::Value;
 
+use crate::params::{TOO_MUCH, effort};
+
 /// Returns what is wrong with an object of a declared type by the schema of its declaration, each with the member that
 /// does not fit; nothing for objects of our own types.
 ///
@@ -19,8 +21,12 @@ pub fn problems(objects: &(impl Objects + ?Sized), object: &dyn Object) -> Vec<S
         Ok(validator) => validator,
         Err(error) => return vec![format!("{key}: {}:{}: Schema: {error}", declaration.by, declaration.key)],
     };
+    let described = dynamic.described_by(&declaration.schema);
+    if !effort::is_bearable(&declaration.schema, &described) {
+        return vec![format!("{key}: {TOO_MUCH}")];
+    }
     validator
-        .iter_errors(&dynamic.described_by(&declaration.schema))
+        .iter_errors(&described)
         .map(|error| format!("{key}: {error} at `{}`", error.instance_path()))
         .collect()
 }
@@ -35,5 +41,8 @@ pub fn definition_problems(object: &dyn Object) -> Vec<String> {
 
 /// Compiles a schema: that of a whole object, for which draft 7 is understood; no schema of another place is fetched.
 fn compiled(schema: &Value) -> Result<Validator, String> {
+    if let Some(problem) = effort::Counted::of(schema).problem() {
+        return Err(problem);
+    }
     jsonschema::draft7::new(schema).map_err(|error| error.to_string())
 }

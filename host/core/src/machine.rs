@@ -42,6 +42,9 @@ pub fn create(objects: &(impl Objects + ?Sized), mut machine: Machine, fresh: Fr
     }
     machine.runnable = true;
     or(&mut machine.stage, "defaultStage");
+    if let Some(stage) = objects.get::<Stage>(&machine.stage).filter(|_| machine.boot_env.is_empty()) {
+        machine.boot_env.clone_from(&stage.boot_env);
+    }
     or(&mut machine.boot_env, "defaultBootEnv");
     or(&mut machine.workflow, "defaultWorkflow");
     if machine.arch.is_empty() {
@@ -131,10 +134,27 @@ pub fn change(
         return stage_change(objects, old, new, rules.force);
     }
     if new.boot_env != old.boot_env {
+        agree_with_stage(objects, &new, rules.force)?;
         new.runnable = false;
     }
     task_change(old, &mut new)?;
     Ok(Change::Ready(Box::new(new)))
+}
+
+/// Refuses a boot environment beside the one that the stage is in.
+fn agree_with_stage(
+    objects: &(impl Objects + ?Sized),
+    machine: &Machine,
+    force: bool,
+) -> Result<(), Refusal> {
+    let Some(stage) = objects.get::<Stage>(&machine.stage) else { return Ok(()) };
+    if force || stage.boot_env.is_empty() || stage.boot_env == machine.boot_env {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "{}: BootEnv {} contradicts stage {}, which is in {}\nhint: set Stage to one without a boot environment, as `none`",
+        machine.uuid, machine.boot_env, stage.name, stage.boot_env
+    )))
 }
 
 /// Under which rules a machine is changed.

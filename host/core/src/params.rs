@@ -1,5 +1,6 @@
 //! How parameters are looked up and checked (drp-api.md 6.1, 6.2; drp-behaviour.md part 1).
 
+pub(crate) mod effort;
 mod explain;
 mod levels;
 mod schema;
@@ -7,6 +8,7 @@ mod schema;
 use formwork_model::{Object, Objects, ObjectsExt, Param, Values, WorkOrder, kinds_of};
 use serde_json::Value;
 
+pub(crate) use self::schema::TOO_MUCH;
 pub use self::{
     explain::{Explained, ExplainedLevel, explain},
     levels::{Level, levels, levels_of},

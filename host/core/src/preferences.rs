@@ -73,6 +73,19 @@ pub fn all(objects: &(impl Objects + ?Sized)) -> BTreeMap<String, String> {
     DEFAULTS.iter().map(|(name, _)| ((*name).to_owned(), value(objects, name))).collect()
 }
 
+/// Returns the preferences that name an object, as `preferences:defaultStage`.
+#[must_use]
+pub fn users(objects: &(impl Objects + ?Sized), prefix: &str, key: &str) -> Vec<String> {
+    let names: &[&str] = match prefix {
+        "bootenvs" => &["defaultBootEnv", "unknownBootEnv"],
+        "stages" => &["defaultStage"],
+        "workflows" => &["defaultWorkflow"],
+        _ => &[],
+    };
+    let naming = names.iter().filter(|name| value(objects, name) == key);
+    naming.map(|name| format!("preferences:{name}")).collect()
+}
+
 /// Checks new values and returns the objects to save.
 ///
 /// # Errors

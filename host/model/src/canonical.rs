@@ -38,7 +38,7 @@ fn whole(number: &Number) -> Option<Number> {
 }
 
 /// Removes members and items that are null, outside of free JSON, which members of the names in `opaque` hold.
-pub(crate) fn strip_nulls(value: &mut Value, opaque: &[&str]) {
+pub fn strip_nulls(value: &mut Value, opaque: &[&str]) {
     match value {
         Value::Object(members) => {
             members.retain(|_, member| !member.is_null());

@@ -9,7 +9,7 @@ use std::{
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::{DecodeError, Object, Record, lease::hex_address, object};
+use crate::{DecodeError, Object, Record, lease::hex_address, names::is_uuid, object};
 
 /// What comes of reading an object.
 type Decoded = Result<Arc<dyn Object>, DecodeError>;
@@ -163,11 +163,13 @@ impl Kind {
     }
 
     /// Returns the key that a text in a URL means: of types with address keys, dotted and lower-case addresses become
-    /// eight upper-case digits; all else stays (drp-api.md 1.5, 3.3).
+    /// eight upper-case digits, and UUIDs are lower-case; all else stays (drp-api.md 1.5, 3.1, 3.3).
     #[must_use]
     pub fn canonical_key<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if !self.address_key {
-            return Cow::Borrowed(text);
+            let may_be = self.key == "Uuid" && text.bytes().any(|byte| byte.is_ascii_uppercase());
+            let lower = may_be.then(|| text.to_lowercase()).filter(|text| is_uuid(text));
+            return lower.map_or(Cow::Borrowed(text), Cow::Owned);
         }
         if let Some(digits) = hex_address(text) {
             return Cow::Owned(digits);
@@ -394,6 +396,15 @@ mod tests {
             let object = (kind.decode)(json!({kind.key: "10.7.0.171"})).unwrap();
             assert_eq!(object.key(), "0A0700AB", "{}", kind.prefix);
         }
+    }
+
+    #[test]
+    fn uuids_are_found_in_upper_case_and_other_keys_as_they_are() {
+        let key = |prefix: &str, text: &str| kind_of(prefix).unwrap().canonical_key(text).into_owned();
+        let uuid = "3E7031FE-5555-45C1-835B-92541BC9CBD4";
+        assert_eq!(key("machines", uuid), uuid.to_lowercase());
+        assert_eq!(key("machines", "Name:Fred"), "Name:Fred");
+        assert_eq!(key("profiles", uuid), uuid);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub use arch::{Arch, canonical_arch};
 pub use batch::Batch;
 pub use blueprint::Blueprint;
 pub use bootenv::{ArchInfo, BootEnv, OsInfo};
-pub use canonical::canonical_numbers;
+pub use canonical::{canonical_numbers, strip_nulls};
 pub use catalog_item::CatalogItem;
 pub use cluster::Cluster;
 pub use content::{
@@ -92,7 +92,7 @@ pub use job::{ExitState, Job, JobAction, JobState, NO_JOB};
 pub use kind::{DeclareError, KINDS, Kind, Layers, Surface, built_in, declare, is_internal, kind_of, kinds};
 pub use lease::Lease;
 pub use machine::{Machine, MachineFingerprint, TaskStack};
-pub use names::{NameGrammar, name_problem};
+pub use names::{NameGrammar, is_uuid, name_problem};
 pub use object::{DecodeError, Object, Objects, ObjectsExt, Record};
 pub use object_key::ObjectKey;
 pub use overlay::overlaid;

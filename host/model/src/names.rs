@@ -68,11 +68,15 @@ pub(crate) fn word_problem(key: &str, member: &str, word: &str, known: &[&str]) 
 
 /// Returns the validation message for a UUID that a member must hold: lower case, with hyphens (drp-api.md 3.1).
 pub(crate) fn uuid_problem(key: &str, member: &str, uuid: &str) -> Option<String> {
-    let groups: Vec<&str> = uuid.split('-').collect();
-    let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
-    let right =
-        groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.concat().bytes().all(is_hex);
-    (!right).then(|| format!("{key}: Invalid {member} `{uuid}`"))
+    (!is_uuid(uuid)).then(|| format!("{key}: Invalid {member} `{uuid}`"))
+}
+
+/// Tells whether a text is a UUID as objects have it: lower case, with hyphens (drp-api.md 3.1).
+#[must_use]
+pub fn is_uuid(text: &str) -> bool {
+    let groups = text.split('-').map(str::len);
+    let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f' | b'-');
+    groups.eq([8, 4, 4, 4, 12]) && text.bytes().all(is_hex)
 }
 
 /// Returns the validation message for the name of a parameter that a member may hold; an empty one names nothing.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Header, Kind, NameGrammar, Objects, Reference, name_problem, object::object, reference::Needs,
@@ -21,6 +21,9 @@ pub struct Tenant {
     /// More for people, in Markdown or reStructuredText.
     pub documentation: String,
     /// The keys that its users see, by prefix.
+    ///
+    /// A list that is null is an empty one, of which they see nothing (drp-api.md 3.1).
+    #[serde(deserialize_with = "lists")]
     pub members: BTreeMap<String, Vec<String>>,
     /// Its users; nobody is in two tenants.
     pub users: Vec<String>,
@@ -31,8 +34,16 @@ pub struct Tenant {
 
 pub(crate) static KIND: Kind = Kind {
     columns: &["Name", "Users", "Description", "Bundle"],
+    opaque: &["Members"],
     ..Kind::of::<Tenant>("tenants", "Name", "tenant")
 };
+
+/// Reads lists, none of which is lost because it is null: what is not named is not restricted.
+fn lists<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
+    let members = Option::<BTreeMap<String, Option<Vec<Option<String>>>>>::deserialize(from)?;
+    let keys = |keys: Option<Vec<Option<String>>>| keys.into_iter().flatten().flatten().collect();
+    Ok(members.into_iter().flatten().map(|(prefix, listed)| (prefix, keys(listed))).collect())
+}
 
 object!(
     Tenant,
@@ -105,5 +116,14 @@ mod tests {
         let wanted = ["south: Invalid Member type `cakes`", "south: User ann is in tenant north already"];
         assert_eq!(conflicts(&tenant("south", &["bob", "ann"]), &few), wanted);
         assert_eq!(problems(&tenant("south", &["1"])), ["south: Invalid User `1`"]);
+    }
+
+    #[test]
+    fn list_of_members_that_is_null_is_empty_and_restricts() {
+        let json = json!({"Name": "red", "Members": {"machines": null, "profiles": ["p1", null]}});
+        let tenant = KIND.read(json).unwrap();
+        let tenant = tenant.as_any().downcast_ref::<Tenant>().unwrap();
+        assert_eq!(tenant.members["machines"], Vec::<String>::new());
+        assert_eq!(tenant.members["profiles"], ["p1"]);
     }
 }

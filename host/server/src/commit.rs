@@ -278,6 +278,9 @@ where
                 let decision = ask_decision(endpoint, &report).await;
                 answers.decision = Some((*report, decision));
             }
+            Err(WriteError::Unwritable { prefix, key, reason }) => {
+                return Err(ApiError::invalid(prefix, &key, vec![format!("{key}: {reason}")]));
+            }
             Err(error) => return Err(internal(&error)),
         }
     }

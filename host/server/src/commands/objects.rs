@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::Method;
 use formwork_api::ApiError;
-use formwork_core::{availability, params};
+use formwork_core::{availability, params, preferences};
 use formwork_model::{
     DecodeError, Header, Kind, Object, Objects, Param, Record as _, canonical_numbers, overlaid,
 };
@@ -272,6 +272,7 @@ pub(crate) fn remove(work: &mut Work<'_>, old: &dyn Object, force: bool) -> Resu
 /// Returns what needs an object that was deleted just now.
 fn users(work: &Work<'_>, prefix: &str, key: &str) -> Vec<String> {
     let mut users = availability::users(&*work.tx, prefix, key);
+    users.extend(preferences::users(&*work.tx, prefix, key));
     if prefix == Param::KIND.prefix {
         users.extend(params::holders(&*work.tx, key));
     }

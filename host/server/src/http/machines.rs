@@ -44,6 +44,6 @@ async fn whoami(
     Authenticated(caller): Authenticated,
     body: Json,
 ) -> Handled {
-    let asked: Whoami = body.read("whoami", "")?;
+    let asked: Whoami = body.read_without_nulls("whoami", "")?;
     answer::json(StatusCode::OK, &machines::whoami(&endpoint, &caller, asked).await?)
 }

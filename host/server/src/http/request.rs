@@ -250,6 +250,17 @@ impl Json {
         serde_json::from_value(self.value)
             .map_err(|error| ApiError::new(400, self.method.as_str(), without_text(&error)).about(model, key))
     }
+
+    /// Reads the body as a type, of which members that are null are missing: so clients in Go send what is unset (drp-api.md
+    /// 3.1).
+    pub(crate) fn read_without_nulls<T: DeserializeOwned>(
+        mut self,
+        model: &str,
+        key: &str,
+    ) -> Result<T, ApiError> {
+        formwork_model::strip_nulls(&mut self.value, &["Object"]);
+        self.read(model, key)
+    }
 }
 
 /// Says why a value does not fit, without the text that it holds: it may be a password in the wrong place.

@@ -11,6 +11,7 @@ use tower::ServiceExt;
 mod audit;
 mod concurrent;
 mod dynamic;
+mod guards;
 mod hostile;
 mod leaks;
 mod lives;

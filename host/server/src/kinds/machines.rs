@@ -9,7 +9,9 @@ use formwork_core::{
     machine::{self, Fresh, Rules, pipeline},
     pools,
 };
-use formwork_model::{Job, Kind, Lease, Machine, Object, Objects, ObjectsExt, Record, SortKey, Span};
+use formwork_model::{
+    Job, Kind, Lease, Machine, Object, Objects, ObjectsExt, Record, SortKey, Span, is_uuid,
+};
 
 use super::Behaviour;
 use crate::{
@@ -34,6 +36,12 @@ impl Behaviour for Machines {
     fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
         let kind = object.kind();
         let Some(mut machine) = Machine::of(object.as_ref()).cloned() else { return Ok(object) };
+        machine.uuid.make_ascii_lowercase();
+        if !machine.uuid.is_empty() && !is_uuid(&machine.uuid) {
+            let uuid = &machine.uuid;
+            let message = format!("{uuid}: Invalid Uuid `{uuid}`\nhint: leave it out to have one made");
+            return Err(ApiError::invalid(kind.prefix, uuid, vec![message]).into());
+        }
         // A token names no more than a UUID, so none of the three types may have one of another.
         if let Some(other) = Machine::find(&*work.tx, &machine.uuid)
             && other.kind().prefix != kind.prefix

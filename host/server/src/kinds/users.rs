@@ -2,14 +2,33 @@
 
 use std::sync::Arc;
 
-use formwork_model::{Claim, Object, Objects, ObjectsExt, Role, User};
+use formwork_api::ApiError;
+use formwork_model::{Claim, Object, Objects, ObjectsExt, Record as _, Role, User};
 
 use super::{Behaviour, pair};
 use crate::{
+    auth::Caller,
     commands::objects::Request,
     commit::{Stop, Work},
     random,
 };
+
+/// The role of who may do everything.
+const SUPERUSER: &str = "superuser";
+
+/// Refuses that the last user goes who may do everything: nobody could make another.
+fn stays_open(work: &Work<'_>, user: &User, method: &str) -> Result<(), Stop> {
+    let is_one = |user: &User| user.roles.iter().any(|role| role == SUPERUSER);
+    let is_other = |other: &User| other.name != user.name && is_one(other);
+    if !is_one(user) || work.tx.find_by::<User>(is_other).is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is the last user with the role {SUPERUSER}\nhint: give it to another user first",
+        user.name
+    );
+    Err(ApiError::new(409, method, message).about(User::KIND.prefix, &user.name).into())
+}
 
 /// How users behave.
 pub(super) struct Users;
@@ -37,7 +56,14 @@ impl Behaviour for Users {
         } else if user.secret != before.secret {
             user.secret = random::secret();
         }
+        if !user.roles.contains(&String::from(SUPERUSER)) {
+            stays_open(work, before, "PATCH")?;
+        }
         work.put(Box::new(user))
+    }
+
+    fn may_delete(&self, work: &Work<'_>, _caller: &Caller, object: &dyn Object) -> Result<(), Stop> {
+        object.as_any().downcast_ref::<User>().map_or(Ok(()), |user| stays_open(work, user, "DELETE"))
     }
 
     /// Roles that come to a user bring their claims, and a user who can be impersonated brings all of his.

@@ -86,6 +86,7 @@ async fn signed_url_needs_the_right_to_read_when_it_is_made_and_when_it_is_used(
     }
     let url = site.signed("isos/b", "").await;
     assert_eq!(site.status_without_credentials("GET", &url).await, 200);
+    site.taken("POST", "/users", &json!({"Name": "bert", "Roles": ["superuser"]})).await;
     site.taken("PATCH", "/users/anna", &json!([{"op": "add", "path": "/Roles", "value": []}])).await;
     assert_eq!(
         site.status_without_credentials("GET", &url).await,
