@@ -34,7 +34,8 @@ impl JobLogs {
         }
         let mut file = OpenOptions::new().create(true).append(true).open(self.path(job)).await?;
         let size = file.metadata().await?.len();
-        if size >= MAX_LOG_BYTES {
+        // A log that is full to the byte has still to say so.
+        if size > MAX_LOG_BYTES {
             return Ok(());
         }
         let room = usize::try_from(MAX_LOG_BYTES - size).unwrap_or(usize::MAX);
@@ -83,5 +84,26 @@ impl JobLogs {
     fn path(&self, job: &str) -> PathBuf {
         let name: String = job.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         self.0.join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn log_without_end_is_cut_at_its_bound_and_says_so_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = JobLogs::new(folder.path().to_owned()).unwrap();
+        for room in [0, 3] {
+            let job = format!("job-{room}");
+            std::fs::File::create(logs.path(&job)).unwrap().set_len(MAX_LOG_BYTES - room).unwrap();
+            for _ in 0..3 {
+                logs.append(&job, b"words").await.unwrap();
+            }
+            let end = logs.read(&job, MAX_LOG_BYTES - room, 1 << 10).await.unwrap();
+            let (kept, told) = end.split_at(usize::try_from(room).unwrap());
+            assert_eq!((kept, told), (&b"words"[..kept.len()], FULL), "with room for {room}");
+        }
     }
 }
