@@ -144,8 +144,9 @@ async fn cancelled_order_ends_the_workflow_of_its_machine() {
     assert_eq!(client.get::<Job>(&job.uuid).await.unwrap().state.as_str(), "failed");
     let free: Machine = client.get(&machine).await.unwrap();
     assert_eq!((free.workflow.as_str(), free.work_order_mode, free.running_work_orders), ("", true, 0));
-    let plain = client.collection("work_orders").create(&json!({"Blueprint": "install", "Machine": machine}));
-    let plain = plain.await.unwrap()["Uuid"].as_str().unwrap().to_owned();
-    let refused = restart(&client, &plain, json!({})).await.unwrap_err();
+    let plain = json!({"Blueprint": "install", "Machine": machine});
+    let plain = client.collection("work_orders").create(&plain).await.unwrap()["Uuid"].clone();
+    let plain = plain.as_str().unwrap();
+    let refused = restart(&client, plain, json!({})).await.unwrap_err();
     assert!(refused.status() == Some(409) && refused.to_string().contains("in task mode"), "{refused}");
 }
