@@ -342,9 +342,8 @@ pub fn resumed(
     let stands = machine.header.meta.get(ORDER) == Some(&old.uuid)
         && machine.current_job == old.current_job
         && given_up(objects, machine).is_some();
-    if !stands
-        && !(how == Restart::FromStart && machine.workflow_complete && machine.running_work_orders == 0)
-    {
+    let is_free = machine.workflow_complete && machine.running_work_orders == 0;
+    if !(stands || how == Restart::FromStart && is_free) {
         let hint = if how == Restart::FromStart { "let it end that first" } else { "restart it from-start" };
         let message = format!(
             "Machine {} has gone on since work order {} stopped\nhint: {hint}",

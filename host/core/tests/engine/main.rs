@@ -1,9 +1,14 @@
 //! Random operators, agents, crashes and clocks against the engine, beside a small model of what must be so.
 //!
 //! The same seed makes the same moves. `FORMWORK_ENGINE_SEED` takes another one, `FORMWORK_ENGINE_CASES` more cases.
+//!
+//! The modules are marked as tests so that the lints know that helpers may panic too.
 
+#[cfg(test)]
 mod model;
+#[cfg(test)]
 mod moves;
+#[cfg(test)]
 mod world;
 
 use std::env;
