@@ -334,6 +334,16 @@ fn list_that_was_sent_back_when_its_task_failed_runs_from_its_beginning_after_th
 }
 
 #[test]
+fn list_that_was_sent_back_is_not_passed_over_when_its_task_fails_then() {
+    let mut world = World::new(&["a", "b"]);
+    world.run(JobState::Finished);
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    world.shelf.put(Box::new(Machine { current_task: -1, ..world.machine() }).shared());
+    world.end(&job.uuid, JobState::Failed, Some(Decision::Advance)).unwrap();
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
+}
+
+#[test]
 fn agent_of_another_context_takes_the_machine_over_and_the_job_of_the_former_has_failed() {
     let mut world = World::new(&["a"]);
     let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };

@@ -110,7 +110,9 @@ pub fn update(
             fail(&mut subject.machine, &mut new, decision, now);
             if !subject.machine.runnable && new.retry_at.is_unset() {
                 subject.fail_order(&new.task, now);
-                workflow::pass_over(objects, &mut subject.machine);
+                if before.machine.current_task == new.current_index {
+                    workflow::pass_over(objects, &mut subject.machine);
+                }
             }
         }
         // Nothing else keeps the agent from asking for it again at once.
@@ -158,6 +160,8 @@ fn settle(old: &Job, new: &mut Job, now: Timestamp) {
 fn fail(machine: &mut Machine, job: &mut Job, decision: Option<Decision>, now: Timestamp) {
     machine.runnable = false;
     match decision.unwrap_or_else(|| Decision::Stop(String::new())) {
+        // Who sent the machine back while the task ran wants it to go on from there.
+        Decision::Advance if machine.current_task != job.current_index => machine.runnable = true,
         Decision::Advance => {
             job.next_index = job.current_index + 1;
             machine.current_task = job.next_index;

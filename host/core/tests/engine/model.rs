@@ -252,7 +252,8 @@ fn passed_over(before: &World, after: &World, step: &Move) -> bool {
         let goes_on = orders.iter().any(|order| {
             order.mode == "workflow" && order.state == "running" && order.on_failure == "continue"
         });
-        is_advance || goes_on && job.work_order.is_empty() && after.machine().runnable
+        let is_here = !job.work_order.is_empty() || job.current_index == before.machine().current_task;
+        is_here && (is_advance || goes_on && job.work_order.is_empty() && after.machine().runnable)
     })
 }
 
