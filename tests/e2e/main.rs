@@ -26,4 +26,5 @@ mod secure;
 mod system;
 mod types;
 mod work_orders;
+mod workflow_orders;
 mod workflows;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use formwork_model::{Batch, Timestamp, WorkOrder};
+use formwork_model::{Batch, Objects, Timestamp, WorkOrder};
 
-use crate::Refusal;
+use crate::{Refusal, plugins};
 
 /// The member of a work order's meta that names its batch. Whoever makes the members sets it.
 pub const BATCH: &str = "batch";
@@ -102,6 +102,24 @@ pub fn change(old: &Batch, mut new: Batch, now: Timestamp) -> Result<Batch, Refu
     Ok(new)
 }
 
+/// Refuses templates that would keep a secret for everybody to read: nothing seals what is inside of a template.
+///
+/// # Errors
+///
+/// A template has a param that is secure.
+pub fn without_secrets(objects: &(impl Objects + ?Sized), batch: &Batch) -> Result<(), Refusal> {
+    let setup = std::iter::once(&batch.setup_work_order_template);
+    let templates = setup.chain(&batch.work_order_template).chain(&batch.post_work_order_template);
+    let secure = |order: &WorkOrder| order.params.keys().find(|name| plugins::is_secure(objects, name));
+    match templates.filter_map(secure).next() {
+        None => Ok(()),
+        Some(name) => Err(Refusal::invalid(format!(
+            "{}: Param {name} is secure and cannot be in a template\nhint: put it into the blueprint or a profile",
+            batch.uuid
+        ))),
+    }
+}
+
 /// Tells whether two batches make the same work orders.
 #[must_use]
 pub fn has_same_templates(one: &Batch, other: &Batch) -> bool {
@@ -148,6 +166,8 @@ pub fn restarted(
         tasks: order.task_error_stacks.first().map_or(&order.tasks, |stack| &stack.task_list).clone(),
         predecessor: order.uuid.clone(),
         blueprint: order.blueprint.clone(),
+        mode: order.mode.clone(),
+        on_failure: order.on_failure.clone(),
         ..WorkOrder::default()
     };
     let members = failed.iter().map(|order| order_of(&batch, &again(order), fresh())).collect();

@@ -157,6 +157,15 @@ fn agree_with_stage(
     )))
 }
 
+/// Tells whether a change of a machine ends the job that it has: its list begins anew, or there is none any more. What is put
+/// behind the task that runs leaves that alone.
+#[must_use]
+pub fn ends_job(before: &Machine, after: &Machine) -> bool {
+    after.workflow != before.workflow
+        || after.tasks != before.tasks
+            && (after.tasks.is_empty() || after.current_task < before.current_task.max(0))
+}
+
 /// Under which rules a machine is changed.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -212,9 +221,15 @@ fn mode_change(old: &Machine, mut new: Machine) -> Result<Change, Refusal> {
     if old.current_task < length(&old.tasks) {
         return refused("tasks are pending\nhint: let the workflow end, or clear Workflow or Tasks first");
     }
-    new.workflow.clear();
-    restart(&mut new, Vec::new());
+    enter_work_order_mode(&mut new);
     Ok(Change::Ready(Box::new(new)))
+}
+
+/// Has a machine take work orders, which has no tasks of its own then.
+pub(crate) fn enter_work_order_mode(machine: &mut Machine) {
+    machine.work_order_mode = true;
+    machine.workflow.clear();
+    restart(machine, Vec::new());
 }
 
 fn owned_by_workflow(old: &Machine, new: &Machine) -> Result<(), Refusal> {

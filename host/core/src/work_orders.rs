@@ -3,6 +3,10 @@
 
 use formwork_model::{Blueprint, Machine, Objects, ObjectsExt, Task, Timestamp, Values, WorkOrder};
 
+mod retention;
+pub mod workflow;
+
+pub use self::retention::expired;
 use crate::{Refusal, plan::MAX_ENTRIES};
 
 /// How long a chain of prerequisites is followed.
@@ -24,23 +28,16 @@ pub fn create(
     mut params: Values,
     now: Timestamp,
 ) -> Result<WorkOrder, Refusal> {
-    let key = order.uuid.clone();
-    let wrong = |what: &str| Err(Refusal::invalid(format!("{key}: {what}")));
-    if order.machine.is_empty() == order.filter.is_empty() {
-        return wrong("Machine or Filter must be set, and not both");
-    }
-    if !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none() {
-        return wrong(&format!("Machine {} does not exist", order.machine));
-    }
     let Some(blueprint) = objects.get::<Blueprint>(&order.blueprint) else {
-        return wrong(&format!("Blueprint {} does not exist", order.blueprint));
+        return wrong(&order, &format!("Blueprint {} does not exist", order.blueprint));
     };
-    if order.tasks.is_empty() {
+    if order.mode == TASK_MODE && order.tasks.is_empty() {
         order.tasks.clone_from(&blueprint.tasks);
     }
     order.tasks = expanded(objects, &order.tasks);
-    if order.tasks.len() > MAX_ENTRIES {
-        return wrong(&format!("it has {} tasks, more than {MAX_ENTRIES}", order.tasks.len()));
+    fits(objects, &order)?;
+    if order.mode != TASK_MODE && order.context.is_empty() {
+        order.context.clone_from(&blueprint.context);
     }
     for profile in &blueprint.profiles {
         if !order.profiles.contains(profile) {
@@ -50,13 +47,38 @@ pub fn create(
     params.extend(order.params.values());
     order.params = params.into();
     order.state = String::from("created");
-    if order.mode != TASK_MODE && order.status.is_empty() {
-        order.status = format!("this release keeps orders in {} mode and does not run them", order.mode);
-    }
     order.current_task = -1;
     order.create_time = now;
     (order.start_time, order.end_time) = (Timestamp::default(), Timestamp::default());
     Ok(order)
+}
+
+/// Refuses a work order that could not run as it stands: as a new one, and as one that waits and is changed.
+fn fits(objects: &(impl Objects + ?Sized), order: &WorkOrder) -> Result<(), Refusal> {
+    if order.machine.is_empty() == order.filter.is_empty() {
+        return wrong(order, "Machine or Filter must be set, and not both");
+    }
+    if !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none() {
+        return wrong(order, &format!("Machine {} does not exist", order.machine));
+    }
+    if order.tasks.len() > MAX_ENTRIES {
+        return wrong(order, &format!("it has {} tasks, more than {MAX_ENTRIES}", order.tasks.len()));
+    }
+    if order.mode == TASK_MODE {
+        return Ok(());
+    }
+    if !order.tasks.is_empty() {
+        return wrong(order, "Tasks are of task mode; in workflow mode the blueprint's Workflow runs");
+    }
+    let blueprint = objects.get::<Blueprint>(&order.blueprint);
+    match blueprint.and_then(|blueprint| workflow::missing(objects, &blueprint)) {
+        Some(missing) => wrong(order, &missing),
+        None => Ok(()),
+    }
+}
+
+fn wrong<T>(order: &WorkOrder, what: &str) -> Result<T, Refusal> {
+    Err(Refusal::invalid(format!("{}: {what}", order.uuid)))
 }
 
 /// Puts before each task those that it needs, each once. A task that needs itself comes where it was met first.
@@ -89,9 +111,15 @@ fn expanded(objects: &(impl Objects + ?Sized), tasks: &[String]) -> Vec<String> 
 ///
 /// # Errors
 ///
-/// It has ended, or begun and another machine, blueprint or list is wanted, or a state that only its tasks can bring.
-pub fn change(old: &WorkOrder, mut new: WorkOrder, now: Timestamp) -> Result<WorkOrder, Refusal> {
-    let refused = |what: &str| Err(Refusal::invalid(format!("{}: {what}", old.uuid)));
+/// It has ended, or begun and another machine, blueprint or list is wanted, or a state that only its tasks can bring; or it
+/// waits and could not run as it is wanted.
+pub fn change(
+    objects: &(impl Objects + ?Sized),
+    old: &WorkOrder,
+    mut new: WorkOrder,
+    now: Timestamp,
+) -> Result<WorkOrder, Refusal> {
+    let refused = |what: &str| wrong(old, what);
     // What only the endpoint writes; a new order's state is what a client sends who means none.
     (new.current_task, new.start_time, new.end_time) = (old.current_task, old.start_time, old.end_time);
     new.stage.clone_from(&old.stage);
@@ -116,20 +144,24 @@ pub fn change(old: &WorkOrder, mut new: WorkOrder, now: Timestamp) -> Result<Wor
     if old.state != "created" && is_moved {
         return refused("Machine, Filter, Mode, Tasks and Context stay once it has begun");
     }
-    if new.machine.is_empty() && new.filter.is_empty() {
-        return refused("Machine or Filter must be set");
+    if is_moved {
+        fits(objects, &new)?;
+    }
+    if old.state == "running" && new.runnable && !old.runnable && new.status == old.status {
+        // It said why the order was held.
+        new.status.clear();
     }
     Ok(new)
 }
 
-/// Tells whether a work order waits to be run.
+/// Tells whether a work order waits for an agent to run its tasks.
 #[must_use]
 pub fn is_waiting(order: &WorkOrder) -> bool {
-    order.mode == TASK_MODE
-        && order.state == "created"
-        && order.runnable
-        && !order.scheduling_hold
-        && order.header.available
+    order.mode == TASK_MODE && waits(order)
+}
+
+fn waits(order: &WorkOrder) -> bool {
+    order.state == "created" && order.runnable && !order.scheduling_hold && order.header.available
 }
 
 /// Refuses work orders to a machine that takes none now.

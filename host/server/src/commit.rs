@@ -260,6 +260,7 @@ where
         let written = endpoint.store.write(principal, move |tx: &mut Transaction| {
             let mut work = Work { tx, answers: &given, now, files: &files, vault: &vault };
             let value = decide(&mut work)?;
+            kinds::follow_workflows(&mut work)?;
             kinds::follow_declarations(work.tx)?;
             work.settle();
             Ok::<T, Stop>(settled(&work, value))

@@ -6,6 +6,7 @@
 mod batches;
 mod rendering;
 mod triggers;
+mod work_orders;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -28,8 +29,14 @@ use tokio::{
 #[cfg(test)]
 pub(crate) use self::{rendering::note_rendering, triggers::Follower};
 use crate::{
-    boot::ended, commands::jobs::purge, commit::commit, content::is_brought_along, endpoint::Endpoint,
-    files::FileRoot, kinds::put_moved, trees,
+    boot::ended,
+    commands::{jobs::purge, work_orders::purge_old},
+    commit::commit,
+    content::is_brought_along,
+    endpoint::Endpoint,
+    files::FileRoot,
+    kinds::put_moved,
+    trees,
 };
 
 /// How often boot files and leases are looked at. Files change without telling anybody.
@@ -49,7 +56,7 @@ pub(crate) fn start(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) ->
     tokio::spawn(async move {
         tokio::select! {
             () = ended(shutdown) => {}
-            _ = async { tokio::join!(rendering::run(&endpoint), triggers::run(&endpoint), batches::run(&endpoint), run(&endpoint)) } => {}
+            _ = async { tokio::join!(rendering::run(&endpoint), triggers::run(&endpoint), batches::run(&endpoint), work_orders::run(&endpoint), run(&endpoint)) } => {}
         }
     })
 }
@@ -125,9 +132,9 @@ fn pause_until(due: Option<Timestamp>, now: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(LONGEST_SLEEP)
 }
 
-/// The jobs that are tried again, and when.
+/// The jobs that are tried again: when each failed, and when it is tried.
 #[derive(Default)]
-struct Retries(HashMap<String, Timestamp>);
+struct Retries(HashMap<String, (Timestamp, Timestamp)>);
 
 impl Retries {
     /// Finds all retries that are owed.
@@ -164,7 +171,7 @@ impl Retries {
 
     fn note_job(&mut self, job: &Job) {
         if job.state == JobState::Failed && !job.retry_at.is_unset() && job.current {
-            self.0.insert(job.uuid.clone(), job.retry_at);
+            self.0.insert(job.uuid.clone(), (job.end_time, job.retry_at));
         } else {
             self.0.remove(&job.uuid);
         }
@@ -172,14 +179,17 @@ impl Retries {
 
     /// Returns how long it is until the next retry is due.
     fn pause(&self, now: Timestamp) -> Duration {
-        pause_until(self.0.values().min().copied(), now)
+        pause_until(
+            self.0.values().map(|owed| if jobs::is_due(*owed, now) { now } else { owed.1 }).min(),
+            now,
+        )
     }
 
     /// Makes the machines runnable whose time has come.
     async fn perform(&mut self, endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
         let now = endpoint.now();
         let due: Vec<String> =
-            self.0.iter().filter(|(_, time)| **time <= now).map(|(job, _)| job.clone()).collect();
+            self.0.iter().filter(|(_, owed)| jobs::is_due(**owed, now)).map(|(job, _)| job.clone()).collect();
         if due.is_empty() {
             return Ok(());
         }
@@ -197,7 +207,7 @@ impl Retries {
             match done {
                 Ok(()) => drop(self.0.remove(&job)),
                 // The store may be full or closing: neither is helped by haste.
-                Err(_) => drop(self.0.insert(job, now.plus_millis(5000))),
+                Err(_) => drop(self.0.insert(job, (now, now.plus_millis(5000)))),
             }
         }
         done
@@ -280,7 +290,7 @@ fn put(tx: &mut Transaction, object: Arc<dyn Object>) {
     tx.put(object);
 }
 
-/// Removes the jobs that the preferences let go.
+/// Removes the jobs and the work orders that the preferences let go.
 async fn purge_jobs(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
     let rules = preferences::retention(&endpoint.snapshot());
     if rules == Retention::default() {
@@ -289,6 +299,10 @@ async fn purge_jobs(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
     let gone = purge(endpoint, PRINCIPAL, (rules, Scope::All), false, |_| true).await?;
     if !gone.is_empty() {
         tracing::info!(count = gone.len(), "jobs purged");
+    }
+    let gone = purge_old(endpoint, PRINCIPAL, rules).await?;
+    if !gone.is_empty() {
+        tracing::info!(count = gone.len(), "work orders purged");
     }
     Ok(())
 }

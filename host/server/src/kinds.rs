@@ -6,6 +6,7 @@
 mod alerts;
 mod batches;
 mod contents;
+mod followed;
 mod groups;
 mod jobs;
 mod machines;
@@ -37,12 +38,13 @@ use crate::{
     endpoint::Endpoint,
 };
 
+pub(crate) use followed::follow_workflows;
 pub(crate) use groups::CONTEXT as GROUP_CONTEXT;
 pub(crate) use jobs::change as change_job;
 pub(crate) use machines::{end_job, settled};
 pub(crate) use moved::put_moved;
 pub(crate) use store_objects::follow_declarations;
-pub(crate) use work_orders::{cancel_order, put_order};
+pub(crate) use work_orders::{cancel_order, put_new_order, put_order};
 
 /// What the life of an object has that other types do not. Each method stands for the rule of most types.
 pub(crate) trait Behaviour: Sync {

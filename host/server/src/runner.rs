@@ -55,7 +55,8 @@ async fn run(endpoint: Arc<Endpoint>, shutdown: watch::Receiver<bool>) {
             () = &mut over => return,
             Some(ended) = runner.running.join_next_with_id() => runner.ended(ended),
             Some(timer) = runner.timers.join_next() => {
-                if let Ok(uuid) = timer {
+                if let Ok((uuid, waited)) = timer {
+                    runner.has_waited(&uuid, waited.as_ref());
                     runner.wake(&endpoint.snapshot(), &uuid);
                 }
             }
@@ -81,7 +82,8 @@ struct Runner {
     endpoint: Arc<Endpoint>,
     slots: Arc<Semaphore>,
     running: JoinSet<Pause>,
-    timers: JoinSet<String>,
+    /// Machines that wait, and what for.
+    timers: JoinSet<(String, Option<(String, Timestamp)>)>,
     /// Machines that are worked on, and whether they changed since.
     active: HashMap<String, bool>,
     /// Which machine each of the running tasks is about.
@@ -176,6 +178,13 @@ impl Runner {
         false
     }
 
+    /// Ends a wait whose pause is over, whatever the clock says: it may have been set back by years.
+    fn has_waited(&mut self, uuid: &str, waited: Option<&(String, Timestamp)>) {
+        if waited.is_some() && self.waiting.get(uuid) == waited {
+            self.waiting.remove(uuid);
+        }
+    }
+
     fn ended(&mut self, ended: Result<(task::Id, Pause), JoinError>) {
         let (id, pause) = ended.unwrap_or_else(|error| {
             tracing::error!(%error, "the work on a machine ended in a fault");
@@ -209,10 +218,10 @@ impl Runner {
     }
 
     fn after(&mut self, uuid: &str, pause: Duration) {
-        let uuid = uuid.to_owned();
+        let (uuid, waited) = (uuid.to_owned(), self.waiting.get(uuid).cloned());
         self.timers.spawn(async move {
             tokio::time::sleep(pause).await;
-            uuid
+            (uuid, waited)
         });
     }
 }

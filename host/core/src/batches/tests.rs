@@ -117,3 +117,19 @@ fn batch_can_be_cancelled_and_its_templates_stay_once_it_has_begun() {
         assert!(change(old, new, now()).is_err());
     }
 }
+
+#[test]
+fn template_with_a_secure_param_is_refused() {
+    let shelf = crate::machine::tests::Shelf::default().with(formwork_model::Param {
+        name: "bmc/password".into(),
+        secure: true,
+        ..Default::default()
+    });
+    let mut batch = Batch { uuid: "b".into(), ..Batch::default() };
+    assert_eq!(without_secrets(&shelf, &batch), Ok(()));
+    let mut template = WorkOrder::default();
+    template.params.insert("bmc/password".into(), "plain".into());
+    batch.post_work_order_template = Some(template);
+    let refused = without_secrets(&shelf, &batch).unwrap_err().to_string();
+    assert!(refused.contains("Param bmc/password is secure"), "{refused}");
+}

@@ -38,8 +38,16 @@ pub fn create(
         return Ok(Step { answer: Answer::Nothing, moved: None, jobs: Vec::new() });
     }
     let current = objects.get::<Job>(&before.machine.current_job).map(|job| job.as_ref().clone());
-    let mut advance =
-        Advance { objects, subject: before.clone(), before: &before, current, jobs: Vec::new(), now, fresh };
+    let mut advance = Advance {
+        objects,
+        subject: before.clone(),
+        before: &before,
+        current,
+        is_at_place: false,
+        jobs: Vec::new(),
+        now,
+        fresh,
+    };
     let Some(index) = advance.next_index()? else {
         let resumed = advance.current.map(Box::new);
         let answer = resumed.map_or(Answer::Nothing, Answer::Resumed);
@@ -84,6 +92,8 @@ struct Advance<'a, O: Objects + ?Sized> {
     subject: Subject,
     before: &'a Subject,
     current: Option<Job>,
+    /// True while the current job is of the place in the list, and none of a list that was before.
+    is_at_place: bool,
     jobs: Vec<Job>,
     now: Timestamp,
     fresh: &'a mut dyn FnMut() -> String,
@@ -94,15 +104,24 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
     fn next_index(&mut self) -> Result<Option<i64>, Refusal> {
         let place = self.subject.machine.current_task;
         let Some(job) = self.current.clone() else { return Ok(Some(place.max(0))) };
-        let belongs =
-            place >= 0 && job.current_index <= place && place < job.next_index.max(job.current_index + 1);
-        if !belongs || job.machine != self.subject.machine.uuid {
+        // Without a state the machine came to its place by no job: see `forget_job`.
+        self.is_at_place = place >= 0
+            && job.current_index <= place
+            && place < job.next_index.max(job.current_index + 1)
+            && job.machine == self.subject.machine.uuid
+            && !self.subject.machine.job_state.is_empty();
+        if !self.is_at_place {
             if !job.state.is_final() {
                 self.end_current(job);
             }
             return Ok(Some(place.max(0)));
         }
         match job.state {
+            // Another agent has the machine now: whoever ran the job does not go on (drp-api.md 9.3).
+            JobState::Created | JobState::Running if job.context != self.subject.machine.context => {
+                self.end_current(job);
+                Ok(Some(place))
+            }
             JobState::Created | JobState::Running => Err(Refusal::Conflict(format!(
                 "Machine {} has job {} in state {} already",
                 self.subject.machine.uuid,
@@ -120,8 +139,19 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
         job.state = JobState::Failed;
         job.exit_state = ExitState::Failed;
         job.end_time = self.now;
+        mirror(&mut self.subject.machine, &job);
         self.jobs.push(job.clone());
         self.current = Some(job);
+    }
+
+    /// Notes that the machine has come to a place without a job of it: the latest is of another list or of before it was sent
+    /// back, and what it says of its places says nothing here.
+    fn forget_job(&mut self) {
+        if !self.is_at_place {
+            self.subject.machine.job_state.clear();
+            self.subject.machine.job_exit_state.clear();
+            self.subject.machine.job_result_errors.clear();
+        }
     }
 
     fn run_from(&mut self, mut index: i64, asked: &str) -> Answer {
@@ -138,8 +168,10 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
                     // The error handler is through: the task that failed gets another chance.
                     Some(stack) => {
                         self.subject.machine.tasks = stack.task_list;
-                        index = stack.current_task;
+                        // It had been sent back to the beginning when its task failed.
+                        index = stack.current_task.max(0);
                         self.subject.machine.retry_task_attempt = 0;
+                        self.is_at_place = false;
                         continue;
                     }
                     None => return self.complete(),
@@ -149,6 +181,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
                 // The machine now stands at the task: when an operator makes it runnable again, the task runs.
                 self.subject.machine.current_task = index;
                 self.subject.machine.runnable = false;
+                self.forget_job();
                 return Answer::Nothing;
             }
             return self.hand_out(index, &text, asked);
@@ -158,6 +191,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
     fn complete(&mut self) -> Answer {
         self.subject.machine.current_task = length(&self.subject.machine.tasks);
         self.subject.machine.workflow_complete = true;
+        self.forget_job();
         Answer::Nothing
     }
 
@@ -256,6 +290,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
         self.subject.machine.current_job.clone_from(&job.uuid);
         self.subject.machine.workflow_complete = false;
         mirror(&mut self.subject.machine, &job);
+        self.is_at_place = true;
         self.current = Some(job.clone());
         self.jobs.push(job);
     }

@@ -60,16 +60,20 @@ pub fn expired(
     gone
 }
 
+impl Retention {
+    /// Tells whether something that ended at a time is old enough to go; nothing where no age is said.
+    #[must_use]
+    pub fn is_old(&self, has_finished: bool, ended: Timestamp, now: Timestamp) -> Option<bool> {
+        let after = if has_finished { self.complete_after } else { self.failed_after }?;
+        let age = now.millis().saturating_sub(ended.millis());
+        Some(u128::try_from(age).is_ok_and(|age| age >= after.as_millis()))
+    }
+}
+
 /// Tells whether a job that is not among the newest may go.
 fn may_go(job: &Job, rules: Retention, now: Timestamp) -> bool {
-    let after = if job.state == JobState::Finished { rules.complete_after } else { rules.failed_after };
-    match after {
-        Some(after) => {
-            let age = now.millis().saturating_sub(ended(job).millis());
-            u128::try_from(age).is_ok_and(|age| age >= after.as_millis())
-        }
-        None => rules.keep.is_some(),
-    }
+    let is_old = rules.is_old(job.state == JobState::Finished, ended(job), now);
+    is_old.unwrap_or(rules.keep.is_some())
 }
 
 /// Returns when a job ended; one that never did counts from its beginning.

@@ -1,5 +1,4 @@
 use formwork_model::{Object, Param, Timestamp};
-use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -8,7 +7,9 @@ use crate::{
     machine::tests::{Shelf, words},
     plan::Decision,
 };
-use formwork_model::{Job, JobState, ObjectsExt, WorkOrder};
+use formwork_model::{Job, JobState, ObjectsExt};
+
+mod orders;
 
 /// A machine, its jobs and an agent that asks.
 struct World {
@@ -289,141 +290,72 @@ fn report_of_a_failure_holds_what_the_params_allow() {
     assert_eq!((report.retries, report.attempt, report.error_depth), (Some(3), 0, 0));
 }
 
-proptest! {
-    #[test]
-    fn whatever_agents_do_tasks_run_in_order_and_one_job_at_a_time(moves in prop::collection::vec(0u8..7, 1..80)) {
-        let mut world = World::new(&["stage:s", "a", "context:host", "b", "context:", "c"]);
-        let mut finished: Vec<String> = Vec::new();
-        for step in moves {
-            let current = world.shelf.get::<Job>(&world.machine().current_job);
-            match (step, current) {
-                (0 | 1, _) => drop(world.ask()),
-                (2, _) => world.make_runnable(),
-                (state, Some(job)) => {
-                    let states = [JobState::Running, JobState::Finished, JobState::Failed, JobState::Incomplete];
-                    let state = states[usize::from(state) - 3];
-                    if world.end(&job.uuid, state, None).is_ok()
-                        && state == JobState::Finished
-                        && !job.state.is_final()
-                    {
-                        finished.push(job.task.clone());
-                    }
-                }
-                _ => {}
-            }
-            let open = world.shelf.list::<Job>().iter().filter(|job| !job.state.is_final()).count();
-            prop_assert!(open <= 1);
-            prop_assert!(world.shelf.list::<Job>().iter().filter(|job| job.current).count() <= 1);
-        }
-        let order: Vec<&str> = finished.iter().map(String::as_str).collect();
-        prop_assert!(["a", "b", "c"].starts_with(&order), "{order:?}");
-        prop_assert_eq!(world.machine().tasks, words(&["stage:s", "a", "context:host", "b", "context:", "c"]));
-    }
-}
-
-/// A machine in work order mode whose order runs.
-struct Ordered(World);
-
-impl Ordered {
-    fn new(tasks: &[&str]) -> Self {
-        let mut world = World::new(&[]);
-        let machine = Machine { work_order_mode: true, workflow_complete: true, ..world.machine() };
-        let order = WorkOrder {
-            uuid: "w".into(),
-            machine: "m".into(),
-            state: "running".into(),
-            tasks: words(tasks),
-            ..WorkOrder::default()
-        };
-        world.shelf = Shelf::default().with(machine).with(order);
-        Self(world)
-    }
-
-    fn order(&self) -> WorkOrder {
-        self.0.shelf.get::<WorkOrder>("w").unwrap().as_ref().clone()
-    }
-
-    fn ask(&mut self) -> Result<Answer, Refusal> {
-        self.0.now += 1;
-        let request = Job { machine: "m".into(), work_order: "w".into(), ..Job::default() };
-        let mut uuids = self.0.uuids;
-        let mut fresh = || {
-            uuids += 1;
-            format!("j{uuids}")
-        };
-        let now = Timestamp::from_millis(self.0.now);
-        let step =
-            create(&self.0.shelf, (&self.0.machine(), Some(&self.order())), &request, now, &mut fresh)?;
-        self.0.uuids = uuids;
-        for mut job in step.jobs {
-            job.header.set_errors(Vec::new());
-            self.0.shelf.put(std::sync::Arc::new(job));
-        }
-        self.0.keep(step.moved);
-        Ok(step.answer)
-    }
-
-    /// Runs the next job to an end; returns its task.
-    fn run(&mut self, state: JobState, decision: Option<Decision>) -> Option<String> {
-        let Answer::Created(job) = self.ask().unwrap() else { return None };
-        self.0.end(&job.uuid, JobState::Running, None).unwrap();
-        self.0.end(&job.uuid, state, decision).unwrap();
-        Some(job.task)
-    }
+#[test]
+fn finished_job_of_a_list_that_was_before_does_not_count_for_the_new_one() {
+    let mut world = World::new(&["x", "context:host", "b"]);
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("x"));
+    assert_eq!(world.ask().unwrap(), Answer::Nothing, "the second entry gives the machine to another agent");
+    // Another list, of which the first entry changes nothing, and one more task behind its end.
+    let begun = Machine {
+        tasks: words(&["stage:none"]),
+        current_task: -1,
+        context: String::new(),
+        ..world.machine()
+    };
+    world.shelf.put(Box::new(begun).shared());
+    assert_eq!(world.ask().unwrap(), Answer::Nothing);
+    assert!(world.machine().workflow_complete);
+    let longer = Machine { tasks: words(&["stage:none", "a"]), workflow_complete: false, ..world.machine() };
+    world.shelf.put(Box::new(longer).shared());
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
 }
 
 #[test]
-fn work_order_runs_its_own_list_to_finished_and_leaves_the_machine_alone() {
-    let mut site = Ordered::new(&["stage:burn", "a", "b"]);
-    let before = site.0.machine();
-    let ran: Vec<_> = std::iter::from_fn(|| site.run(JobState::Finished, None)).collect();
-    assert_eq!(ran, ["a", "b"]);
-    let order = site.order();
-    assert_eq!((order.state.as_str(), order.stage.as_str(), order.current_task), ("finished", "burn", 3));
-    assert!(!order.end_time.is_unset());
-    assert_eq!(order.job_state, "finished");
-    assert_eq!(site.0.machine(), before);
-    let jobs: Vec<_> = site.0.shelf.list::<Job>();
-    assert!(jobs.len() == 3 && jobs.iter().all(|job| job.work_order == "w" && job.machine == "m"));
-    assert!(site.ask().unwrap_err().to_string().contains("is finished and final"));
+fn task_that_the_machine_stopped_at_runs_though_the_list_before_had_it_too() {
+    let mut world = World::new(&["a"]);
+    world.run(JobState::Finished);
+    let mut again = Machine { current_task: -1, workflow_complete: false, ..world.machine() };
+    again.params.insert("task-stop-at".into(), json!(["a"]));
+    world.shelf.put(Box::new(again).shared());
+    assert_eq!(world.run(JobState::Finished), None);
+    world.make_runnable();
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
 }
 
 #[test]
-fn one_failing_task_fails_the_work_order_for_good() {
-    let mut site = Ordered::new(&["a", "b"]);
-    site.run(JobState::Failed, None);
-    let order = site.order();
-    assert_eq!((order.state.as_str(), order.status.as_str()), ("failed", "task a failed"));
-    assert!(site.0.machine().runnable, "the machine takes other orders");
-    assert!(site.ask().unwrap_err().to_string().contains("is failed and final"));
+fn list_that_was_sent_back_when_its_task_failed_runs_from_its_beginning_after_the_handler() {
+    let mut world = World::new(&["a", "b"]);
+    world.run(JobState::Finished);
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    world.shelf.put(Box::new(Machine { current_task: -1, ..world.machine() }).shared());
+    world.end(&job.uuid, JobState::Failed, Some(Decision::Divert(words(&["mend"])))).unwrap();
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("mend"));
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
 }
 
 #[test]
-fn retry_of_a_work_order_is_due_after_its_pause() {
-    let mut site = Ordered::new(&["a"]);
-    site.run(JobState::Failed, Some(Decision::RetryAfterMillis(2000)));
-    let waiting = site.order();
-    assert_eq!((waiting.state.as_str(), waiting.runnable, waiting.retry_task_attempt), ("running", false, 1));
-    assert!(site.ask().unwrap_err().to_string().contains("is not runnable"));
-    let job = site.0.shelf.get::<Job>(&waiting.current_job).unwrap();
-    let again = retry_due(&site.0.shelf, &job, job.retry_at);
-    assert_eq!(again, Some(Moved::WorkOrder(Box::new(WorkOrder { runnable: true, ..waiting }))));
-    site.0.keep(again);
-    assert_eq!(site.run(JobState::Finished, None).as_deref(), Some("a"));
-    assert_eq!((site.run(JobState::Finished, None), site.order().state), (None, "finished".into()));
+fn list_that_was_sent_back_is_not_passed_over_when_its_task_fails_then() {
+    let mut world = World::new(&["a", "b"]);
+    world.run(JobState::Finished);
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    world.shelf.put(Box::new(Machine { current_task: -1, ..world.machine() }).shared());
+    world.end(&job.uuid, JobState::Failed, Some(Decision::Advance)).unwrap();
+    assert_eq!(world.run(JobState::Finished).as_deref(), Some("a"));
 }
 
 #[test]
-fn work_order_runs_only_where_it_belongs_and_after_it_was_picked() {
-    let mut site = Ordered::new(&["a"]);
-    for (order, words) in [
-        (WorkOrder { machine: "n".into(), ..site.order() }, "is not one of machine m"),
-        (WorkOrder { state: "created".into(), ..site.order() }, "pick it first"),
-        (WorkOrder { runnable: false, ..site.order() }, "is not runnable"),
-    ] {
-        site.0.shelf.put(std::sync::Arc::new(order));
-        let refused = site.ask().unwrap_err().to_string();
-        assert!(refused.contains(words), "{refused}");
-        site = Ordered::new(&["a"]);
-    }
+fn agent_of_another_context_takes_the_machine_over_and_the_job_of_the_former_has_failed() {
+    let mut world = World::new(&["a"]);
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    world.shelf.put(Box::new(Machine { context: "host".into(), ..world.machine() }).shared());
+    let Answer::Created(taken) = world.ask().unwrap() else { panic!("no job") };
+    assert_eq!((taken.task.as_str(), taken.context.as_str(), taken.current_index), ("a", "host", 0));
+    assert_eq!(world.shelf.get::<Job>(&job.uuid).unwrap().state, JobState::Failed);
+}
+
+#[test]
+fn retry_is_due_at_once_when_the_clock_was_set_back_behind_the_failure() {
+    let (failed, at) = (Timestamp::from_millis(10_000), Timestamp::from_millis(12_000));
+    let due = |millis| is_due((failed, at), Timestamp::from_millis(millis));
+    assert_eq!([due(9_999), due(10_000), due(11_999), due(12_000)], [true, false, false, true]);
 }

@@ -9,6 +9,7 @@ use super::{Moved, Subject, mirror};
 use crate::{
     Refusal,
     plan::{DEFAULT_COMPONENT, Decision, FailureReport},
+    work_orders::workflow,
 };
 
 /// A job and what it moved, to be saved together.
@@ -52,7 +53,8 @@ pub fn failure_report(objects: &(impl Objects + ?Sized), old: &Job, new: &Job) -
         attempt: u32::try_from(machine.retry_task_attempt).unwrap_or(0),
         retries: of_task("task-retry")
             .and_then(|count| count.as_u64())
-            .and_then(|count| u32::try_from(count).ok()),
+            .and_then(|count| u32::try_from(count).ok())
+            .or_else(|| workflow::retries(objects, machine)),
         handlers: handlers.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
         error_depth: u32::try_from(machine.task_error_stacks.len()).unwrap_or(1),
     })
@@ -108,6 +110,9 @@ pub fn update(
             fail(&mut subject.machine, &mut new, decision, now);
             if !subject.machine.runnable && new.retry_at.is_unset() {
                 subject.fail_order(&new.task, now);
+                if before.machine.current_task == new.current_index {
+                    workflow::pass_over(objects, &mut subject.machine);
+                }
             }
         }
         // Nothing else keeps the agent from asking for it again at once.
@@ -155,6 +160,8 @@ fn settle(old: &Job, new: &mut Job, now: Timestamp) {
 fn fail(machine: &mut Machine, job: &mut Job, decision: Option<Decision>, now: Timestamp) {
     machine.runnable = false;
     match decision.unwrap_or_else(|| Decision::Stop(String::new())) {
+        // Who sent the machine back while the task ran wants it to go on from there.
+        Decision::Advance if machine.current_task != job.current_index => machine.runnable = true,
         Decision::Advance => {
             job.next_index = job.current_index + 1;
             machine.current_task = job.next_index;
@@ -182,6 +189,13 @@ fn fail(machine: &mut Machine, job: &mut Job, decision: Option<Decision>, now: T
     }
 }
 
+/// Tells whether the time of a retry has come. A clock that was set back behind the failure cannot measure the pause, which is
+/// over then: nobody is to wait for years.
+#[must_use]
+pub fn is_due((failed, at): (Timestamp, Timestamp), now: Timestamp) -> bool {
+    !(failed..at).contains(&now)
+}
+
 /// Makes a machine or a work order runnable again when the time of its retry has come; `None` when that is not owed any more.
 #[must_use]
 pub fn retry_due(objects: &(impl Objects + ?Sized), job: &Job, now: Timestamp) -> Option<Moved> {
@@ -193,7 +207,7 @@ pub fn retry_due(objects: &(impl Objects + ?Sized), job: &Job, now: Timestamp) -
         && machine.current_task == job.current_index
         && !machine.runnable
         && machine.retry_task_attempt > 0;
-    if !owed || job.retry_at > now {
+    if !owed || !is_due((job.end_time, job.retry_at), now) {
         return None;
     }
     let mut subject = before.clone();

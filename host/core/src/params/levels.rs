@@ -8,6 +8,8 @@ use formwork_model::{
 };
 use serde_json::Value;
 
+use crate::work_orders::workflow;
+
 /// The profile that applies to every machine after all else.
 const GLOBAL: &str = "global";
 
@@ -59,12 +61,14 @@ impl Level<'_> {
 
 /// Returns the objects whose parameters apply to one, itself first, without the defaults of schemas.
 ///
-/// A work order's own and those of its profiles go before those of its machine. A machine has its own, then those of its
+/// A work order's own and those of its profiles go before those of its machine, also where the machine is asked that goes
+/// through the workflow of the order. A machine has its own, then those of its
 /// profiles with what they nest, of its pipeline with profiles and parents, of its stage and the profiles of that, and of
 /// `global`. Of other types it is their own and those of their profiles.
 #[must_use]
 pub fn levels<'a>(objects: &(impl Objects + ?Sized), object: &'a dyn Object) -> Vec<Level<'a>> {
     let mut look = Lookup { objects, seen: Vec::new(), found: Vec::new() };
+    look.before(object);
     look.found.push(Holder::Asked(object).into());
     look.of(object);
     look.found
@@ -74,6 +78,7 @@ pub fn levels<'a>(objects: &(impl Objects + ?Sized), object: &'a dyn Object) -> 
 #[must_use]
 pub fn levels_of(objects: &(impl Objects + ?Sized), object: &Arc<dyn Object>) -> Vec<Level<'static>> {
     let mut look = Lookup { objects, seen: Vec::new(), found: Vec::new() };
+    look.before(object.as_ref());
     look.found.push(Holder::Other(Arc::clone(object)).into());
     look.of(object.as_ref());
     look.found
@@ -88,6 +93,15 @@ struct Lookup<'s, 'a, O: Objects + ?Sized> {
 impl<O: Objects + ?Sized> Lookup<'_, '_, O> {
     fn add(&mut self, object: Arc<dyn Object>) {
         self.found.push(Holder::Other(object).into());
+    }
+
+    /// Adds what applies to an object before its own parameters.
+    fn before(&mut self, object: &dyn Object) {
+        if let Some(order) = Machine::of(object).and_then(|machine| workflow::running(self.objects, machine))
+        {
+            self.add(Arc::clone(&order) as _);
+            self.profiles(&order.profiles);
+        }
     }
 
     /// Adds what applies to an object after its own parameters.
@@ -218,6 +232,24 @@ mod tests {
         };
         let shelf = shelf().with(machine());
         assert_eq!(names(&shelf, &order), "w p2 p1 u-1 child p5 parent p6 s p3 global p4");
+    }
+
+    #[test]
+    fn work_order_whose_workflow_a_machine_goes_through_goes_before_it_too() {
+        let mut machine = machine();
+        machine.header.meta.insert(workflow::ORDER.into(), "w".into());
+        let order = |state: &str| WorkOrder {
+            uuid: "w".into(),
+            machine: "u-1".into(),
+            profiles: vec!["p2".into()],
+            mode: "workflow".into(),
+            state: state.into(),
+            ..WorkOrder::default()
+        };
+        let running = shelf().with(order("running"));
+        assert_eq!(names(&running, &machine), "w p2 p1 u-1 child p5 parent p6 s p3 global p4");
+        let over = shelf().with(order("finished"));
+        assert_eq!(names(&over, &machine), "u-1 p1 p2 child p5 parent p6 s p3 global p4");
     }
 
     #[test]

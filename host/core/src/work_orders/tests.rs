@@ -58,16 +58,10 @@ fn order_is_for_a_machine_or_a_filter_and_has_a_blueprint() {
 }
 
 #[test]
-fn order_in_a_mode_that_is_not_run_says_so() {
-    let made = made(WorkOrder { mode: "workflow".into(), ..order() }).unwrap();
-    assert!(made.status.contains("does not run them"), "{}", made.status);
-}
-
-#[test]
 fn only_cancelling_is_a_state_that_can_be_written() {
     let old = made(order()).unwrap();
     let with = |state: &str| {
-        change(&old, WorkOrder { state: state.into(), ..old.clone() }, Timestamp::from_millis(9))
+        change(&shelf(), &old, WorkOrder { state: state.into(), ..old.clone() }, Timestamp::from_millis(9))
     };
     assert_eq!(with("cancelled").unwrap().end_time, Timestamp::from_millis(9));
     for state in ["running", "finished", "failed"] {
@@ -79,18 +73,37 @@ fn only_cancelling_is_a_state_that_can_be_written() {
 fn order_that_has_begun_keeps_its_list_and_one_that_has_ended_everything() {
     let old = made(order()).unwrap();
     let moved = |old: &WorkOrder| {
-        change(old, WorkOrder { tasks: words(&["report"]), ..old.clone() }, old.create_time)
+        change(&shelf(), old, WorkOrder { tasks: words(&["report"]), ..old.clone() }, old.create_time)
     };
     assert_eq!(moved(&old).unwrap().tasks, words(&["report"]));
     let running = WorkOrder { state: "running".into(), ..old.clone() };
     assert!(moved(&running).unwrap_err().to_string().contains("once it has begun"));
     let held = WorkOrder { runnable: false, ..running.clone() };
-    assert!(!change(&running, held, old.create_time).unwrap().runnable);
+    assert!(!change(&shelf(), &running, held, old.create_time).unwrap().runnable);
     let ended = WorkOrder { state: "finished".into(), ..old };
     assert!(moved(&ended).unwrap_err().to_string().contains("the work order is finished"));
     let mut noted = ended.clone();
     noted.header.meta.insert("ticket".into(), "7".into());
-    assert_eq!(change(&ended, noted.clone(), noted.create_time).unwrap(), noted);
+    assert_eq!(change(&shelf(), &ended, noted.clone(), noted.create_time).unwrap(), noted);
+}
+
+#[test]
+fn order_that_waits_must_still_fit_when_it_is_changed() {
+    let old = made(order()).unwrap();
+    let changed =
+        |new: WorkOrder| change(&shelf(), &old, new, old.create_time).map_err(|error| error.to_string());
+    for (new, words) in [
+        (WorkOrder { machine: "m2".into(), ..old.clone() }, "Machine m2 does not exist"),
+        (WorkOrder { filter: "Pool=spare".into(), ..old.clone() }, "and not both"),
+        (WorkOrder { machine: String::new(), ..old.clone() }, "and not both"),
+        (WorkOrder { tasks: vec!["report".into(); MAX_ENTRIES + 1], ..old.clone() }, "more than 10000"),
+        (WorkOrder { mode: "workflow".into(), ..old.clone() }, "Tasks are of task mode"),
+    ] {
+        let refused = changed(new).unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+    }
+    let free = WorkOrder { machine: String::new(), filter: "Pool=spare".into(), ..old.clone() };
+    assert_eq!(changed(free).unwrap().filter, "Pool=spare");
 }
 
 #[test]

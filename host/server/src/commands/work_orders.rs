@@ -1,11 +1,17 @@
 //! Work orders: giving a machine the next one, and removing those that nothing waits for (drp-api.md 14.5).
 
+mod workflow;
+
 use std::sync::Arc;
 
 use formwork_api::ApiError;
-use formwork_core::{triggers, work_orders};
+use formwork_core::{
+    jobs::Retention,
+    triggers,
+    work_orders::{self, workflow::is_waiting as awaits_its_workflow},
+};
 use formwork_model::{Context, Machine, Objects, ObjectsExt, Record, SortKey, Span, WorkOrder};
-use formwork_store::Snapshot;
+use formwork_store::{Snapshot, Transaction};
 use tokio::task::spawn_blocking;
 
 use super::objects::remove;
@@ -15,6 +21,8 @@ use crate::{
     kinds::put_order,
     search,
 };
+
+pub(crate) use self::workflow::{begin_next, may_take, restart};
 
 /// Most work orders without a machine whose filters are asked about one.
 const MAX_FILTERS: usize = 1_000;
@@ -92,6 +100,8 @@ fn next(snapshot: &Snapshot, machine: &str, key: &str) -> Result<Option<Arc<Work
     if let Some(running) = own.iter().find(|order| order.state == "running") {
         return Ok(Some(Arc::clone(running)));
     }
+    let first_workflow =
+        own.iter().filter(|order| awaits_its_workflow(order)).map(|order| order.create_time).min();
     own.retain(|order| work_orders::is_waiting(order));
     let mut free = bound(snapshot, "");
     free.retain(|order| fits(order) && work_orders::is_waiting(order));
@@ -102,14 +112,16 @@ fn next(snapshot: &Snapshot, machine: &str, key: &str) -> Result<Option<Arc<Work
         found.is_ok_and(|found| !found.is_empty())
     };
     own.extend(free.into_iter().take(MAX_FILTERS).find(|order| filters(order)));
-    Ok(own.into_iter().min_by_key(|order| order.create_time))
+    let oldest = own.into_iter().min_by_key(|order| order.create_time);
+    // An order in workflow mode has its turn: the endpoint begins it as soon as nothing else runs.
+    Ok(oldest.filter(|order| first_workflow.is_none_or(|first| order.create_time <= first)))
 }
 
 /// Returns the orders that are not over of a machine; without one, those that any machine of their filter may take.
-fn bound(snapshot: &Snapshot, machine: &str) -> Vec<Arc<WorkOrder>> {
+fn bound(objects: &impl Objects, machine: &str) -> Vec<Arc<WorkOrder>> {
     let mut found = Vec::new();
     let span = Span::equal(WorkOrder::KIND.prefix, "Machine", SortKey::of("Machine", &machine.into()));
-    snapshot.range(&span, &mut |object| {
+    objects.range(&span, &mut |object| {
         let order = Arc::clone(object).into_any().downcast::<WorkOrder>();
         found.extend(order.ok().filter(|order| !order.is_final()));
         true
@@ -126,15 +138,36 @@ pub(crate) async fn purge(
     let snapshot = endpoint.snapshot();
     let mut gone = snapshot.list::<WorkOrder>();
     gone.retain(|order| is_lost(&snapshot, order) && may(order));
+    remove_those(endpoint, principal, gone, is_lost).await
+}
+
+/// Removes the work orders that are over and old enough, and returns them.
+pub(crate) async fn purge_old(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    rules: Retention,
+) -> Result<Vec<Arc<WorkOrder>>, ApiError> {
+    let (snapshot, now) = (endpoint.snapshot(), endpoint.now());
+    let found = spawn_blocking(move || work_orders::expired(&snapshot, rules, now)).await;
+    let gone = found.map_err(|error| internal(&error))?;
+    remove_those(endpoint, principal, gone, |_, order| order.is_final()).await
+}
+
+/// Removes work orders of which each is `still` to go at that time: somebody may have been first.
+async fn remove_those(
+    endpoint: &Arc<Endpoint>,
+    principal: &str,
+    gone: Vec<Arc<WorkOrder>>,
+    still: fn(&Transaction, &WorkOrder) -> bool,
+) -> Result<Vec<Arc<WorkOrder>>, ApiError> {
     let mut removed = Vec::with_capacity(gone.len());
     for orders in gone.chunks(AT_ONCE) {
         let keys: Vec<String> = orders.iter().map(|order| order.uuid.clone()).collect();
         let taken = commit(endpoint, principal, move |work| {
             let mut taken = Vec::with_capacity(keys.len());
             for key in &keys {
-                // Somebody may have been first, and a machine may be back.
                 let Some(order) = work.tx.get::<WorkOrder>(key) else { continue };
-                if is_lost(&*work.tx, &order) {
+                if still(work.tx, &order) {
                     remove(work, order.as_ref(), true)?;
                     taken.push(key.clone());
                 }
@@ -147,6 +180,6 @@ pub(crate) async fn purge(
     Ok(removed)
 }
 
-fn is_lost(objects: &(impl Objects + ?Sized), order: &WorkOrder) -> bool {
+fn is_lost(objects: &impl Objects, order: &WorkOrder) -> bool {
     !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none()
 }

@@ -4,15 +4,18 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, Response, header},
 };
-use formwork_model::{Claim, ObjectsExt};
+use formwork_model::{Claim, ObjectsExt, User};
+use formwork_store::Store;
 use serde_json::json;
 use tower::ServiceExt;
 
+mod agents;
 mod audit;
 mod concurrent;
 mod dynamic;
 mod guards;
 mod hostile;
+mod killed;
 mod leaks;
 mod lives;
 mod params;
@@ -24,7 +27,12 @@ mod system;
 mod triggers;
 
 use super::*;
-use crate::testing::{Site, Wishes};
+use crate::{
+    commit::commit,
+    content::Base,
+    secure::Vault,
+    testing::{Site, Wishes},
+};
 
 impl Site {
     /// Returns a token of a user who may do everything.
@@ -66,6 +74,24 @@ impl Site {
         let value = serde_json::from_slice(&bytes).unwrap();
         assert!(status.is_success(), "{method} {path}: {value}");
         (value, tag.map(|tag| tag.to_str().unwrap().to_owned()).unwrap_or_default())
+    }
+}
+
+impl Site {
+    /// Keeps the objects in a file, with those that are in it already.
+    async fn on_disk(&mut self, path: &std::path::Path) {
+        let base = Base::own().unwrap().objects(&self.endpoint.files);
+        let vault = Vault::load(&self.folder.path().join("secure.key")).unwrap();
+        let user = self.endpoint.snapshot().get::<User>("anna").unwrap();
+        let endpoint = Arc::get_mut(&mut self.endpoint).unwrap();
+        endpoint.store = Store::open(path, base).unwrap();
+        endpoint.vault = Arc::new(vault);
+        if endpoint.snapshot().get::<User>("anna").is_none() {
+            let user = user.as_ref().clone();
+            commit(&self.endpoint, "system", move |work| work.put(Box::new(user.clone())).map(drop))
+                .await
+                .unwrap();
+        }
     }
 }
 

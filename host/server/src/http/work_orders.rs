@@ -4,15 +4,17 @@ use std::collections::HashMap;
 
 use axum::{extract::Path, http::StatusCode};
 use formwork_api::ApiError;
-use formwork_core::machine::pipeline::RUN;
+use formwork_core::{machine::pipeline::RUN, work_orders::workflow::Restart};
 use formwork_model::{Batch, Machine, Objects, Record, SortKey, Span, WorkOrder};
 use formwork_store::Snapshot;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     answer::{self, Handled},
     objects,
-    request::Target,
+    request::{Json, Target},
     route::{Body, OF_ONE, Route},
 };
 use crate::{
@@ -30,10 +32,10 @@ pub(super) fn routes() -> Vec<Route> {
             .answers(204, Body::Nothing)
             .about(WorkOrder::KIND),
         Route::post(order, restart_an_order, restart_order)
-            .tells("Has a work order that failed run again.")
-            .takes(Body::any())
+            .tells("Has a work order in workflow mode run again that failed or is paused, as another that follows it.")
+            .takes(Body::json::<RestartBody>())
             .answers(201, Body::Object(WorkOrder::KIND))
-            .refuses(&[400, 404, 409, 501])
+            .refuses(&[400, 404, 409])
             .about(WorkOrder::KIND),
         Route::post(batch, restart_a_batch, restart_batch)
             .tells("Makes a batch of what failed in another.")
@@ -71,12 +73,39 @@ async fn pick(target: Target, Path((_, key)): Path<(String, String)>) -> Handled
     }
 }
 
-async fn restart_order(target: Target) -> Handled {
+async fn restart_order(target: Target, body: Json) -> Handled {
     let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
     target.require("update", &kinds::claim_key(object.as_ref()))?;
-    let message =
-        "this endpoint runs work orders in task mode only, and these are not restarted\nhint: make a new one";
-    Err(ApiError::new(501, target.method.as_str(), message).about(target.kind.prefix, &target.id).into())
+    target.require("create", "")?;
+    let wanted: RestartBody = body.read(target.kind.prefix, &target.id)?;
+    let how = match wanted.mode {
+        RestartMode::Retry => Restart::Retry,
+        RestartMode::Continue => Restart::Continue,
+        RestartMode::FromStart => Restart::FromStart,
+    };
+    let made = work_orders::restart(&target.endpoint, &target.caller, &object.key(), how).await?;
+    answer::json(StatusCode::CREATED, &kinds::shown(&made))
+}
+
+/// How a work order is run again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+struct RestartBody {
+    /// From where.
+    mode: RestartMode,
+}
+
+/// From where a work order is run again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum RestartMode {
+    /// From the task that failed.
+    #[default]
+    Retry,
+    /// From the task behind the one that failed.
+    Continue,
+    /// From the beginning of its workflow.
+    FromStart,
 }
 
 async fn restart_batch(target: Target) -> Handled {

@@ -21,8 +21,10 @@ use crate::{
 pub(super) struct Batches;
 
 impl Behaviour for Batches {
-    fn complete(&self, _work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+    fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
         let Some(batch) = object.as_any().downcast_ref::<Batch>() else { return Ok(object) };
+        batches::without_secrets(&*work.tx, batch)
+            .map_err(|refusal| refused(Batch::KIND.prefix, &batch.uuid, refusal))?;
         let mut batch = Batch { state: String::from("created"), ..batch.clone() };
         if batch.uuid.is_empty() {
             batch.uuid = random::uuid();
@@ -39,8 +41,11 @@ impl Behaviour for Batches {
         new: &dyn Object,
     ) -> Result<Arc<dyn Object>, Stop> {
         let Some((before, wanted)) = pair::<Batch>(old.as_ref(), new) else { return work.put(new.boxed()) };
-        let batch = batches::change(before, wanted.clone(), work.now)
-            .map_err(|refusal| refused(Batch::KIND.prefix, &before.uuid, refusal))?;
+        let refused = |refusal| refused(Batch::KIND.prefix, &before.uuid, refusal);
+        let batch = batches::change(before, wanted.clone(), work.now).map_err(refused)?;
+        if !batches::has_same_templates(before, &batch) {
+            batches::without_secrets(&*work.tx, &batch).map_err(refused)?;
+        }
         if batch.is_final() && !before.is_final() {
             for uuid in [&batch.setup_work_order, &batch.post_work_order] {
                 cancel_order(work, uuid)?;

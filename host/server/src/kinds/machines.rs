@@ -8,6 +8,7 @@ use formwork_core::{
     jobs,
     machine::{self, Fresh, Rules, pipeline},
     pools,
+    work_orders::workflow,
 };
 use formwork_model::{
     Job, Kind, Lease, Machine, Object, Objects, ObjectsExt, Record, SortKey, Span, is_uuid,
@@ -24,9 +25,10 @@ use crate::{
     random,
 };
 
-/// The members of the meta that only the endpoint writes: what will become of a machine, and whether it is the endpoint's
-/// own host.
-const OWN_META: &[&str] = &[GOES_AFTER, pools::DESTINATION, Machine::ROLE];
+/// The members of the meta that only the endpoint writes: what will become of a machine, whether it is the endpoint's own
+/// host, and for which work order it goes through a workflow.
+const OWN_META: &[&str] =
+    &[GOES_AFTER, pools::DESTINATION, Machine::ROLE, workflow::ORDER, workflow::RETURNS];
 
 /// How machines, clusters and resource brokers behave.
 pub(super) struct Machines;
@@ -88,8 +90,7 @@ impl Behaviour for Machines {
             .map_err(|refusal| refused(kind.prefix, &before.uuid, refusal))?;
         let mut machine = settled(work, kind, before, decided, !request.caller.is_user())?;
         stay(&mut machine);
-        if machine.tasks != before.tasks && (machine.current_task <= 0 || machine.workflow != before.workflow)
-        {
+        if machine::ends_job(before, &machine) {
             end_job(work, before)?;
         }
         let stored = work.put(machine.into_kind(kind))?;
@@ -144,6 +145,9 @@ pub(crate) fn settled(
         change = pools::settle(&*work.tx, before, machine)
             .map_err(|refusal| refused(kind.prefix, &key, refusal))?;
         if let machine::Change::Ready(mut machine) = change {
+            if machine.workflow != before.workflow && !by_own_task {
+                workflow::release(&mut machine);
+            }
             if machine.workflow != before.workflow && !machine.workflow.is_empty() {
                 pipeline::note_run(&*work.tx, &mut machine, by_own_task, random::uuid);
             }

@@ -3,10 +3,17 @@
 use std::sync::Arc;
 
 use formwork_api::ApiError;
-use formwork_core::{jobs, triggers, work_orders};
+use formwork_core::{
+    jobs, triggers,
+    work_orders::{self, workflow},
+};
 use formwork_model::{Blueprint, Claim, Machine, Object, Objects, ObjectsExt, Record, Values, WorkOrder};
 
-use super::{Behaviour, pair};
+use super::{
+    Behaviour,
+    followed::{hold_workflow, stop_workflow},
+    pair,
+};
 use crate::{
     commands::objects::Request,
     commit::{Stop, Work, refused},
@@ -44,12 +51,14 @@ impl Behaviour for WorkOrders {
             return work.put(new.boxed());
         };
         check_filter(work, wanted)?;
-        let order = work_orders::change(before, wanted.clone(), work.now)
+        let order = work_orders::change(&*work.tx, before, wanted.clone(), work.now)
             .map_err(|refusal| refused(WorkOrder::KIND.prefix, &before.uuid, refusal))?;
-        if order.is_final() && !before.is_final() {
-            end_job(work, &order)?;
-        }
         count(work, Some(before), Some(&order))?;
+        if order.is_final() && !before.is_final() {
+            end_run(work, &order)?;
+        } else if order.state == "running" && order.runnable != before.runnable {
+            hold_workflow(work, &order)?;
+        }
         work.put(Box::new(order))
     }
 
@@ -58,7 +67,8 @@ impl Behaviour for WorkOrders {
         let Some(order) = new.as_any().downcast_ref::<WorkOrder>() else { return Vec::new() };
         let before = old.and_then(|old| old.as_any().downcast_ref::<WorkOrder>());
         let is_same = before.is_some_and(|before| {
-            (&before.machine, &before.filter, &before.tasks) == (&order.machine, &order.filter, &order.tasks)
+            (&before.machine, &before.filter, &before.mode, &before.tasks)
+                == (&order.machine, &order.filter, &order.mode, &order.tasks)
         });
         if is_same { Vec::new() } else { vec![machine_right(objects, order)] }
     }
@@ -72,8 +82,8 @@ impl Behaviour for WorkOrders {
                 .about(WorkOrder::KIND.prefix, &order.uuid)
                 .into());
         }
-        end_job(work, order)?;
-        count(work, Some(order), None)
+        count(work, Some(order), None)?;
+        end_run(work, order)
     }
 }
 
@@ -88,7 +98,7 @@ pub(super) fn machine_right(objects: &dyn Objects, order: &WorkOrder) -> Claim {
 /// Cancels a work order with its batch, unless it is over.
 pub(crate) fn cancel_order(work: &mut Work<'_>, uuid: &str) -> Result<(), Stop> {
     let Some(order) = work.tx.get::<WorkOrder>(uuid).filter(|order| !order.is_final()) else { return Ok(()) };
-    end_job(work, &order)?;
+    end_run(work, &order)?;
     let cancelled = WorkOrder {
         state: String::from("cancelled"),
         status: String::from("its batch was cancelled"),
@@ -103,6 +113,12 @@ pub(crate) fn put_order(work: &mut Work<'_>, order: WorkOrder) -> Result<Arc<dyn
     let before = work.tx.get::<WorkOrder>(&order.uuid);
     count(work, before.as_deref(), Some(&order))?;
     work.put_unchecked(Box::new(order))
+}
+
+/// Stores a work order that is new and runs already, with its secure params sealed for it.
+pub(crate) fn put_new_order(work: &mut Work<'_>, order: WorkOrder) -> Result<Arc<dyn Object>, Stop> {
+    count(work, None, Some(&order))?;
+    work.put(Box::new(order))
 }
 
 /// Refuses a filter that finds nothing because nobody can read it.
@@ -131,8 +147,11 @@ fn count(work: &mut Work<'_>, before: Option<&WorkOrder>, after: Option<&WorkOrd
     Ok(())
 }
 
-/// Fails the job of a work order that is over.
-fn end_job(work: &mut Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
+/// Ends what a work order has running that is over: its job, or the workflow of its machine.
+fn end_run(work: &mut Work<'_>, order: &WorkOrder) -> Result<(), Stop> {
+    if order.mode == workflow::MODE {
+        return stop_workflow(work, order);
+    }
     match jobs::fail_unfinished(&*work.tx, &order.current_job, work.now) {
         Some(job) if job.work_order == order.uuid => work.put_unchecked(Box::new(job)).map(drop),
         _ => Ok(()),

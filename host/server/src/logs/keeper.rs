@@ -126,7 +126,8 @@ impl Keeper {
             let length = file.metadata()?.len();
             logs.insert(job.to_owned(), Log { file, length });
         }
-        let Some(log) = logs.get_mut(job).filter(|log| log.length < MAX_LOG_BYTES) else { return Ok(None) };
+        // A log that is full to the byte has still to say so.
+        let Some(log) = logs.get_mut(job).filter(|log| log.length <= MAX_LOG_BYTES) else { return Ok(None) };
         let room = usize::try_from(MAX_LOG_BYTES - log.length).unwrap_or(usize::MAX);
         if bytes.len() > room {
             bytes.truncate(room);
@@ -221,14 +222,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn full_log_ends_with_a_line_that_says_so_and_takes_nothing_more() {
+    async fn log_without_end_is_cut_at_its_bound_and_says_so_once() {
         let folder = tempfile::tempdir().unwrap();
         let logs = open(folder.path());
-        std::fs::File::create(folder.path().join(JOB)).unwrap().set_len(MAX_LOG_BYTES - 3).unwrap();
-        for _ in 0..2 {
-            logs.append(JOB, b"12345").await.unwrap();
+        for room in [0, 3] {
+            let job = format!("job-{room}");
+            File::create(folder.path().join(&job)).unwrap().set_len(MAX_LOG_BYTES - room).unwrap();
+            for _ in 0..3 {
+                logs.append(&job, b"words").await.unwrap();
+            }
+            let end = logs.read(&job, MAX_LOG_BYTES - room, u64::MAX).await.unwrap();
+            let (kept, told) = end.split_at(usize::try_from(room).unwrap());
+            assert_eq!((kept, told), (&b"words"[..kept.len()], LAST_LINE), "with room for {room}");
         }
-        let end = logs.read(JOB, MAX_LOG_BYTES - 3, u64::MAX).await.unwrap();
-        assert_eq!(end, [b"123", LAST_LINE].concat());
     }
 }

@@ -229,7 +229,7 @@ async fn zone_file_is_imported_and_looked_at() {
 }
 
 #[tokio::test]
-async fn work_orders_of_machines_that_are_gone_are_purged_and_running_them_again_is_501() {
+async fn work_orders_of_machines_that_are_gone_are_purged_and_those_in_task_mode_are_not_run_again() {
     let site = Site::new(Wishes::default());
     let uuid = site.machine("m1", json!({})).await;
     site.taken("POST", "/blueprints", &json!({"Name": "wipe"})).await;
@@ -242,7 +242,9 @@ async fn work_orders_of_machines_that_are_gone_are_purged_and_running_them_again
     assert_eq!(site.refused("GET", &other, &token, "").await.code, 404);
     let path = format!("/work_orders/{}/restart", made["Uuid"].as_str().unwrap());
     let error = site.refused("POST", &path, &token, "{}").await;
-    assert!(error.code == 501 && error.messages[0].contains("in task mode only"), "{error}");
+    assert!(error.code == 409 && error.messages[0].contains("is in task mode"), "{error}");
+    let error = site.refused("POST", &path, &token, r#"{"mode": "sideways"}"#).await;
+    assert!(error.code == 400 && error.messages[0].contains("from-start"), "{error}");
     let error = site.refused("POST", &format!("/machines/{uuid}/pick/agent"), &token, "{}").await;
     assert!(error.code == 409 && error.messages[0].contains("not in work order mode"), "{error}");
     assert_eq!(site.refused("POST", "/work_orders/x/restart", &token, "{}").await.code, 404);
@@ -268,12 +270,14 @@ async fn no_cluster_has_the_uuid_of_a_machine_nor_a_machine_that_of_a_cluster() 
 #[tokio::test]
 async fn what_becomes_of_a_machine_is_not_written_by_clients() {
     let site = Site::new(Wishes::default());
-    let marks = json!({"delete-after-workflow": "", "pool-destination": "{}", "machine-role": "self", "color": "red"});
+    let marks = json!({"delete-after-workflow": "", "pool-destination": "{}", "machine-role": "self", "color": "red",
+                       "work-order": "w", "work-order-mode": "true"});
     let uuid = site.machine("m1", json!({"Meta": marks})).await;
     let path = format!("/machines/{uuid}");
     let meta = site.shown(&path).await["Meta"].clone();
     assert_eq!((&meta["color"], meta.get("machine-role")), (&json!("red"), None));
-    for name in ["delete-after-workflow", "pool-destination", "machine-role"] {
+    for name in ["delete-after-workflow", "pool-destination", "machine-role", "work-order", "work-order-mode"]
+    {
         assert!(meta.get(name).is_none(), "{name}");
         let add = json!([{"op": "add", "path": format!("/{name}"), "value": ""}]);
         site.taken("PATCH", &format!("/meta/machines/{uuid}"), &add).await;

@@ -3,7 +3,6 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use crypto_box::{PublicKey, SalsaBox, SecretKey, aead::Aead};
 use formwork_model::{Machine, ObjectKey, Profile};
-use formwork_store::Store;
 use serde_json::Value;
 
 use super::*;
@@ -420,27 +419,11 @@ async fn group_has_the_key_of_its_profile() {
     assert_eq!(site.send("GET", "/clusters/none/group/pubkey", &all, "").await.status(), 404);
 }
 
-/// A site whose objects are in a file.
-async fn on_disk(site: &mut Site, path: &std::path::Path) {
-    let base = crate::content::Base::own().unwrap().objects(&site.endpoint.files);
-    let vault = Vault::load(&site.folder.path().join("secure.key")).unwrap();
-    let endpoint = Arc::get_mut(&mut site.endpoint).unwrap();
-    endpoint.store = Store::open(path, base).unwrap();
-    endpoint.vault = Arc::new(vault);
-    let user = formwork_model::User {
-        name: "anna".into(),
-        secret: "s".into(),
-        roles: vec!["superuser".into()],
-        ..Default::default()
-    };
-    commit(&site.endpoint, "system", move |work| work.put(Box::new(user.clone())).map(drop)).await.unwrap();
-}
-
 #[tokio::test]
 async fn keys_survive_a_restart_and_are_sealed_on_disk() {
     let mut site = Site::new(Wishes::default());
     let path = site.folder.path().join("objects.redb");
-    on_disk(&mut site, &path).await;
+    site.on_disk(&path).await;
     define(&site).await;
     site.taken("POST", "/profiles/p1/params/bmc/password", &json!(SECRET)).await;
     let public = site.got("/profiles/p1/pubkey").await;
@@ -451,7 +434,7 @@ async fn keys_survive_a_restart_and_are_sealed_on_disk() {
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(holds("bmc/password") && holds("Payload"), "the file is what it is taken for");
     assert!(!holds(SECRET) && !holds(&STANDARD.encode(format!("\"{SECRET}\""))));
-    on_disk(&mut site, &path).await;
+    site.on_disk(&path).await;
     assert_eq!(site.got("/profiles/p1/pubkey").await, public);
     assert_eq!(site.got("/profiles/p1/params/bmc/password?decode=true").await, SECRET);
 }
