@@ -24,6 +24,8 @@ impl Fleet {
         let machines = machines.to_string();
         let words = [&["fleet", "--machines", &machines, "--format", "json"], flags].concat();
         let mut command = Command::from(endpoint.command(&words));
+        // A line a job would be measured too.
+        command.env_remove("RUST_LOG");
         let process = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("a fleet");
         Self { process }
     }
