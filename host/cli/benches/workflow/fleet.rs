@@ -37,7 +37,8 @@ impl Fleet {
         let mut busy = 0.0;
         let watch = async {
             loop {
-                busy = busy_seconds(id).unwrap_or(busy);
+                // A thread that ends takes its time with it.
+                busy = busy_seconds(id).unwrap_or_default().max(busy);
                 tokio::time::sleep(LOOK).await;
             }
         };
