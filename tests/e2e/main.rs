@@ -13,6 +13,7 @@ mod durability;
 mod endpoint;
 mod events;
 mod files;
+mod fleet;
 mod guide;
 mod hostile;
 mod job_tokens;

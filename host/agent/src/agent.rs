@@ -1,20 +1,18 @@
 //! The agent's loop: look at the machine, decide, do it.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use formwork_client::{Client, JobCreation, PatchOp};
 use formwork_model::{ExitState, Job, JobState, Machine, MachineFingerprint, WorkOrder};
-use formwork_sandbox::SandboxConfig;
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AgentError, AgentExit, AgentOptions, PowerMode,
-    component::Components,
+    AgentError, AgentExit, AgentOptions, EventSource, Setup, World,
     identify::identify,
     job::{JobEnd, JobRunner},
-    power,
+    local::LocalMachine,
     session::{Session, Stop},
     step::{After, Next, Stepper, is_dead_end, is_orphan},
     wakeups,
@@ -29,62 +27,79 @@ const LOOK_AT_ORDER: Duration = Duration::from_secs(2);
 /// Who asks for work orders of the machine itself.
 const AGENT: &str = "agent";
 
-/// The file in the state folder that remembers which boot environment this boot of the machine is running.
-const BOOT_FILE: &str = "boot";
-
-/// Runs the jobs of a machine until a task, a signal or an error ends that.
+/// Runs the jobs of the machine that this program is on, until a task, a signal or an error ends that.
 ///
 /// # Errors
 ///
 /// See [`AgentError`]. An endpoint that does not answer is none: the agent waits for it.
 pub async fn run(options: AgentOptions, shutdown: CancellationToken) -> Result<AgentExit, AgentError> {
-    let stop = Stop::after(shutdown);
-    let power = options.power;
-    let exit = match live(options, stop).await {
-        Err(AgentError::Shutdown) => AgentExit::Signal,
-        exit => exit?,
-    };
-    tracing::info!(?exit, "agent ends");
-    if power == PowerMode::Machine {
-        power::switch(exit)?;
-    }
-    Ok(exit)
-}
-
-async fn live(options: AgentOptions, stop: Stop) -> Result<AgentExit, AgentError> {
-    let state_dir = options.state_dir.clone();
-    fs::create_dir_all(&state_dir).map_err(|source| AgentError::State { path: state_dir.clone(), source })?;
     let client = Client::connect(options.endpoint.clone()).map_err(AgentError::Endpoint)?;
     let client = match &options.socket {
         Some(socket) => client.through_socket(socket).map_err(AgentError::Endpoint)?,
         None => client,
     };
-    let session = identify(client, &options.identity, &state_dir, &stop.soon).await?;
+    let setup = Setup {
+        client,
+        context: options.context.clone(),
+        machine: options.identity.machine.clone(),
+        once: options.once,
+        events: EventSource::Own,
+    };
+    run_in(Arc::new(LocalMachine::new(options)?), setup, shutdown).await
+}
+
+/// Runs the jobs of a machine in any world.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_in(
+    world: Arc<dyn World>,
+    setup: Setup,
+    shutdown: CancellationToken,
+) -> Result<AgentExit, AgentError> {
+    let exit = match live(Arc::clone(&world), setup, Stop::after(shutdown)).await {
+        Err(AgentError::Shutdown) => AgentExit::Signal,
+        exit => exit?,
+    };
+    tracing::info!(?exit, "agent ends");
+    world.switch(exit)?;
+    Ok(exit)
+}
+
+async fn live(world: Arc<dyn World>, setup: Setup, stop: Stop) -> Result<AgentExit, AgentError> {
+    let machine = setup.machine.as_deref();
+    let session = identify(setup.client.clone(), &*world, machine, &stop.soon).await?;
     let session = session.stopping(stop);
     // Only who was told the key may have been told that of a group.
-    let session = if options.identity.machine.is_some() { session.settled().await? } else { session };
+    let session = if machine.is_some() { session.settled().await? } else { session };
     let session = Arc::new(session);
     // A machine without a token of its own gets one, if the endpoint lets it; else it goes on with what it has.
-    if options.identity.machine.is_some() {
+    if machine.is_some() {
         session.renew(&session.stop.soon).await;
     }
     let mut helpers = JoinSet::new();
     let (changed, changes) = watch::channel(0);
-    helpers.spawn(wakeups::follow(Arc::clone(&session), changed));
+    let _listening = match &setup.events {
+        EventSource::Own => {
+            helpers.spawn(wakeups::follow(Arc::clone(&session), changed));
+            None
+        }
+        EventSource::Shared(events) => Some(events.listen(&session.machine, changed)),
+    };
     let keeper = Arc::clone(&session);
     helpers.spawn(async move { keeper.keep_token_fresh().await });
-    let agent = Agent::start(options, session).await?;
+    let agent = Agent::start(world, setup, session).await?;
     agent.go_on(changes).await
 }
 
 /// What a running agent knows.
 struct Agent {
     session: Arc<Session>,
+    world: Arc<dyn World>,
     runner: JobRunner,
     stepper: Stepper,
     context: String,
-    power: PowerMode,
-    boot_file: PathBuf,
     once: bool,
     /// After this time the machine is looked at even without an event.
     look_again: Duration,
@@ -92,37 +107,28 @@ struct Agent {
 
 impl Agent {
     /// Does what comes first: makes the machine runnable after a reboot, and fails the job of an agent that was killed.
-    async fn start(options: AgentOptions, session: Arc<Session>) -> Result<Self, AgentError> {
+    async fn start(world: Arc<dyn World>, setup: Setup, session: Arc<Session>) -> Result<Self, AgentError> {
         let machine = session.read_machine().await?;
         tracing::info!(machine.id = machine.uuid, machine.name = machine.name, "agent starts");
-        let boot_file = options.state_dir.join(BOOT_FILE);
-        let boot_env = running_boot_env(&boot_file, &machine.boot_env);
-        if options.context.is_empty() {
+        let boot_env = world.running_boot_env(&machine.boot_env);
+        if setup.context.is_empty() {
             remember_fingerprint(&session, &machine).await?;
             if !machine.runnable && boot_env == machine.boot_env {
                 let operations = [PatchOp::test("/Runnable", false), PatchOp::replace("/Runnable", true)];
                 session.patch_machine(&operations).await?;
             }
         }
-        fail_orphan(&session, &machine.current_job, &options.context).await?;
+        fail_orphan(&session, &machine.current_job, &setup.context).await?;
         if machine.work_order_mode
-            && let Some(order) = pick(&session, &options.context).await?
+            && let Some(order) = pick(&session, &setup.context).await?
         {
-            fail_orphan(&session, &order.current_job, &options.context).await?;
+            fail_orphan(&session, &order.current_job, &setup.context).await?;
         }
-        let base = runner_folder(&session).await?.unwrap_or_else(|| options.state_dir.clone());
-        let runner = JobRunner {
-            session: Arc::clone(&session),
-            components: Components::new(SandboxConfig {
-                recordings: options.record_calls,
-                ..SandboxConfig::new(options.state_dir.join("components"), options.compile_worker)
-            }),
-            jobs_dir: options.task_dir.unwrap_or_else(|| base.join("jobs")),
-            runner_dir: options.runner_dir.unwrap_or_else(|| base.join("runner")),
-        };
-        let stepper = Stepper::new(&options.context, &boot_env);
-        let (context, power, once) = (options.context, options.power, options.once);
-        Ok(Self { session, runner, stepper, context, power, boot_file, once, look_again: LOOK_AGAIN })
+        world.run_jobs_in(runner_folder(&session).await?.as_deref());
+        let runner = JobRunner { session: Arc::clone(&session), world: Arc::clone(&world) };
+        let stepper = Stepper::new(&setup.context, &boot_env);
+        let (context, once) = (setup.context, setup.once);
+        Ok(Self { session, world, runner, stepper, context, once, look_again: LOOK_AGAIN })
     }
 
     async fn go_on(mut self, mut changes: watch::Receiver<u64>) -> Result<AgentExit, AgentError> {
@@ -136,6 +142,7 @@ impl Agent {
                     if self.once {
                         self.refuse_to_wait(&machine).await?;
                     }
+                    self.world.waits(&machine);
                     self.wait(&mut changes).await?;
                     None
                 }
@@ -178,7 +185,10 @@ impl Agent {
         }
     }
 
-    /// Asks for a job and runs it.
+    /// Asks for jobs and runs them, as long as one follows the other.
+    ///
+    /// After a job that went well the next one is asked for at once: the endpoint hands out none to a machine that must not go
+    /// on, and then the machine is looked at.
     async fn work(&mut self, machine: &Machine) -> Result<Option<AgentExit>, AgentError> {
         let order = match machine.work_order_mode {
             true => pick(&self.session, &self.context).await?,
@@ -186,31 +196,39 @@ impl Agent {
         };
         self.look_again = LOOK_AGAIN;
         let asks = order.is_some() || !machine.work_order_mode;
-        let job = if asks { self.ask_for_job(machine, order.as_ref()).await? } else { None };
-        let Some(job) = job else {
-            self.stepper.nothing_for(machine);
-            if order.is_some() {
-                self.look_again = LOOK_AT_ORDER;
+        let mut is_first = true;
+        loop {
+            let job = if asks { self.ask_for_job(machine, order.as_ref()).await? } else { None };
+            let Some(job) = job else {
+                if is_first {
+                    self.stepper.nothing_for(machine);
+                }
+                if order.is_some() {
+                    self.look_again = LOOK_AT_ORDER;
+                }
+                return Ok(None);
+            };
+            if job.state.is_final() {
+                self.record(&job);
+                return Ok(None);
             }
-            return Ok(None);
-        };
-        if job.state.is_final() {
-            self.record(&job);
-            return Ok(None);
-        }
-        let end = self.runner.run(machine, &job).await?;
-        if self.session.stop.soon.is_cancelled() {
-            return Ok(Some(AgentExit::Signal));
-        }
-        Ok(match end {
-            JobEnd::Lost => None,
-            JobEnd::Ended(exit) => match self.stepper.after(exit) {
+            let end = self.runner.run(machine, &job).await?;
+            if self.session.stop.soon.is_cancelled() {
+                return Ok(Some(AgentExit::Signal));
+            }
+            let JobEnd::Ended(state, exit) = end else { return Ok(None) };
+            let next = match self.stepper.after(exit) {
+                After::GoOn if state == JobState::Finished && order.is_none() => {
+                    is_first = false;
+                    continue;
+                }
                 After::GoOn => None,
                 After::Stop => Some(AgentExit::Stop),
                 After::Reboot => Some(AgentExit::Reboot),
                 After::Poweroff => Some(AgentExit::Poweroff),
-            },
-        })
+            };
+            return Ok(next);
+        }
     }
 
     /// Asks for a job under a key of the agent's choice: when the answer is lost, the job is there all the same.
@@ -252,11 +270,7 @@ impl Agent {
     /// Does what an entry of the task list wants that the endpoint itself dealt with.
     fn record(&self, job: &Job) {
         let Some(folder) = job.task.strip_prefix("chroot:") else { return };
-        if self.power != PowerMode::Machine {
-            tracing::warn!(folder, "a simulated machine has no other root to change to");
-            return;
-        }
-        match power::change_root(folder) {
+        match self.world.change_root(folder) {
             Ok(()) => tracing::info!(folder, "new root"),
             Err(error) => tracing::error!(folder, %error, "failed to change the root"),
         }
@@ -277,24 +291,10 @@ impl Agent {
         if matches!(exit, AgentExit::Reboot | AgentExit::Poweroff) {
             let operations = [PatchOp::test("/Context", ""), PatchOp::replace("/Runnable", false)];
             self.session.patch_machine(&operations).await?;
-            fs::remove_file(&self.boot_file).ok();
+            self.world.forget_boot_env();
         }
         Ok(exit)
     }
-}
-
-/// Returns the boot environment that is running: the machine's, unless an agent of this same boot has noted another.
-fn running_boot_env(file: &PathBuf, present: &str) -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let noted = fs::read_to_string(file).unwrap_or_default();
-    if let Some((noted_boot, boot_env)) = noted.split_once('\n')
-        && noted_boot == boot.trim()
-    {
-        return boot_env.trim().to_owned();
-    }
-    // Without the note a restart of the agent may miss a change of the boot environment; nothing else is lost.
-    fs::write(file, format!("{}\n{present}\n", boot.trim())).ok();
-    present.to_owned()
 }
 
 /// Stores by what the machine is known again, if it has nothing of that yet.
@@ -356,20 +356,5 @@ async fn runner_folder(session: &Session) -> Result<Option<PathBuf>, AgentError>
         Ok(Value::String(folder)) if folder.starts_with('/') => Ok(Some(folder.into())),
         Ok(_) | Err(AgentError::Refused { .. }) => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn restart_in_the_same_boot_still_knows_what_is_running() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(BOOT_FILE);
-        assert_eq!(running_boot_env(&file, "discovery"), "discovery");
-        assert_eq!(running_boot_env(&file, "local"), "discovery");
-        fs::write(&file, "another boot\ndiscovery\n").unwrap();
-        assert_eq!(running_boot_env(&file, "local"), "local");
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use formwork_client::ClientError;
-use formwork_model::{ExitState, Job, JobAction, JobState, Machine};
+use formwork_model::{ExitState, JobAction, JobState};
 use formwork_sandbox::{
     CallError, Digest, GrantCounter, Grants, Host, HostError, Invocation, Limits, MachineInfo, Optimise,
     Outcome, Sandbox, SandboxConfig, TaskCall, Turn, native,
@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 mod host;
 
-use crate::{AgentError, clock::now_ms, log::LogWriter, outcome::Verdict, session::Session};
+use crate::{ActionEnd, AgentError, JobPlace, clock::now_ms, outcome::Verdict};
 
 /// Time of one call. Far more than a task needs by itself: a param that is written while the endpoint restarts waits for
 /// it, and that must not fail the job. What a guest itself can use up is bounded by its fuel.
@@ -25,15 +25,6 @@ const CALLS: u32 = 4;
 /// Calls after which a task is worth the compiler that optimises. Most run once or a few times, and on a slow or an emulated
 /// machine that compiler takes far longer than it can save; one that is asked again and again gets there.
 const OFTEN: u32 = 200;
-
-/// How a component came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ComponentEnd {
-    /// With an answer, or with an error that is in the log.
-    Verdict(Verdict),
-    /// The agent was told to end, or the job is not this agent's any more.
-    Stopped,
-}
 
 /// The sandbox, made when the first component comes.
 pub(crate) struct Components {
@@ -53,19 +44,6 @@ struct Call {
     limits: Limits,
 }
 
-/// What all calls of one job share.
-#[derive(Clone, Debug)]
-pub(crate) struct JobPlace {
-    /// The machine's session.
-    pub(crate) session: Arc<Session>,
-    /// The machine when the job began.
-    pub(crate) machine: Machine,
-    /// The job.
-    pub(crate) job: Job,
-    /// The job's log.
-    pub(crate) log: LogWriter,
-}
-
 impl Components {
     /// Prepares to run components; nothing is made yet.
     pub(crate) fn new(config: SandboxConfig) -> Self {
@@ -79,8 +57,8 @@ impl Components {
     /// # Errors
     ///
     /// Only those of the session: what is wrong with the component is in the log, and the verdict is "failed".
-    pub(crate) async fn run(&self, action: &JobAction, place: &JobPlace) -> Result<ComponentEnd, AgentError> {
-        let failed = Ok(ComponentEnd::Verdict(Verdict::FAILED));
+    pub(crate) async fn run(&self, action: &JobAction, place: &JobPlace) -> Result<ActionEnd, AgentError> {
+        let failed = Ok(ActionEnd::Verdict(Verdict::FAILED));
         let call = match call(action) {
             Ok(call) => call,
             Err(words) => {
@@ -91,7 +69,7 @@ impl Components {
         for attempt in 0.. {
             let outcome = match self.call_once(&call, place, attempt).await {
                 Ok(outcome) => outcome,
-                Err(Failed::Agent(AgentError::Shutdown)) => return Ok(ComponentEnd::Stopped),
+                Err(Failed::Agent(AgentError::Shutdown)) => return Ok(ActionEnd::Stopped),
                 Err(Failed::Agent(error)) => return Err(error),
                 // It was prepared, and somebody emptied the folder at once.
                 Err(Failed::NotPrepared) => {
@@ -108,7 +86,7 @@ impl Components {
                     if self.wait(time_ms, place).await? {
                         continue;
                     }
-                    return Ok(ComponentEnd::Stopped);
+                    return Ok(ActionEnd::Stopped);
                 }
                 Outcome::Failed(failure) => {
                     place.log.line(&format!("error: {}: {failure}", failure.code)).await;
@@ -119,7 +97,7 @@ impl Components {
                 Outcome::Poweroff => Verdict::done_and(ExitState::Poweroff),
                 Outcome::Stop => Verdict::done_and(ExitState::Stop),
             };
-            return Ok(ComponentEnd::Verdict(verdict));
+            return Ok(ActionEnd::Verdict(verdict));
         }
         failed
     }

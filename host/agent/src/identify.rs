@@ -9,11 +9,9 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AgentError, Identity, hardware::Sources, options::Simulation, retry::until_answered, session::Session,
+    AgentError, Identity, World, hardware::Sources, local::ID_FILE, options::Simulation,
+    retry::until_answered, session::Session,
 };
-
-/// The file in the state folder that remembers the machine's UUID.
-const ID_FILE: &str = "machine-id";
 
 /// Host names that systems have before they get one.
 const NO_NAMES: &[&str] = &["localhost", "localhost.localdomain", "(none)", "none", "debian", "ubuntu"];
@@ -25,25 +23,22 @@ const NO_NAMES: &[&str] = &["localhost", "localhost.localdomain", "(none)", "non
 /// A refusal of the endpoint, or nothing to identify the machine by.
 pub(crate) async fn identify(
     client: Client,
-    identity: &Identity,
-    state_dir: &Path,
+    world: &dyn World,
+    machine: Option<&str>,
     stop: &CancellationToken,
 ) -> Result<Session, AgentError> {
-    let whoami = describe(identity, state_dir);
-    if let Some(uuid) = &identity.machine {
-        return Ok(Session::new(uuid.clone(), client, None, whoami));
+    let whoami = world.whoami();
+    if let Some(uuid) = machine {
+        return Ok(Session::new(uuid.to_owned(), client, None, whoami));
     }
     if whoami.mac_addrs.is_empty() && whoami.fingerprint == MachineFingerprint::default() {
         return Err(AgentError::Nameless);
     }
     let found = match ask(&client, &whoami, stop).await? {
         Some(found) => found,
-        None => make(&client, identity, &whoami, stop).await?,
+        None => make(&client, world, &whoami, stop).await?,
     };
-    if identity.simulation.is_none() {
-        // Only a convenience for the next time; a state folder that cannot be written shows itself elsewhere.
-        fs::write(state_dir.join(ID_FILE), &found.uuid).ok();
-    }
+    world.identified(&found.uuid).await;
     tracing::info!(machine.id = found.uuid, "this machine");
     Ok(Session::new(found.uuid, client, found.token, whoami))
 }
@@ -61,7 +56,8 @@ pub fn this_machine(state_dir: &Path) -> Whoami {
     describe(&Identity::default(), state_dir)
 }
 
-fn describe(identity: &Identity, state_dir: &Path) -> Whoami {
+/// The same for a machine that may be told what it is.
+pub(crate) fn describe(identity: &Identity, state_dir: &Path) -> Whoami {
     if let Some(simulation) = &identity.simulation {
         return simulated(simulation);
     }
@@ -98,14 +94,13 @@ async fn ask(
 /// Makes the machine object. The agent chooses its key, so that a repeat after a lost answer finds what it made.
 async fn make(
     client: &Client,
-    identity: &Identity,
+    world: &dyn World,
     whoami: &Whoami,
     stop: &CancellationToken,
 ) -> Result<Found, AgentError> {
     let uuid = uuid::Uuid::new_v4().to_string();
-    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    let names = names(identity, host.as_deref(), &whoami.mac_addrs, &uuid);
-    let address = local_address(client.endpoint()).unwrap_or_default();
+    let names = world.names(&uuid);
+    let address = world.address(client.endpoint()).unwrap_or_default();
     let mut refused = None;
     for name in names {
         let object = object(&uuid, &name, &address, whoami);
@@ -147,7 +142,7 @@ fn object(uuid: &str, name: &str, address: &str, whoami: &Whoami) -> Value {
 }
 
 /// Returns names to try, best first: the one that was given, the host name, one made of the first MAC address.
-fn names(identity: &Identity, host: Option<&str>, macs: &[String], uuid: &str) -> Vec<String> {
+pub(crate) fn names(identity: &Identity, host: Option<&str>, macs: &[String], uuid: &str) -> Vec<String> {
     if let Some(name) = &identity.name {
         return vec![name.clone()];
     }
@@ -158,8 +153,13 @@ fn names(identity: &Identity, host: Option<&str>, macs: &[String], uuid: &str) -
     host.map(str::to_owned).into_iter().chain(mac.or_else(|| Some(format!("d{uuid}")))).collect()
 }
 
+/// Returns the name that the system has of itself.
+pub(crate) fn host_name() -> Option<String> {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())
+}
+
 /// Returns the address from which this machine reaches the endpoint; `None` on the loopback. Nothing is sent.
-fn local_address(endpoint: &str) -> Option<String> {
+pub(crate) fn local_address(endpoint: &str) -> Option<String> {
     let authority = endpoint.split("://").nth(1)?.split('/').next()?;
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect(authority).ok()?;

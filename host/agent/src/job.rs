@@ -1,20 +1,15 @@
 //! One job, from its start to its end (drp-api.md 9.3 to 9.6).
 
-use std::{ffi::OsString, fs, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use formwork_model::{ExitState, Job, JobAction, JobState, Machine, Task};
 
 use crate::{
-    AgentError,
-    component::{ComponentEnd, Components, JobPlace},
-    log::{JobLog, LogWriter},
-    outcome::{Course, ExitCodes, Verdict},
-    script::{ScriptEnd, Workshop},
+    ActionEnd, AgentError, JobPlace, Step, Verdict, World,
+    log::JobLog,
+    outcome::{Course, ExitCodes},
     session::Session,
 };
-
-/// A file of this name in the folder of a job has the meaning of the task's feature flag (drp-api.md 9.6).
-const SANE_FILE: &str = ".sane-exit-codes";
 
 /// The operating system that this agent is for, as Go names it.
 const OS: &str = "linux";
@@ -23,7 +18,7 @@ const OS: &str = "linux";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobEnd {
     /// It ended, and the endpoint knows.
-    Ended(ExitState),
+    Ended(JobState, ExitState),
     /// It is not this agent's any more.
     Lost,
 }
@@ -46,11 +41,7 @@ enum Ending {
 /// Runs jobs.
 pub(crate) struct JobRunner {
     pub(crate) session: Arc<Session>,
-    pub(crate) components: Components,
-    /// The folder in which each job gets its own.
-    pub(crate) jobs_dir: std::path::PathBuf,
-    /// The folder that all jobs share.
-    pub(crate) runner_dir: std::path::PathBuf,
+    pub(crate) world: Arc<dyn World>,
 }
 
 impl JobRunner {
@@ -79,10 +70,13 @@ impl JobRunner {
         }
         drop(place);
         log.close().await;
-        match ending? {
-            Ending::State(state, exit) => self.end(job, state, exit).await,
-            Ending::Lost => Ok(JobEnd::Lost),
-        }
+        let Ending::State(state, exit) = ending? else {
+            self.world.close(job, None);
+            return Ok(JobEnd::Lost);
+        };
+        let ended = self.end(job, state, exit).await?;
+        self.world.close(job, matches!(ended, JobEnd::Ended(..)).then_some((state, exit)));
+        Ok(ended)
     }
 
     /// Tells the endpoint how a job ended. Whatever keeps the machine from going on makes it not runnable first, so
@@ -99,7 +93,7 @@ impl JobRunner {
             exit_state = exit.as_str(),
             "job ends"
         );
-        Ok(if kept { JobEnd::Ended(exit) } else { JobEnd::Lost })
+        Ok(if kept { JobEnd::Ended(state, exit) } else { JobEnd::Lost })
     }
 
     async fn actions(&self, place: &JobPlace) -> Result<Ending, AgentError> {
@@ -118,67 +112,23 @@ impl JobRunner {
             }
             Err(error) => return Err(error),
         };
-        let folder = self.jobs_dir.join(uuid);
-        let workshop = match self.workshop(place, &folder) {
-            Ok(workshop) => workshop,
-            Err(error) => {
-                place.log.line(&format!("error: failed to use `{}`: {error}", folder.display())).await;
-                return Ok(Ending::FAILED);
-            }
-        };
-        let ending = self.perform(&actions, place, &workshop).await;
-        if matches!(ending, Ok(Ending::State(JobState::Finished | JobState::Incomplete, _))) {
-            // What a failed job left is for whoever looks for the reason.
-            fs::remove_dir_all(&folder).ok();
+        if let Err(words) = self.world.open(place) {
+            place.log.line(&format!("error: {words}")).await;
+            return Ok(Ending::FAILED);
         }
-        ending
+        self.perform(&actions, place).await
     }
 
-    /// Makes the folder of a job. One that is run again starts from an empty folder.
-    fn workshop(&self, place: &JobPlace, folder: &Path) -> std::io::Result<Workshop> {
-        fs::remove_dir_all(folder).ok();
-        fs::create_dir_all(folder)?;
-        fs::create_dir_all(&self.runner_dir)?;
-        let client = self.session.client();
-        let token = if place.job.token.is_empty() { client.token().unwrap_or("") } else { &place.job.token };
-        let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/root"));
-        let mut variables = vec![
-            ("RS_UUID", OsString::from(&place.machine.uuid)),
-            ("RS_ENDPOINT", OsString::from(client.endpoint())),
-            ("RS_TOKEN", OsString::from(token)),
-            ("RS_TASK_DIR", folder.into()),
-            ("RS_RUNNER_DIR", self.runner_dir.clone().into()),
-            ("TMPDIR", folder.into()),
-            ("TMP", folder.into()),
-            ("HOME", home),
-        ];
-        variables.extend(client.socket().map(|socket| ("RS_LOCAL_PROXY", socket.into())));
-        Ok(Workshop { folder: folder.to_owned(), variables })
-    }
-
-    async fn perform(
-        &self,
-        actions: &[JobAction],
-        place: &JobPlace,
-        workshop: &Workshop,
-    ) -> Result<Ending, AgentError> {
-        let flagged = if actions.iter().any(is_script) { self.flag(&place.job.task).await? } else { None };
+    async fn perform(&self, actions: &[JobAction], place: &JobPlace) -> Result<Ending, AgentError> {
         for (index, action) in actions.iter().enumerate() {
-            let verdict = if is_component(action) {
-                match self.components.run(action, place).await? {
-                    ComponentEnd::Verdict(verdict) => verdict,
-                    ComponentEnd::Stopped => return self.stopped(),
-                }
-            } else if action.path.is_empty() {
-                let codes = flagged.unwrap_or_else(|| codes_of_folder(&workshop.folder));
-                match self.script(index, action, place, workshop).await {
-                    ScriptEnd::Code(code) => Verdict::of_code(code, codes),
-                    ScriptEnd::Stopped => return self.stopped(),
-                }
-            } else {
-                file(action, &place.log, workshop).await
+            let last = index + 1 == actions.len();
+            let step = Step { place, action, index, last, stop: &self.session.stop.soon };
+            let verdict = match self.world.act(step).await? {
+                ActionEnd::Code(code) => Verdict::of_code(code, self.exit_codes(code, place).await?),
+                ActionEnd::Verdict(verdict) => verdict,
+                ActionEnd::Stopped => return self.stopped(),
             };
-            if let Course::End(state, exit) = verdict.course(index + 1 == actions.len()) {
+            if let Course::End(state, exit) = verdict.course(last) {
                 return Ok(Ending::State(state, exit));
             }
         }
@@ -190,32 +140,21 @@ impl JobRunner {
         Ok(if self.session.stop.soon.is_cancelled() { Ending::STOPPED } else { Ending::Lost })
     }
 
-    async fn script(
-        &self,
-        index: usize,
-        action: &JobAction,
-        place: &JobPlace,
-        workshop: &Workshop,
-    ) -> ScriptEnd {
-        place.log.line(&format!("script `{}`", action.name)).await;
-        let ended = workshop.run(index, action, &place.log, &self.session.stop.soon).await;
-        match ended {
-            Ok(end) => end,
-            Err(error) => {
-                place.log.line(&format!("error: script `{}` did not start: {error}", action.name)).await;
-                ScriptEnd::Code(None)
-            }
+    /// Returns how an exit code is meant: as the task's feature flags say, else as a file in the job's folder does. Most
+    /// programs end with 0, which means the same in both ways, and nobody is asked.
+    async fn exit_codes(&self, code: Option<i32>, place: &JobPlace) -> Result<ExitCodes, AgentError> {
+        if matches!(code, Some(0) | None) {
+            return Ok(ExitCodes::Sane);
         }
-    }
-
-    /// Returns how the task's feature flags say that exit codes are read; `None` leaves it to a file in the folder.
-    async fn flag(&self, task: &str) -> Result<Option<ExitCodes>, AgentError> {
+        let task = &place.job.task;
         let read =
             self.session.ask("read the task", |client| async move { client.get::<Task>(task).await }).await;
         match read {
-            Ok(task) if task.header.has_feature("sane-exit-codes") => Ok(Some(ExitCodes::Sane)),
-            Ok(task) if task.header.has_feature("original-exit-codes") => Ok(Some(ExitCodes::Original)),
-            Ok(_) | Err(AgentError::Refused { .. } | AgentError::Shutdown) => Ok(None),
+            Ok(task) if task.header.has_feature("sane-exit-codes") => Ok(ExitCodes::Sane),
+            Ok(task) if task.header.has_feature("original-exit-codes") => Ok(ExitCodes::Original),
+            Ok(_) | Err(AgentError::Refused { .. } | AgentError::Shutdown) => {
+                Ok(if self.world.has_sane_codes(place) { ExitCodes::Sane } else { ExitCodes::Original })
+            }
             Err(error) => Err(error),
         }
     }
@@ -225,31 +164,6 @@ impl Ending {
     /// The agent ends, the job is run again from its first action by the next one.
     const STOPPED: Self = Self::State(JobState::Incomplete, ExitState::Complete);
     const FAILED: Self = Self::State(JobState::Failed, ExitState::Failed);
-}
-
-fn is_component(action: &JobAction) -> bool {
-    action.meta.contains_key("component")
-}
-
-fn is_script(action: &JobAction) -> bool {
-    action.path.is_empty() && !is_component(action)
-}
-
-fn codes_of_folder(folder: &Path) -> ExitCodes {
-    if folder.join(SANE_FILE).exists() { ExitCodes::Sane } else { ExitCodes::Original }
-}
-
-async fn file(action: &JobAction, log: &LogWriter, workshop: &Workshop) -> Verdict {
-    match workshop.write_file(action) {
-        Ok(path) => {
-            log.line(&format!("file `{}`", path.display())).await;
-            Verdict::DONE
-        }
-        Err(error) => {
-            log.line(&format!("error: failed to write `{}`: {error}", action.path)).await;
-            Verdict::FAILED
-        }
-    }
 }
 
 fn closing_line(job: &Job, state: JobState, exit: ExitState) -> String {

@@ -8,9 +8,10 @@
 //! | `step` | what to do next: pure, a function of the machine and of what was seen before |
 //! | `agent` | the loop that does it |
 //! | `session`, `retry`, `wakeups` | requests that outlive a restart of the endpoint, and the event stream |
-//! | `job`, `outcome` | one job from its start to its end |
-//! | `script`, `component`, `log` | what a job runs, and where its words go |
-//! | `power` | the machine's power |
+//! | `job`, `outcome`, `log` | one job from its start to its end, and where its words go |
+//! | `world` | all that is not the endpoint: hardware, programs, power |
+//! | `local` | the world that is this computer |
+//! | `script`, `component`, `power` | what a job runs here, and the power of this computer |
 //!
 //! Every request is tried again while the endpoint does not answer, and each is safe to repeat: a job is asked for under
 //! a key of the agent's own choice, and a refused patch is followed by a look at what is there.
@@ -24,6 +25,7 @@ mod hardware;
 mod identify;
 mod inventory;
 mod job;
+mod local;
 mod log;
 mod memory;
 mod options;
@@ -34,10 +36,16 @@ mod script;
 mod session;
 mod step;
 mod wakeups;
+mod world;
 
-pub use agent::run;
+pub use agent::{run, run_in};
 pub use error::AgentError;
 pub use exit::AgentExit;
 pub use identify::this_machine;
 pub use inventory::inventory;
-pub use options::{AgentOptions, Identity, PowerMode, Simulation};
+pub use log::LogWriter;
+pub use options::{AgentOptions, EventSource, Identity, PowerMode, Setup, Simulation};
+pub use outcome::Verdict;
+pub use step::is_dead_end;
+pub use wakeups::SharedEvents;
+pub use world::{ActionEnd, JobPlace, Step, World, WorldFuture};

@@ -28,13 +28,13 @@ pub(crate) struct JobLog {
 
 /// Appends to the log of a job. Clones write to the same log.
 #[derive(Clone, Debug)]
-pub(crate) struct LogWriter {
+pub struct LogWriter {
     queue: mpsc::Sender<Vec<u8>>,
 }
 
 impl LogWriter {
     /// Appends bytes. Waits when the endpoint is behind.
-    pub(crate) async fn write(&self, bytes: &[u8]) {
+    pub async fn write(&self, bytes: &[u8]) {
         for piece in bytes.chunks(CHUNK) {
             // The receiver only ends when the log is closed; nobody reads what comes later.
             if self.queue.send(piece.to_vec()).await.is_err() {
@@ -44,7 +44,7 @@ impl LogWriter {
     }
 
     /// Appends a line.
-    pub(crate) async fn line(&self, text: &str) {
+    pub async fn line(&self, text: &str) {
         self.write(format!("{text}\n").as_bytes()).await;
     }
 }

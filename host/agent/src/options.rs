@@ -1,11 +1,13 @@
 //! How an agent is run.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use formwork_client::Endpoint;
+use formwork_client::{Client, Endpoint};
 use formwork_sandbox::WorkerCommand;
 
-/// How an agent is run.
+use crate::SharedEvents;
+
+/// How an agent is run on this computer.
 #[derive(Clone, Debug)]
 pub struct AgentOptions {
     /// The endpoint, and the credentials to begin with: a user's, a machine's or those of discovery.
@@ -31,6 +33,30 @@ pub struct AgentOptions {
     pub compile_worker: WorkerCommand,
     /// The folder that keeps recordings of all calls of components; none by default.
     pub record_calls: Option<PathBuf>,
+}
+
+/// How an agent is run in any world.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The client of the caller to begin with. Agents that are given clones of one share its connections.
+    pub client: Client,
+    /// The context whose jobs are run; empty for the machine's own.
+    pub context: String,
+    /// The UUID of the machine object, when it is known already.
+    pub machine: Option<String>,
+    /// True to end when there is nothing left to do, or nothing without an operator, instead of waiting for more.
+    pub once: bool,
+    /// What wakes the agent.
+    pub events: EventSource,
+}
+
+/// Where an agent hears that its machine has changed.
+#[derive(Clone, Debug)]
+pub enum EventSource {
+    /// An event stream of its own.
+    Own,
+    /// One that it shares with others.
+    Shared(Arc<SharedEvents>),
 }
 
 /// What a reboot or a power-off means.

@@ -11,9 +11,9 @@ pub(crate) enum ExitCodes {
     Original,
 }
 
-/// What one action asks for.
+/// What one action of a job comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     state: JobState,
     exit: ExitState,
 }
@@ -29,13 +29,20 @@ pub(crate) enum Course {
 
 impl Verdict {
     /// Done, and nothing else.
-    pub(crate) const DONE: Self = Self { state: JobState::Finished, exit: ExitState::Complete };
+    pub const DONE: Self = Self { state: JobState::Finished, exit: ExitState::Complete };
     /// Failed.
-    pub(crate) const FAILED: Self = Self { state: JobState::Failed, exit: ExitState::Failed };
+    pub const FAILED: Self = Self { state: JobState::Failed, exit: ExitState::Failed };
 
     /// Done, with something to happen to the machine or the agent.
-    pub(crate) fn done_and(exit: ExitState) -> Self {
+    #[must_use]
+    pub const fn done_and(exit: ExitState) -> Self {
         Self { exit, ..Self::DONE }
+    }
+
+    /// To be done once more, with something to happen to the machine or the agent before that; `Complete` for nothing.
+    #[must_use]
+    pub const fn incomplete_and(exit: ExitState) -> Self {
+        Self { state: JobState::Incomplete, exit }
     }
 
     /// Reads an exit code; `None` is a process that a signal ended.

@@ -142,7 +142,8 @@ pub(crate) fn is_orphan(job_context: &str, state: JobState, context: &str) -> bo
 
 /// Tells whether a machine that is not runnable after this job waits for an operator: it failed without another try to
 /// come, or it is incomplete and asks for nothing that would bring the machine here again.
-pub(crate) fn is_dead_end(job: &Job) -> bool {
+#[must_use]
+pub fn is_dead_end(job: &Job) -> bool {
     match job.state {
         JobState::Failed => job.retry_at == Timestamp::default(),
         JobState::Incomplete => matches!(job.exit_state, ExitState::None | ExitState::Complete),

@@ -4,8 +4,10 @@
 
 mod chosen;
 mod measure;
+mod process;
 mod row;
 
 pub use chosen::Chosen;
 pub use measure::{Samples, Stopwatch};
+pub use process::busy_seconds;
 pub use row::{Row, Target};

@@ -2,6 +2,7 @@
 
 mod agent;
 mod component;
+mod fleet;
 mod pack;
 mod packs;
 pub(crate) mod serve;
@@ -47,6 +48,7 @@ pub(crate) fn command(as_server: bool) -> Command {
         .long_about(None)
         .subcommand(serve::command(as_server))
         .subcommand(agent::command())
+        .subcommand(fleet::command())
         .subcommand(demo::command())
         .subcommands(verbs::commands())
         .subcommand(pack::command())
@@ -72,6 +74,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<ExitCode> {
     match name {
         "serve" => serve::run(matches).await?,
         "agent" => return agent::run(matches, &context).await,
+        "fleet" => return fleet::run(matches, &mut context).await,
         "demo" => return demo::run(matches, &mut context).await,
         "pack" => return pack::run(matches, &mut context).await,
         "component" => component::run(matches, &mut context).await?,

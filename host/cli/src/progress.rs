@@ -22,6 +22,15 @@ pub(crate) fn spinner(word: &'static str) -> ProgressBar {
     ProgressBar::with_draw_target(None, target()).with_message(word)
 }
 
+/// Returns a line that is written over again and again.
+pub(crate) fn line() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, target());
+    match ProgressStyle::with_template("{msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
 fn target() -> ProgressDrawTarget {
     if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

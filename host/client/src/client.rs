@@ -13,7 +13,7 @@ use reqwest::{
 use rustls::ClientConfig;
 use serde_json::Value;
 
-use crate::{ClientError, Collection, Credentials, Endpoint, PatchOp, Query, retry::Retries};
+use crate::{ClientError, Collection, Credentials, Endpoint, PatchOp, Query, crowd::Crowd, retry::Retries};
 
 /// How long a connection may take to be made. A machine far away on a bad line needs seconds, not more.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +38,8 @@ pub struct Client {
     pub(crate) behind: Option<String>,
     /// The socket of a local proxy, which everything goes through.
     pub(crate) socket: Option<PathBuf>,
+    /// What callers share that are many.
+    pub(crate) crowd: Crowd,
 }
 
 impl Client {
@@ -61,6 +63,7 @@ impl Client {
             retries: None,
             behind: None,
             socket: None,
+            crowd: Crowd::default(),
         })
     }
 

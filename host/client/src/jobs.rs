@@ -107,7 +107,8 @@ impl Client {
     ///
     /// Every [`ClientError`]; 400 for a number or a duration that is none.
     pub async fn jobs_purge(&self, query: &Query) -> Result<Vec<Job>, ClientError> {
-        self.ask(Method::DELETE, &["jobs"], query).await?.decode()
+        // The answer is silent until the last of them is gone.
+        self.patient()?.ask(Method::DELETE, &["jobs"], query).await?.decode()
     }
 
     /// Returns the log of a job.

@@ -168,6 +168,7 @@ impl Client {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Answer, ClientError> {
+        let turn = self.crowd.turn(method, url).await;
         let mut request = self
             .http
             .request(method.clone(), url.clone())
@@ -190,6 +191,7 @@ impl Client {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let bytes = self.body(method, url, response).await?;
+        turn.is_answered(status);
         // Without the query, which may hold a token.
         tracing::debug!(%method, path = url.path(), status, bytes = bytes.len(), "asked");
         Ok(Answer { status, headers, bytes, method: method.clone(), path: url.path().to_owned() })

@@ -70,4 +70,4 @@ pub use options::{DhcpSubnet, Port, ServeOptions};
 pub use plugins::Happening;
 pub use runner::Groups;
 pub use simulation::{Ending, Script, Simulation, Step, Surroundings};
-pub use start::{FirstUser, OwnMachine, ServeError, Started, serve};
+pub use start::{FirstUser, OwnMachine, ServeError, Started, raise_file_limit, serve};

@@ -228,8 +228,9 @@ pub async fn serve(
     Ok(())
 }
 
-/// Allows as many open files as the system does: each connection is one, and the usual limit is for interactive programs.
-fn raise_file_limit() {
+/// Allows this process as many open files as the system does: each connection is one, and the usual limit is for interactive
+/// programs.
+pub fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

@@ -43,6 +43,8 @@ enum Suite {
     Templates,
     /// The API with many machines, writers and listeners, beside Ironic.
     Api,
+    /// Machines that run workflows, and machines that wait.
+    Workflow,
 }
 
 impl Suite {
@@ -51,7 +53,7 @@ impl Suite {
         match self {
             Self::Sandbox => "formwork-sandbox",
             Self::Templates => "formwork-template",
-            Self::Uploads | Self::Api => "formwork-cli",
+            Self::Uploads | Self::Api | Self::Workflow => "formwork-cli",
         }
     }
 
@@ -62,13 +64,14 @@ impl Suite {
             Self::Uploads => "uploads",
             Self::Templates => "templates",
             Self::Api => "api",
+            Self::Workflow => "workflow",
         }
     }
 
     /// Makes ready what the program is compared with; without it the program says so.
     fn prepare(self, workspace: &Workspace, command: &mut Command) {
         match self {
-            Self::Sandbox | Self::Uploads => {}
+            Self::Sandbox | Self::Uploads | Self::Workflow => {}
             Self::Templates => {
                 match go::oracle(workspace) {
                     Ok(program) => command.env("FORMWORK_GO_ORACLE", program),

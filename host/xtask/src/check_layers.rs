@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("boot", &["boot-proto"]),
     ("client", &["api", "model", "tls"]),
     ("agent", &["client", "api", "model", "sandbox"]),
+    ("fleet", &["agent", "client", "api", "model"]),
     (
         "server",
         &["model", "core", "template", "boot-proto", "api", "store", "packs", "sandbox", "boot", "blobs"],
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "server",
             "agent",
+            "fleet",
             "client",
             "api",
             "model",

@@ -1,9 +1,8 @@
 //! The endpoint under load, what it is filled with, and what the system says of its process.
 
 use std::io::Result;
-use std::path::Path;
 
-use formwork_bench::Stopwatch;
+use formwork_bench::{Stopwatch, busy_seconds};
 use serde_json::{Value, json};
 
 use crate::endpoint::Endpoint;
@@ -69,15 +68,8 @@ impl Site {
     }
 
     /// Returns how many seconds the process has kept processors busy.
-    #[expect(clippy::cast_precision_loss, reason = "of hours no digit is lost")]
     pub(crate) fn busy(&self) -> f64 {
-        let tasks = Path::new("/proc").join(self.endpoint.process_id().to_string()).join("task");
-        let nanos = |task: std::fs::DirEntry| -> Option<u64> {
-            let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split(' ').next()?.parse().ok()
-        };
-        let all = std::fs::read_dir(tasks).expect("the threads of the endpoint");
-        all.flatten().filter_map(nanos).sum::<u64>() as f64 / 1e9
+        busy_seconds(self.endpoint.process_id()).expect("the threads of the endpoint")
     }
 }
 
