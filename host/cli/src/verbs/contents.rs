@@ -107,6 +107,7 @@ pub(super) async fn bundle(source: &str, context: &Context) -> Result<(String, V
             let content = formwork_packs::bundle_folder(std::path::Path::new(source))?;
             serde_json::to_vec(&content)?
         }
+        false if source.starts_with(['@', '{']) => input::text(source)?.into_bytes(),
         false => input::file(source)?.into_bytes(),
     };
     let value = formwork_packs::parse_bundle(&bytes)

@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{connections::Connection, endpoint::Endpoint};
 
+/// The scope of claims to see who is connected.
+const SCOPE: &str = "connections";
+
 /// What connections can be filtered by.
 const INDEXES: &[(&str, Native)] = &[
     ("RemoteAddr", Native::Text),
@@ -66,7 +69,7 @@ async fn list(
     Authenticated(caller): Authenticated,
     uri: axum::http::Uri,
 ) -> Handled {
-    caller.require("info", "get", "")?;
+    caller.require(SCOPE, "list", "")?;
     let query = Query::parse(uri.query().unwrap_or_default());
     let mut found = endpoint.connections.all();
     let with_unknown = query.is("unauthenticated") || query.value("Principal").is_some();
@@ -80,7 +83,7 @@ async fn list(
             };
             let condition = Filter::parse(name, text)
                 .and_then(|filter| filter.on(index))
-                .map_err(|error| ApiError::new(406, "GET", error.to_string()).about("connections", ""))?;
+                .map_err(|error| ApiError::new(406, "GET", error.to_string()).about(SCOPE, ""))?;
             found.retain(|connection| condition.accepts(member(connection, name).as_ref()));
         }
     }
@@ -96,9 +99,9 @@ async fn show(
     Authenticated(caller): Authenticated,
     Path(address): Path<String>,
 ) -> Handled {
-    caller.require("info", "get", "")?;
+    caller.require(SCOPE, "get", &address)?;
     let found = endpoint.connections.all().into_iter().find(|connection| connection.remote_addr == address);
-    answer::json(StatusCode::OK, &found.ok_or_else(|| ApiError::not_found("GET", "connections", &address))?)
+    answer::json(StatusCode::OK, &found.ok_or_else(|| ApiError::not_found("GET", SCOPE, &address))?)
 }
 
 /// Lists the connections of the agent of a machine.

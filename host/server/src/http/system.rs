@@ -130,8 +130,8 @@ async fn set_prefs(
     Authenticated(caller): Authenticated,
     body: Json,
 ) -> Handled {
-    let values = serde_json::from_value(body.value).map_err(|error| {
-        let message = format!("preferences are a map of strings: {error}");
+    let values = body.read_without_nulls("preferences", "").map_err(|error| {
+        let message = format!("preferences are a map of strings: {}", error.messages.join(", "));
         ApiError::new(400, "POST", message).about("preferences", "")
     })?;
     answer::json(StatusCode::CREATED, &preferences::change(&endpoint, &caller, values).await?)
@@ -143,7 +143,7 @@ async fn inject(
     body: Json,
 ) -> Handled {
     caller.require("events", "create", "")?;
-    let mut event: Event = body.read("events", "")?;
+    let mut event: Event = body.read_without_nulls("events", "")?;
     if OWN_EVENTS.contains(&event.r#type.as_str()) {
         let message = format!("events of type {} are the server's own", event.r#type);
         return Err(ApiError::invalid("events", &event.key, vec![message]).into());

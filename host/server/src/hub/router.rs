@@ -9,7 +9,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use formwork_store::{Entry, Feed, FeedError, Revision, Snapshot, Store};
+use formwork_model::{Machine, Object};
+use formwork_store::{Change, Entry, Feed, FeedError, Revision, Snapshot, Store};
 use tokio::sync::{Notify, watch};
 
 use super::{
@@ -42,6 +43,8 @@ pub(crate) struct Router {
     bell: Arc<Notify>,
     /// How many listeners there are.
     pub(super) listeners: watch::Sender<usize>,
+    /// Rung when it may have changed what listeners may see.
+    pub(super) rights: watch::Sender<()>,
 }
 
 /// What the latest entries tell.
@@ -49,6 +52,19 @@ pub(crate) struct Router {
 struct Recent {
     entries: VecDeque<(Revision, Arc<[Arc<Told>]>)>,
     events: usize,
+}
+
+/// Tells whether a change may take rights from somebody: those of users, or of the agent of a machine.
+fn changes_rights(change: &Change) -> bool {
+    match change.prefix {
+        "users" | "roles" | "tenants" | "preferences" => true,
+        _ => change.before.is_some() && secret(change.before.as_ref()) != secret(change.after.as_ref()),
+    }
+}
+
+/// Returns what the tokens of a machine, or of what goes through tasks as one, are good with.
+fn secret(object: Option<&Arc<dyn Object>>) -> Option<&str> {
+    object.and_then(|object| Machine::of(object.as_ref())).map(|machine| machine.secret.as_str())
 }
 
 /// Where the router is, and whom it serves.
@@ -105,6 +121,7 @@ impl Router {
             recent: Mutex::default(),
             bell: Arc::default(),
             listeners: watch::channel(0).0,
+            rights: watch::Sender::new(()),
         }
     }
 
@@ -222,6 +239,9 @@ impl Router {
         match state.feed.try_next() {
             Ok(Some(entry)) => {
                 self.route_passing(state, entry.revision.previous());
+                if entry.changes.iter().any(changes_rights) {
+                    self.rights.send_replace(());
+                }
                 state.route(&entry, &self.of(&entry));
                 true
             }

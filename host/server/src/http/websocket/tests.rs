@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use formwork_api::{BASE_PATH, Event};
-use formwork_model::{Claim, Profile};
+use formwork_model::{Claim, ObjectsExt as _, Profile, User};
 use formwork_store::{Limits, Revision, Store};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
@@ -104,6 +104,25 @@ async fn numbers(stream: &mut Stream, count: usize) -> Vec<usize> {
         found.push(next(stream).await.unwrap().key.parse().unwrap());
     }
     found
+}
+
+#[tokio::test]
+async fn listener_whose_token_is_revoked_is_closed_before_the_next_ping() {
+    let served = Served::new(Wishes::default(), 10).await;
+    let mut stream = served.stream("register=profiles.*.*").await;
+    put(served.store(), String::from("0"), 1).await;
+    assert_eq!(numbers(&mut stream, 1).await, [0]);
+    let anna = served.site.endpoint.snapshot().get::<User>("anna").unwrap();
+    let revoked = User { secret: String::from("another"), ..anna.as_ref().clone() };
+    let written = served.store().write("user:anna", move |tx| {
+        tx.put(Arc::new(revoked));
+        Ok::<_, ()>(())
+    });
+    written.await.unwrap();
+    let end =
+        tokio::time::timeout(Duration::from_secs(20), next(&mut stream)).await.expect("no ping came yet");
+    // What was committed in between may be told; then it is over.
+    assert_eq!(end.unwrap_err().0, 1008);
 }
 
 #[tokio::test]
