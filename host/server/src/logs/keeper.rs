@@ -108,8 +108,10 @@ impl Keeper {
             tracing::error!(%error, "failed to flush the logs of jobs");
         }
         for done in waiting {
-            let copy = |error: &Error| Error::new(error.kind(), error.to_string());
-            answer(done, written.as_ref().map(|()| ()).map_err(copy));
+            answer(
+                done,
+                written.as_ref().copied().map_err(|error| Error::new(error.kind(), error.to_string())),
+            );
         }
     }
 
