@@ -233,6 +233,39 @@ async fn row_069_exit_codes_say_how_a_job_ended_and_what_the_machine_does() {
 }
 
 #[tokio::test]
+async fn task_that_does_not_end_is_ended_and_says_so() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let mac = "52:54:00:00:70:01";
+    let made = scripted(&endpoint, "endless", "sleep 1000 & wait", mac).await;
+    client
+        .collection("machines")
+        .param_set(&made.uuid, "task-timeout", &json!({"endless": 1}))
+        .await
+        .unwrap();
+    agent(&endpoint, mac, &[]);
+    let machine = now(&client, &made).await;
+    let job: Job = client.get(&machine.current_job).await.unwrap();
+    assert_eq!(job.state, JobState::Failed);
+    assert!(machine.job_result_errors[0].contains("longer than 1 s"), "{machine:?}");
+}
+
+#[tokio::test]
+async fn script_knows_how_often_its_job_has_rebooted_the_machine() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let mac = "52:54:00:00:70:02";
+    let made = scripted(&endpoint, "boots", "[ \"$RS_JOB_REBOOTS\" -ge 2 ] || exit 192", mac).await;
+    for _ in 0..3 {
+        agent(&endpoint, mac, &[]);
+    }
+    let machine = now(&client, &made).await;
+    assert!(machine.workflow_complete, "{machine:?}");
+    let jobs = jobs(&client).await;
+    assert_eq!((jobs.len(), jobs[0].header.meta["reboots"].as_str()), (1, "2"));
+}
+
+#[tokio::test]
 async fn row_070_task_is_tried_again_after_a_pause_as_often_as_its_param_says() {
     let endpoint = Endpoint::start();
     let client = endpoint.client();

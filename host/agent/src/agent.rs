@@ -332,16 +332,17 @@ async fn fail_orphan(session: &Session, current_job: &str, context: &str) -> Res
         return Ok(());
     }
     let uuid = &job.uuid;
-    let line = format!("the agent began anew while this job was {}\n", job.state.as_str());
-    let line = line.as_bytes();
+    let line = format!("the agent began anew while this job was {}", job.state.as_str());
+    let words = format!("{line}\n");
+    let words = words.as_bytes();
     let noted = session
-        .ask("append to the log", |client| async move { client.job_log_append(uuid, line).await })
+        .ask("append to the log", |client| async move { client.job_log_append(uuid, words).await })
         .await;
     if let Err(error @ AgentError::Shutdown) = noted {
         return Err(error);
     }
     tracing::warn!(job.id = job.uuid, "job of an agent that was killed");
-    session.move_job(&job.uuid, (job.state, JobState::Failed), ExitState::Failed).await.map(drop)
+    session.move_job(&job.uuid, (job.state, JobState::Failed), ExitState::Failed, &[line]).await.map(drop)
 }
 
 /// Returns the folder that the operator wants job files in.

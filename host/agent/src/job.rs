@@ -1,8 +1,9 @@
 //! One job, from its start to its end (drp-api.md 9.3 to 9.6).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use formwork_model::{ExitState, Job, JobAction, JobState, Machine, Task};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     ActionEnd, AgentError, JobPlace, Step, Verdict, World,
@@ -13,6 +14,12 @@ use crate::{
 
 /// The operating system that this agent is for, as Go names it.
 const OS: &str = "linux";
+
+/// The member of a job's meta with the seconds that a run of it may take.
+const LIMIT: &str = "timeout";
+
+/// How long after its time is over an action may take to end.
+const AFTERMATH: Duration = Duration::from_secs(10);
 
 /// How a job came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +38,11 @@ fn stops_the_machine(job: &Job, state: JobState, exit: ExitState) -> bool {
 }
 
 /// How the actions of a job came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Ending {
     State(JobState, ExitState),
+    /// It failed, for a reason that is told.
+    Failed(String),
     /// Nobody wants to know.
     Lost,
 }
@@ -52,7 +61,7 @@ impl JobRunner {
     /// Those of the session.
     pub(crate) async fn run(&self, machine: &Machine, job: &Job) -> Result<JobEnd, AgentError> {
         let started = (job.state, JobState::Running);
-        if !self.session.move_job(&job.uuid, started, ExitState::None).await? {
+        if !self.session.move_job(&job.uuid, started, ExitState::None, &[]).await? {
             tracing::info!(job.id = job.uuid, "the job was taken back before it began");
             return Ok(JobEnd::Lost);
         }
@@ -65,27 +74,37 @@ impl JobRunner {
             log: log.writer(),
         };
         let ending = self.actions(&place).await;
-        if let Ok(Ending::State(state, exit)) = &ending {
-            place.log.line(&closing_line(job, *state, *exit)).await;
+        if let Ok(Ending::Failed(reason)) = &ending {
+            place.log.line(&format!("error: {reason}")).await;
+        }
+        if let Ok(Some((state, exit))) = ending.as_ref().map(Ending::outcome) {
+            place.log.line(&closing_line(job, state, exit)).await;
         }
         drop(place);
         log.close().await;
-        let Ending::State(state, exit) = ending? else {
+        let ending = ending?;
+        let Some((state, exit)) = ending.outcome() else {
             self.world.close(job, None);
             return Ok(JobEnd::Lost);
         };
-        let ended = self.end(job, state, exit).await?;
+        let errors = if let Ending::Failed(reason) = ending { vec![reason] } else { Vec::new() };
+        let ended = self.end(job, (state, exit), &errors).await?;
         self.world.close(job, matches!(ended, JobEnd::Ended(..)).then_some((state, exit)));
         Ok(ended)
     }
 
     /// Tells the endpoint how a job ended. Whatever keeps the machine from going on makes it not runnable first, so
     /// that nobody else goes on in between.
-    async fn end(&self, job: &Job, state: JobState, exit: ExitState) -> Result<JobEnd, AgentError> {
+    async fn end(
+        &self,
+        job: &Job,
+        (state, exit): (JobState, ExitState),
+        errors: &[String],
+    ) -> Result<JobEnd, AgentError> {
         if stops_the_machine(job, state, exit) {
             self.session.pause_machine().await?;
         }
-        let kept = self.session.move_job(&job.uuid, (JobState::Running, state), exit).await?;
+        let kept = self.session.move_job(&job.uuid, (JobState::Running, state), exit, errors).await?;
         tracing::info!(
             job.id = job.uuid,
             task.name = job.task,
@@ -107,29 +126,49 @@ impl JobRunner {
             Ok(actions) => actions,
             Err(AgentError::Shutdown) => return Ok(Ending::STOPPED),
             Err(AgentError::Refused { source, .. }) => {
-                place.log.line(&format!("error: the task does not render: {source}")).await;
-                return Ok(Ending::FAILED);
+                return Ok(Ending::Failed(format!("the task does not render: {source}")));
             }
             Err(error) => return Err(error),
         };
         if let Err(words) = self.world.open(place) {
-            place.log.line(&format!("error: {words}")).await;
-            return Ok(Ending::FAILED);
+            return Ok(Ending::Failed(words));
         }
         self.perform(&actions, place).await
     }
 
     async fn perform(&self, actions: &[JobAction], place: &JobPlace) -> Result<Ending, AgentError> {
+        let limit = limit_of(&place.job);
+        let mut is_over = std::pin::pin!(over(limit));
         for (index, action) in actions.iter().enumerate() {
             let last = index + 1 == actions.len();
-            let step = Step { place, action, index, last, stop: &self.session.stop.soon };
-            let verdict = match self.world.act(step).await? {
+            let stop = self.session.stop.soon.child_token();
+            let step = Step { place, action, index, last, stop: &stop };
+            let mut act = self.world.act(step);
+            let end = tokio::select! {
+                end = &mut act => end?,
+                () = is_over.as_mut() => {
+                    stop.cancel();
+                    // What does not end then is left behind.
+                    timeout(AFTERMATH, act).await.ok();
+                    let seconds = limit.unwrap_or_default().as_secs();
+                    return Ok(Ending::Failed(format!(
+                        "`{}` was ended: this run of the task took longer than {seconds} s\nhint: param task-timeout",
+                        action.name
+                    )));
+                }
+            };
+            let verdict = match end {
                 ActionEnd::Code(code) => Verdict::of_code(code, self.exit_codes(code, place).await?),
                 ActionEnd::Verdict(verdict) => verdict,
                 ActionEnd::Stopped => return self.stopped(),
             };
             if let Course::End(state, exit) = verdict.course(last) {
-                return Ok(Ending::State(state, exit));
+                return Ok(match end {
+                    ActionEnd::Code(code) if state == JobState::Failed => {
+                        Ending::Failed(failure(action, code))
+                    }
+                    _ => Ending::State(state, exit),
+                });
             }
         }
         Ok(Ending::State(JobState::Finished, ExitState::Complete))
@@ -163,7 +202,35 @@ impl JobRunner {
 impl Ending {
     /// The agent ends, the job is run again from its first action by the next one.
     const STOPPED: Self = Self::State(JobState::Incomplete, ExitState::Complete);
-    const FAILED: Self = Self::State(JobState::Failed, ExitState::Failed);
+
+    /// Returns what is told the endpoint; nothing when nobody wants to know.
+    fn outcome(&self) -> Option<(JobState, ExitState)> {
+        match self {
+            Self::State(state, exit) => Some((*state, *exit)),
+            Self::Failed(_) => Some((JobState::Failed, ExitState::Failed)),
+            Self::Lost => None,
+        }
+    }
+}
+
+/// Returns how long a run of a job may take, as the endpoint noted it; nothing where it may take as long as it wants.
+fn limit_of(job: &Job) -> Option<Duration> {
+    job.header.meta.get(LIMIT).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs)
+}
+
+/// Waits until a time is over; for ever where there is none.
+async fn over(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn failure(action: &JobAction, code: Option<i32>) -> String {
+    match code {
+        Some(code) => format!("script `{}` ended with exit code {code}", action.name),
+        None => format!("script `{}` was ended by a signal, or did not start", action.name),
+    }
 }
 
 fn closing_line(job: &Job, state: JobState, exit: ExitState) -> String {

@@ -26,6 +26,9 @@ pub(crate) const ID_FILE: &str = "machine-id";
 /// The file in the state folder that remembers which boot environment this boot of the machine is running.
 const BOOT_FILE: &str = "boot";
 
+/// The member of a job's meta with how often it has rebooted the machine.
+const REBOOTS: &str = "reboots";
+
 /// A file of this name in the folder of a job has the meaning of the task's feature flag (drp-api.md 9.6).
 const SANE_FILE: &str = ".sane-exit-codes";
 
@@ -86,8 +89,11 @@ impl LocalMachine {
         let token = if place.job.token.is_empty() { client.token().unwrap_or("") } else { &place.job.token };
         let home = std::env::var_os("HOME").unwrap_or_else(|| OsString::from("/root"));
         let folder = self.folder_of(&place.job);
+        let reboots = place.job.header.meta.get(REBOOTS).map_or("0", String::as_str);
         let mut variables = vec![
             ("RS_UUID", OsString::from(&place.machine.uuid)),
+            ("RS_JOB_UUID", OsString::from(&place.job.uuid)),
+            ("RS_JOB_REBOOTS", OsString::from(reboots)),
             ("RS_ENDPOINT", OsString::from(client.endpoint())),
             ("RS_TOKEN", OsString::from(token)),
             ("RS_TASK_DIR", folder.clone().into()),

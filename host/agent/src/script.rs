@@ -37,6 +37,16 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 /// What runs a script that does not name an interpreter.
 const SHELL: &str = "/bin/sh";
 
+/// What runs a script whose name ends so and that names no interpreter.
+const POWERSHELL: &str = "pwsh";
+
+/// How the names of PowerShell's scripts end.
+const POWERSHELL_END: &str = ".ps1";
+
+/// What PowerShell is told before the script.
+const POWERSHELL_FLAGS: &[&str] =
+    &["-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-File"];
+
 /// The folder of a job and the variables that its scripts see.
 #[derive(Clone, Debug)]
 pub(crate) struct Workshop {
@@ -84,12 +94,13 @@ impl Workshop {
         log: &LogWriter,
         stop: &CancellationToken,
     ) -> io::Result<ScriptEnd> {
-        let path = self.folder.join(file_name(index, &action.name));
+        let interpreter = interpreter(action);
+        let path = self.folder.join(file_name(index, &action.name, is_powershell(&interpreter)));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o700);
         options.open(&path)?.write_all(action.content.as_bytes())?;
         let (reader, writer) = io::pipe()?;
-        let mut child = self.spawn(&interpreter(action), &path, writer)?;
+        let mut child = self.spawn(&interpreter, &path, writer)?;
         let output = copy(pipe::Receiver::from_owned_fd(reader.into())?, log.clone());
         tokio::pin!(output);
         let mut open = true;
@@ -129,15 +140,33 @@ impl Workshop {
     }
 }
 
-/// Returns what runs a script: what its meta map says, what its first line says, else the shell. The first line is read
-/// here and not by the kernel, so that scripts also run where files cannot be executed.
+/// Returns what runs a script: what its meta map says, what its first line says, else PowerShell by its name, else the shell.
+/// The first line is read here and not by the kernel, so that scripts also run where files cannot be executed.
 fn interpreter(action: &JobAction) -> Vec<OsString> {
+    let mut words = named_interpreter(action);
+    if is_powershell(&words) {
+        // It asks nobody, takes scripts that nobody signed, and takes what follows for the script.
+        words.extend(POWERSHELL_FLAGS.iter().map(OsString::from));
+    }
+    words
+}
+
+/// Tells whether an interpreter is PowerShell, which takes only scripts whose names end in `.ps1`.
+fn is_powershell(interpreter: &[OsString]) -> bool {
+    interpreter.iter().any(|word| {
+        let name = Path::new(word).file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        matches!(name.to_ascii_lowercase().as_str(), "pwsh" | "powershell")
+    })
+}
+
+fn named_interpreter(action: &JobAction) -> Vec<OsString> {
     if let Some(named) = action.meta.get("Interpreter").filter(|named| !named.trim().is_empty()) {
         return named.split_whitespace().map(OsString::from).collect();
     }
     let first = action.content.lines().next().unwrap_or_default();
     let Some(line) = first.strip_prefix("#!").map(str::trim).filter(|line| !line.is_empty()) else {
-        return vec![SHELL.into()];
+        let is_powershell = action.name.to_ascii_lowercase().ends_with(POWERSHELL_END);
+        return vec![if is_powershell { POWERSHELL } else { SHELL }.into()];
     };
     // As the kernel does it: all behind the first word is one argument.
     match line.split_once(char::is_whitespace) {
@@ -147,13 +176,14 @@ fn interpreter(action: &JobAction) -> Vec<OsString> {
 }
 
 /// Returns a name for a script's file that is unique in the job and cannot leave its folder.
-fn file_name(index: usize, name: &str) -> String {
+fn file_name(index: usize, name: &str, is_powershell: bool) -> String {
     let plain: String = name
         .chars()
         .take(64)
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' })
         .collect();
-    format!("{index:03}-{plain}")
+    let end = if is_powershell && !plain.ends_with(POWERSHELL_END) { POWERSHELL_END } else { "" };
+    format!("{index:03}-{plain}{end}")
 }
 
 async fn copy(mut from: pipe::Receiver, log: LogWriter) {
@@ -272,6 +302,27 @@ mod tests {
         let path = lab.workshop().write_file(&action).unwrap();
         assert_eq!(path, lab.folder.path().join("a/b.conf"));
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o644);
+    }
+
+    #[test]
+    fn powershell_gets_a_file_that_it_takes_and_asks_nobody() {
+        let action = |name: &str, content: &str| JobAction {
+            name: name.into(),
+            content: content.into(),
+            ..JobAction::default()
+        };
+        for (script, program) in [
+            (action("Setup.PS1", "Get-Date"), "pwsh"),
+            (action("setup", "#!/usr/bin/env pwsh\nGet-Date"), "/usr/bin/env"),
+        ] {
+            let words = interpreter(&script);
+            assert_eq!(
+                (&words[0], words.last().unwrap()),
+                (&OsString::from(program), &OsString::from("-File"))
+            );
+            assert!(file_name(0, &script.name, is_powershell(&words)).to_lowercase().ends_with(".ps1"));
+        }
+        assert_eq!(file_name(2, "setup", is_powershell(&interpreter(&action("setup", "echo")))), "002-setup");
     }
 
     #[test]

@@ -223,24 +223,27 @@ impl Session {
     /// Moves a job from one state to another. Returns false when it is not this agent's any more: the endpoint failed it
     /// because the machine was given another workflow, or it is gone.
     ///
-    /// A repeat after a lost answer is refused by the test, and then what is there decides.
+    /// The endpoint may also fail what was to be left for later, as after too many reboots. `errors` are added to the job's
+    /// own. A repeat after a lost answer is refused by the test, and then what is there decides.
     pub(crate) async fn move_job(
         &self,
         job: &str,
         (from, to): (JobState, JobState),
         exit: ExitState,
+        errors: &[String],
     ) -> Result<bool, AgentError> {
         let mut operations =
             vec![PatchOp::test("/State", from.as_str()), PatchOp::replace("/State", to.as_str())];
         if exit != ExitState::None {
             operations.push(PatchOp::replace("/ExitState", exit.as_str()));
         }
+        operations.extend(errors.iter().map(|error| PatchOp::add("/ResultErrors/-", error.as_str())));
         let operations = &operations;
         let what = format!("make job `{job}` {}", to.as_str());
         let moved =
             self.finish(&what, |client| async move { client.patch::<Job>(job, operations).await }).await;
         match moved {
-            Ok(_) => Ok(true),
+            Ok(job) => Ok(job.state == to),
             Err(error) if matches!(error.status(), Some(409 | 422)) => {
                 Ok(self.job_state(job).await? == Some(to))
             }

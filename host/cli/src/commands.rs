@@ -73,7 +73,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<ExitCode> {
     let mut context = Context { settings, out };
     match name {
         "serve" => serve::run(matches).await?,
-        "agent" => return agent::run(matches, &context).await,
+        "agent" => return agent::run(matches, &mut context).await,
         "fleet" => return fleet::run(matches, &mut context).await,
         "demo" => return demo::run(matches, &mut context).await,
         "pack" => return pack::run(matches, &mut context).await,

@@ -1,6 +1,7 @@
 //! Jobs: what an agent is to do next, and what the end of a job means (drp-api.md 9.2, 9.3, 9.7).
 
 mod create;
+mod limits;
 mod retention;
 mod subject;
 mod update;

@@ -1,5 +1,7 @@
 //! `formwork agent`: runs the jobs of the machine that it is on.
 
+mod install;
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -11,8 +13,12 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use formwork_agent::{AgentOptions, Identity, PowerMode, Simulation};
 use formwork_sandbox::WorkerCommand;
 
+use self::install::InstallArgs;
 use super::{COMPILE_WORKER, Context};
 use crate::{failure::EndedWith, settings::Settings, shutdown, verbs::Given};
+
+/// The subcommand that makes a service of the agent.
+const INSTALL: &str = "install";
 
 /// The name of the folder that the agent keeps its state in.
 const STATE_DIR: &str = "formwork-agent";
@@ -59,11 +65,22 @@ struct AgentArgs {
 }
 
 pub(super) fn command() -> Command {
-    AgentArgs::augment_args(Command::new("agent")).about("Runs the jobs of this machine").long_about(None)
+    let install = InstallArgs::augment_args(Command::new(INSTALL))
+        .about("Has systemd start the agent at each boot, as the machine that this is")
+        .long_about(None);
+    AgentArgs::augment_args(Command::new("agent"))
+        .about("Runs the jobs of this machine")
+        .long_about(None)
+        .subcommand(install)
 }
 
-pub(super) async fn run(matches: &ArgMatches, context: &Context) -> Result<ExitCode> {
+pub(super) async fn run(matches: &ArgMatches, context: &mut Context) -> Result<ExitCode> {
     let args = AgentArgs::from_arg_matches(matches)?;
+    if let Some((INSTALL, matches)) = matches.subcommand() {
+        let state_dir = args.state_dir.unwrap_or_else(state_dir);
+        install::run(InstallArgs::from_arg_matches(matches)?, args.uuid, &state_dir, context).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.with_parent {
         end_with_parent()?;
     }

@@ -6,7 +6,7 @@ use formwork_model::{
 };
 use serde_json::Value;
 
-use super::{Answer, Step, Subject, mirror};
+use super::{Answer, Step, Subject, limits, mirror};
 use crate::{
     Refusal,
     machine::{length, pipeline},
@@ -246,6 +246,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
         let mut job = self.job(text, index, index + 1, asked.to_owned());
         if let Some(task) = self.objects.get::<Task>(text) {
             job.extra_claims = extra_claims(self.objects, &task);
+            limits::note_timeout(self.objects, &self.subject, &task, &mut job);
         }
         if let Entry::Chroot(_) = Entry::parse(text) {
             job.state = JobState::Finished;

@@ -7,7 +7,7 @@ use crate::{
     machine::tests::{Shelf, words},
     plan::Decision,
 };
-use formwork_model::{Job, JobState, ObjectsExt};
+use formwork_model::{Header, Job, JobState, ObjectsExt, Task};
 
 mod orders;
 
@@ -94,6 +94,12 @@ impl World {
         self.end(&job.uuid, JobState::Running, None).unwrap();
         self.end(&job.uuid, state, None).unwrap();
         Some(job.task)
+    }
+
+    fn set_param(&mut self, name: &str, value: serde_json::Value) {
+        let mut machine = self.machine();
+        machine.params.insert(name.to_owned(), value);
+        self.shelf.put(std::sync::Arc::new(machine));
     }
 
     fn make_runnable(&mut self) {
@@ -358,4 +364,51 @@ fn retry_is_due_at_once_when_the_clock_was_set_back_behind_the_failure() {
     let (failed, at) = (Timestamp::from_millis(10_000), Timestamp::from_millis(12_000));
     let due = |millis| is_due((failed, at), Timestamp::from_millis(millis));
     assert_eq!([due(9_999), due(10_000), due(11_999), due(12_000)], [true, false, false, true]);
+}
+
+/// Has the current job reboot its machine before its end, and asks for it again; returns the state that it comes to.
+fn reboot(world: &mut World, uuid: &str) -> JobState {
+    world.end(uuid, JobState::Running, None).unwrap();
+    world.now += 1;
+    let old = world.shelf.get::<Job>(uuid).unwrap();
+    let new = Job {
+        state: JobState::Incomplete,
+        exit_state: formwork_model::ExitState::Reboot,
+        ..old.as_ref().clone()
+    };
+    let ended = update(&world.shelf, &old, new, None, Timestamp::from_millis(world.now)).unwrap();
+    world.shelf.put(std::sync::Arc::new(ended.job.clone()));
+    world.keep(ended.moved);
+    ended.job.state
+}
+
+#[test]
+fn task_that_reboots_its_machine_again_and_again_is_stopped_with_a_reason() {
+    let mut world = World::new(&["a"]);
+    world.set_param("task-reboots", json!({"a": 2}));
+    let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+    assert_eq!(reboot(&mut world, &job.uuid), JobState::Incomplete);
+    assert_eq!(reboot(&mut world, &job.uuid), JobState::Incomplete);
+    assert_eq!(world.shelf.get::<Job>(&job.uuid).unwrap().header.meta["reboots"], "2");
+    assert_eq!(reboot(&mut world, &job.uuid), JobState::Failed);
+    let machine = world.machine();
+    assert!(!machine.runnable && machine.job_result_errors[0].contains("3 times"), "{machine:?}");
+}
+
+#[test]
+fn job_says_how_long_a_run_of_it_may_take_and_the_machine_goes_before_the_task() {
+    let limit = |param: serde_json::Value, meta: Option<&str>| {
+        let mut world = World::new(&["a"]);
+        let meta = meta.map(|text| (String::from("timeout"), text.to_owned()));
+        let header = Header { meta: meta.into_iter().collect(), ..Header::default() };
+        world.shelf.put(std::sync::Arc::new(Task { name: "a".into(), header, ..Task::default() }));
+        world.set_param("task-timeout", param);
+        let Answer::Created(job) = world.ask().unwrap() else { panic!("no job") };
+        job.header.meta.get("timeout").cloned()
+    };
+    assert_eq!(limit(json!({}), None), None);
+    assert_eq!(limit(json!({}), Some("2m")).as_deref(), Some("120"));
+    assert_eq!(limit(json!({"a": "1h"}), Some("2m")).as_deref(), Some("3600"));
+    assert_eq!(limit(json!({"a": 7, "b": 8}), None).as_deref(), Some("7"));
+    assert_eq!(limit(json!({"a": 0}), Some("2m")), None, "a machine can have none");
 }

@@ -5,7 +5,7 @@ use formwork_model::{
 };
 use serde_json::Value;
 
-use super::{Moved, Subject, mirror};
+use super::{Moved, Subject, limits, mirror};
 use crate::{
     Refusal,
     plan::{DEFAULT_COMPONENT, Decision, FailureReport},
@@ -97,6 +97,7 @@ pub fn update(
         };
         return Err(Refusal::Conflict(format!("job {} is not the current job of {of}", old.uuid)));
     }
+    limits::count_reboot(objects, &before, old, &mut new);
     settle(old, &mut new, now);
     let mut subject = before.clone();
     match new.state {
