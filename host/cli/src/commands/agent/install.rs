@@ -150,7 +150,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
     let written = || -> io::Result<()> {
         fs::create_dir_all(path.parent().unwrap_or(path))?;
         // What an earlier one left may have another mode.
-        fs::remove_file(&fresh).or_else(|error| gone(error))?;
+        fs::remove_file(&fresh).or_else(gone)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
