@@ -4,6 +4,7 @@
 //! Nothing here is remembered that the store does not hold: after a restart the same is found again.
 
 mod batches;
+mod news;
 mod rendering;
 mod triggers;
 mod work_orders;

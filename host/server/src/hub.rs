@@ -17,10 +17,7 @@ use formwork_api::Event;
 use formwork_model::Job;
 use formwork_store::Store;
 use serde_json::{Value, json};
-use tokio::{
-    sync::{broadcast, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::broadcast, task::JoinHandle};
 
 pub(crate) use self::{
     queue::{End, Piece},
@@ -65,11 +62,6 @@ impl Hub {
     /// Listens to events that are not stored, as plugins do.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
         self.passing.subscribe()
-    }
-
-    /// Watches for changes of users and of what they may do.
-    pub(crate) fn rights(&self) -> watch::Receiver<()> {
-        self.router.rights.subscribe()
     }
 
     /// Adds a listener, who wants nothing yet. One that resumes gets no entries of the store before it goes live.

@@ -1,17 +1,16 @@
 //! Batches go on as their work orders end.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use formwork_core::batches::BATCH;
 use formwork_model::{Batch, Object, Objects as _, Record, WorkOrder};
-use formwork_store::{Entry, FeedError, Snapshot};
-use tokio::time::sleep;
+use formwork_store::{Entry, Snapshot};
 
-use super::report;
+use super::{
+    news::{self, News},
+    report,
+};
 use crate::{commands::batches::advance, endpoint::Endpoint};
-
-/// The pause before another try with a batch that could not be brought on.
-const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Brings batches on until the store is closed.
 pub(super) async fn run(endpoint: &Arc<Endpoint>) {
@@ -27,25 +26,12 @@ pub(super) async fn run(endpoint: &Arc<Endpoint>) {
             }
             report("batch", advanced);
         }
-        let mut entry = tokio::select! {
-            entry = feed.next() => entry.map(Some),
-            () = sleep(TROUBLE_PAUSE), if !again.is_empty() => Ok(None),
-        };
+        let is_troubled = !again.is_empty();
         moved = again;
-        // What has come meanwhile is looked at once.
-        loop {
-            match entry {
-                Ok(Some(found)) => note(&found, &mut moved),
-                Ok(None) => break,
-                Err(FeedError::Lagged { .. }) => {
-                    let (snapshot, fresh) = endpoint.store.snapshot_and_feed();
-                    feed = fresh;
-                    moved.extend(all(&snapshot));
-                    break;
-                }
-                Err(FeedError::Closed) => return,
-            }
-            entry = feed.try_next();
+        match news::next(endpoint, &mut feed, is_troubled).await {
+            Some(News::Entries(entries)) => entries.iter().for_each(|entry| note(entry, &mut moved)),
+            Some(News::All(snapshot)) => moved.extend(all(&snapshot)),
+            None => return,
         }
     }
 }

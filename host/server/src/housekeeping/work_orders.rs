@@ -1,20 +1,20 @@
 //! Work orders in workflow mode begin as soon as their machines have nothing else to do.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use formwork_core::work_orders::workflow;
 use formwork_model::{Machine, Object, Objects, ObjectsExt, Record, WorkOrder};
-use formwork_store::{Entry, FeedError, Snapshot};
-use tokio::time::sleep;
+use formwork_store::{Entry, Snapshot};
 
-use super::{PRINCIPAL, report};
+use super::{
+    PRINCIPAL,
+    news::{self, News},
+    report,
+};
 use crate::{
     commands::work_orders::{begin_next, may_take},
     endpoint::Endpoint,
 };
-
-/// The pause before another try with a machine that could not begin what waits for it.
-const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Most orders without a machine for which one is looked for at a time.
 const MAX_FREE: usize = 1_000;
@@ -38,24 +38,10 @@ pub(super) async fn run(endpoint: &Arc<Endpoint>) {
     drop(snapshot);
     loop {
         let again = waiting.begin(endpoint).await;
-        let mut entry = tokio::select! {
-            entry = feed.next() => entry.map(Some),
-            () = sleep(TROUBLE_PAUSE), if again => Ok(None),
-        };
-        // What has come meanwhile is looked at once.
-        loop {
-            match entry {
-                Ok(Some(found)) => waiting.note(&found),
-                Ok(None) => break,
-                Err(FeedError::Lagged { .. }) => {
-                    let (snapshot, fresh) = endpoint.store.snapshot_and_feed();
-                    feed = fresh;
-                    waiting.scan(&snapshot);
-                    break;
-                }
-                Err(FeedError::Closed) => return,
-            }
-            entry = feed.try_next();
+        match news::next(endpoint, &mut feed, again).await {
+            Some(News::Entries(entries)) => entries.iter().for_each(|entry| waiting.note(entry)),
+            Some(News::All(snapshot)) => waiting.scan(&snapshot),
+            None => return,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! listener wants first lets the router come up to now, so that a change of filters has its place between two commits.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -43,8 +43,6 @@ pub(crate) struct Router {
     bell: Arc<Notify>,
     /// How many listeners there are.
     pub(super) listeners: watch::Sender<usize>,
-    /// Rung when it may have changed what listeners may see.
-    pub(super) rights: watch::Sender<()>,
 }
 
 /// What the latest entries tell.
@@ -54,11 +52,38 @@ struct Recent {
     events: usize,
 }
 
-/// Tells whether a change may take rights from somebody: those of users, or of the agent of a machine.
-fn changes_rights(change: &Change) -> bool {
-    match change.prefix {
-        "users" | "roles" | "tenants" | "preferences" => true,
-        _ => change.before.is_some() && secret(change.before.as_ref()) != secret(change.after.as_ref()),
+/// Whose rights an entry may take.
+enum Doubted<'a> {
+    Everybody,
+    /// Those of the agents of these machines.
+    Agents(HashSet<&'a str>),
+}
+
+impl<'a> Doubted<'a> {
+    fn by(changes: &'a [Change]) -> Self {
+        let mut machines = HashSet::new();
+        for change in changes {
+            if matches!(change.prefix, "users" | "roles" | "tenants" | "preferences") {
+                return Self::Everybody;
+            }
+            if change.before.is_some() && secret(change.before.as_ref()) != secret(change.after.as_ref()) {
+                machines.insert(&*change.key);
+            }
+        }
+        Self::Agents(machines)
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Agents(machines) if machines.is_empty())
+    }
+
+    fn has(&self, caller: &Caller) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Agents(machines) => {
+                caller.principal.strip_prefix("runner:").is_some_and(|machine| machines.contains(machine))
+            }
+        }
     }
 }
 
@@ -80,6 +105,8 @@ pub(super) struct State {
 /// One listener, as the router knows it.
 pub(super) struct Subscriber {
     pub(super) queue: Arc<Queue>,
+    /// Rung when it is to be asked again who listens.
+    pub(super) doubt: Arc<Notify>,
     pub(super) caller: Caller,
     /// True when its events carry revisions.
     pub(super) resumes: bool,
@@ -91,7 +118,14 @@ pub(super) struct Subscriber {
 
 impl Subscriber {
     pub(super) fn new(caller: Caller, resumes: bool) -> Self {
-        Self { queue: Arc::default(), caller, resumes, is_live: !resumes, places: Vec::new() }
+        Self {
+            queue: Arc::default(),
+            doubt: Arc::default(),
+            caller,
+            resumes,
+            is_live: !resumes,
+            places: Vec::new(),
+        }
     }
 
     /// Returns the texts of some events of an entry, in order.
@@ -121,7 +155,6 @@ impl Router {
             recent: Mutex::default(),
             bell: Arc::default(),
             listeners: watch::channel(0).0,
-            rights: watch::Sender::new(()),
         }
     }
 
@@ -239,9 +272,7 @@ impl Router {
         match state.feed.try_next() {
             Ok(Some(entry)) => {
                 self.route_passing(state, entry.revision.previous());
-                if entry.changes.iter().any(changes_rights) {
-                    self.rights.send_replace(());
-                }
+                state.doubt(&entry);
                 state.route(&entry, &self.of(&entry));
                 true
             }
@@ -307,6 +338,16 @@ impl State {
     #[cfg(test)]
     pub(super) fn served(&self) -> usize {
         self.subscribers.len()
+    }
+
+    /// Rings for those from whom an entry may take rights.
+    fn doubt(&self, entry: &Entry) {
+        let doubted = Doubted::by(&entry.changes);
+        if doubted.is_empty() {
+            return;
+        }
+        let doubted = self.subscribers.values().filter(|subscriber| doubted.has(&subscriber.caller));
+        doubted.for_each(|subscriber| subscriber.doubt.notify_one());
     }
 
     fn route(&mut self, entry: &Entry, events: &[Arc<Told>]) {

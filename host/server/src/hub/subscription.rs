@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::ws::Utf8Bytes;
 use formwork_api::EventFilter;
 use formwork_store::{Entry, Revision};
+use tokio::sync::Notify;
 
 use super::{
     queue::{End, Piece, Queue},
@@ -27,6 +28,7 @@ pub(crate) struct Subscription {
     router: Arc<Router>,
     id: u64,
     queue: Arc<Queue>,
+    doubt: Arc<Notify>,
     filters: Vec<Filter>,
     filter_bytes: usize,
     next_filter: u64,
@@ -48,9 +50,9 @@ impl Subscription {
     /// Adds a listener, who wants nothing yet. One that resumes gets no entries of the store before it goes live.
     pub(super) fn new(router: Arc<Router>, caller: Caller, resumes: bool) -> Self {
         let subscriber = Subscriber::new(caller, resumes);
-        let queue = Arc::clone(&subscriber.queue);
+        let (queue, doubt) = (Arc::clone(&subscriber.queue), Arc::clone(&subscriber.doubt));
         let id = router.add(subscriber);
-        Self { router, id, queue, filters: Vec::new(), filter_bytes: 0, next_filter: 0 }
+        Self { router, id, queue, doubt, filters: Vec::new(), filter_bytes: 0, next_filter: 0 }
     }
 
     /// Tells whether anything is wanted.
@@ -95,6 +97,12 @@ impl Subscription {
         let mut state = self.router.lock();
         let at = state.position();
         state.put(self.id, vec![Piece { text, entry: None }], at);
+    }
+
+    /// Waits until the listener may have lost rights, and has to be asked again who it is.
+    pub(crate) fn doubted(&self) -> impl Future<Output = ()> + use<> {
+        let doubt = Arc::clone(&self.doubt);
+        async move { doubt.notified().await }
     }
 
     /// Notes what the listener may see from now on.

@@ -104,7 +104,6 @@ impl Listener {
         let mut ping = interval(PING);
         ping.tick().await;
         let mut expired = std::pin::pin!(self.expired());
-        let mut rights = self.endpoint.hub.rights();
         loop {
             let replays = self.replay.is_some() && self.subscription.wants_something();
             tokio::select! {
@@ -116,7 +115,7 @@ impl Listener {
                     Some(Ok(_)) => {}
                 },
                 () = expired.as_mut() => return Err(End::Refused(String::from("the token is expired"))),
-                Ok(()) = rights.changed() => self.again().await?,
+                () = self.subscription.doubted() => self.again().await?,
                 _ = ping.tick() => {
                     self.again().await?;
                     self.send(socket.send(Message::Ping(Vec::new().into()))).await?;
