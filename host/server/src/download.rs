@@ -40,15 +40,33 @@ static SENT: AtomicUsize = AtomicUsize::new(0);
 /// Reads of files at the same time: each has a thread, and a disk does no more for many.
 static READS: Semaphore = Semaphore::const_new(32);
 
+/// What is read part by part from any place.
+pub(crate) trait Source: Send + Sync + 'static {
+    /// Fills the room of an empty `part` with what is there from an offset on; less where there is no more, and for a file also
+    /// otherwise. Blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    fn read_at(&self, offset: u64, part: &mut Vec<u8>) -> io::Result<()>;
+}
+
+impl Source for File {
+    fn read_at(&self, offset: u64, part: &mut Vec<u8>) -> io::Result<()> {
+        pread(self, spare_capacity(part), offset)?;
+        Ok(())
+    }
+}
+
 /// A file that is being sent, counted as long as this lives.
 struct Sending {
-    file: Arc<File>,
+    file: Arc<dyn Source>,
     next: u64,
     left: u64,
 }
 
 impl Sending {
-    fn new(file: File, next: u64, left: u64) -> Self {
+    fn new(file: impl Source, next: u64, left: u64) -> Self {
         SENT.fetch_add(1, Ordering::Relaxed);
         Self { file: Arc::new(file), next, left }
     }
@@ -64,10 +82,7 @@ impl Sending {
             let turn = READS.acquire().await.map_err(io::Error::other)?;
             // Taken here and not there, as hundreds of threads would each keep what they have given away.
             let mut part = Vec::with_capacity(bytes);
-            let read = tokio::task::spawn_blocking(move || {
-                pread(&*file, spare_capacity(&mut part), offset)?;
-                Ok::<_, rustix::io::Errno>(part)
-            });
+            let read = tokio::task::spawn_blocking(move || file.read_at(offset, &mut part).map(|()| part));
             let mut part = read.await.map_err(io::Error::other)??;
             drop(turn);
             part.truncate(bytes);
@@ -93,8 +108,8 @@ fn chunk_bytes(sent: usize) -> usize {
     (AHEAD_BYTES / sent.max(1)).clamp(LEAST_BYTES, MOST_BYTES)
 }
 
-/// Answers with the `len` bytes of a file, or with the part of them that the header `Range` wants.
-pub(crate) fn of_file(file: File, len: u64, ranges: Option<&HeaderValue>) -> Response {
+/// Answers with the `len` bytes of a file, or of what is read like one, or with the part of them that the header `Range` wants.
+pub(crate) fn of_file(file: impl Source, len: u64, ranges: Option<&HeaderValue>) -> Response {
     match range::select(ranges, len) {
         Selected::Part { first, last } => {
             partial(first, last, len, Sending::new(file, first, last - first + 1).body())

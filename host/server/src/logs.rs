@@ -1,48 +1,66 @@
-//! The logs of jobs: a file a job, appended to and read in ranges (drp-api.md 9.5).
+//! The logs of jobs: appended to, read in ranges, and removed with their jobs (drp-api.md 9.5).
+//!
+//! Thousands of machines each write a few lines at a time, so a log is no file. What is appended goes to a journal, which makes
+//! the words of many jobs durable with one flush, and stays in memory; from time to time it moves to a table on disk.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `keeper` | the thread that appends, for many jobs at once |
-//! | `journal` | what makes that durable with one flush for all of them |
+//! | `journal` | what makes that durable |
+//! | `recent` | what is only in the journal and in memory yet |
+//! | `table` | all that is older |
 
 mod journal;
 mod keeper;
+mod recent;
+mod table;
 
 use std::{
-    io::{Error, ErrorKind, Result, SeekFrom},
-    path::{Path, PathBuf},
+    io::{Error, Result},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
-    fs::File,
-    io::{AsyncReadExt, AsyncSeekExt},
     sync::{mpsc, oneshot},
+    task::spawn_blocking,
 };
 
-use self::keeper::{Append, Keeper};
+use self::{
+    keeper::{Append, Asked, Keeper},
+    recent::Recent,
+    table::Table,
+};
+use crate::download::Source;
 
 /// Appends that wait for the keeper; who comes when so many do waits until one is done.
 const QUEUE: usize = 1024;
 
-/// The folder of all job logs.
+/// The logs of all jobs.
 #[derive(Clone, Debug)]
 pub(crate) struct JobLogs {
-    folder: PathBuf,
-    queue: mpsc::Sender<Append>,
+    shelf: Arc<Shelf>,
+    queue: mpsc::Sender<Asked>,
+}
+
+/// Where logs are.
+#[derive(Debug)]
+struct Shelf {
+    recent: Mutex<Recent>,
+    table: Table,
 }
 
 impl JobLogs {
-    /// Keeps logs in a folder, which is made when missing. What the last keeper had acknowledged and the system had not
-    /// written before it stopped is written now, for jobs that are still `known`.
+    /// Keeps logs in a folder, which is made when missing. Those of jobs that are not `known` any more are removed.
     ///
     /// # Errors
     ///
-    /// The operating system's; and the folder's journal is in use by another endpoint.
-    pub(crate) fn open(folder: PathBuf, known: impl Fn(&str) -> bool) -> Result<Self> {
-        std::fs::create_dir_all(&folder)?;
+    /// The operating system's; the table is damaged; and another endpoint has the logs open.
+    pub(crate) fn open(folder: &Path, known: impl Fn(&str) -> bool) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
         let (queue, asked) = mpsc::channel(QUEUE);
-        Keeper::open(folder.clone(), known)?.spawn(asked)?;
-        Ok(Self { folder, queue })
+        let shelf = Keeper::open(folder, known)?.spawn(asked)?;
+        Ok(Self { shelf, queue })
     }
 
     /// Appends bytes to the log of a job. They are on disk when this returns.
@@ -55,56 +73,92 @@ impl JobLogs {
             return Ok(());
         }
         let (done, is_done) = oneshot::channel();
-        let append = Append { job: file_name(job), bytes: bytes.to_vec(), done };
+        let append = Append { job: name(job), bytes: bytes.to_vec(), done };
         let gone = || Error::other("the keeper of job logs has ended");
-        self.queue.send(append).await.map_err(|_| gone())?;
+        self.queue.send(Asked::Append(append)).await.map_err(|_| gone())?;
         is_done.await.map_err(|_| gone())?
     }
 
     /// Reads the log of a job from an offset on, at most `limit` bytes; a job without output has an empty log.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, and a damaged table.
     pub(crate) async fn read(&self, job: &str, offset: u64, limit: u64) -> Result<Vec<u8>> {
-        let mut file = match File::open(self.path(job)).await {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        file.seek(SeekFrom::Start(offset)).await?;
-        let mut bytes = Vec::new();
-        file.take(limit).read_to_end(&mut bytes).await?;
-        Ok(bytes)
+        let (shelf, job) = (Arc::clone(&self.shelf), name(job));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            shelf.read(&job, offset, limit, &mut bytes).map(|()| bytes)
+        })
+        .await
+        .map_err(Error::other)?
     }
 
-    /// Opens the log of a job and returns it with its length; `None` for a job without output.
-    pub(crate) async fn open_log(&self, job: &str) -> Result<Option<(File, u64)>> {
-        match File::open(self.path(job)).await {
-            Ok(file) => {
-                let length = file.metadata().await?.len();
-                Ok(Some((file, length)))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    /// Returns the log of a job as something to read from, and its length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`JobLogs::read`].
+    pub(crate) async fn open_log(&self, job: &str) -> Result<(JobLog, u64)> {
+        let log = JobLog { shelf: Arc::clone(&self.shelf), job: name(job) };
+        spawn_blocking(move || log.shelf.length(&log.job).map(|length| (log, length)))
+            .await
+            .map_err(Error::other)?
+    }
+
+    /// Removes the logs of jobs.
+    pub(crate) async fn remove(&self, jobs: impl IntoIterator<Item = &str>) {
+        let many = self.shelf.recent().remove(jobs.into_iter().map(name));
+        // A keeper that has ended leaves it to the next start.
+        if many {
+            self.queue.send(Asked::Settle).await.ok();
         }
-    }
-
-    /// Removes the log of a job.
-    pub(crate) async fn remove(&self, job: &str) {
-        if let Err(error) = tokio::fs::remove_file(self.path(job)).await
-            && error.kind() != ErrorKind::NotFound
-        {
-            tracing::warn!(job, %error, "failed to remove a job log");
-        }
-    }
-
-    fn path(&self, job: &str) -> PathBuf {
-        path_of(&self.folder, &file_name(job))
     }
 }
 
-/// The uuid of a job is checked when it is made; here only what is safe in a file name is left of it.
-fn file_name(job: &str) -> String {
+impl Shelf {
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn length(&self, job: &str) -> Result<u64> {
+        let known = self.recent().length(job);
+        known.map_or_else(|| self.table.length(job), Ok)
+    }
+
+    /// Appends to `out` what a log has from an offset on, at most `limit` bytes.
+    fn read(&self, job: &str, offset: u64, limit: usize, out: &mut Vec<u8>) -> Result<()> {
+        let mut recent = Vec::new();
+        let base = self.recent().read(job, offset, limit, &mut recent);
+        let of_table = base.map_or(limit, |base| {
+            usize::try_from(base.saturating_sub(offset)).map_or(limit, |bytes| bytes.min(limit))
+        });
+        self.table.read(job, offset, of_table, out)?;
+        out.extend_from_slice(
+            recent.get(..recent.len().min(limit - of_table.min(limit))).unwrap_or_default(),
+        );
+        Ok(())
+    }
+}
+
+/// A log that is read in parts.
+#[derive(Debug)]
+pub(crate) struct JobLog {
+    shelf: Arc<Shelf>,
+    job: String,
+}
+
+impl Source for JobLog {
+    fn read_at(&self, offset: u64, part: &mut Vec<u8>) -> Result<()> {
+        self.shelf.read(&self.job, offset, part.capacity(), part)
+    }
+}
+
+/// The uuid of a job is checked when it is made; here only what is short and plain is left of it.
+fn name(job: &str) -> String {
     job.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
 }
 
-fn path_of(folder: &Path, name: &str) -> PathBuf {
-    folder.join(name)
-}
+#[cfg(test)]
+mod tests;

@@ -279,7 +279,7 @@ pub(crate) async fn open(
         Store::open(&options.data_root.join("formwork.redb"), base)?
     };
     let objects = store.snapshot();
-    let logs = JobLogs::open(at("job-logs"), |job| objects.get::<Job>(job).is_some());
+    let logs = JobLogs::open(&at("job-logs"), |job| objects.get::<Job>(job).is_some());
     let logs = logs.map_err(|source| folder(&at("job-logs"), source))?;
     drop(objects);
     let worker = WorkerCommand::new(options.worker.clone(), [String::from("compile-worker")]);
@@ -359,7 +359,7 @@ pub(crate) fn copy(
         sandbox: real.sandbox.clone(),
         library: Arc::clone(&real.library),
         packs: Packs::new(scratch).map_err(failed)?,
-        logs: JobLogs::open(scratch.join("job-logs"), |_| true).map_err(failed)?,
+        logs: JobLogs::open(&scratch.join("job-logs"), |_| true).map_err(failed)?,
         files: real.files.clone(),
         renderer: crate::render::Renderer::default(),
         vault: Arc::clone(&real.vault),

@@ -105,7 +105,7 @@ impl Site {
             sandbox: Sandbox::new(sandbox).unwrap(),
             library: Arc::new(Library::new(wishes.base, core, folder.path()).unwrap()),
             packs: Packs::new(folder.path()).unwrap(),
-            logs: JobLogs::open(at("logs"), |_| true).unwrap(),
+            logs: JobLogs::open(&at("logs"), |_| true).unwrap(),
             files,
             renderer: Renderer::default(),
             vault: Arc::new(Vault::load(&at("secure.key")).unwrap()),

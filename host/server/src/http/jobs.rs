@@ -148,11 +148,9 @@ async fn log(target: Target, headers: HeaderMap) -> Handled {
         return Err(ApiError::new(404, target.method.as_str(), message).about("jobs", &job.uuid).into());
     }
     let ranges = headers.get(header::RANGE);
-    let opened = target.endpoint.logs.open_log(&job.uuid).await.map_err(|error| internal(&error))?;
-    let mut response = match opened {
-        Some((file, length)) => download::of_file(file.into_std().await, length, ranges),
-        None => download::of_bytes(Vec::new(), ranges),
-    };
+    let opened = target.endpoint.logs.open_log(&job.uuid).await;
+    let (log, length) = opened.map_err(|error| internal(&error))?;
+    let mut response = download::of_file(log, length, ranges);
     let octets = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, octets);
     Ok(response)

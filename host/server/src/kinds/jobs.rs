@@ -41,7 +41,7 @@ impl Behaviour for Jobs {
     }
 
     fn deleted<'a>(&'a self, endpoint: &'a Endpoint, object: &'a dyn Object) -> BoxFuture<'a, ()> {
-        async move { endpoint.logs.remove(&object.key()).await }.boxed()
+        async move { endpoint.logs.remove([object.key().as_str()]).await }.boxed()
     }
 
     /// A job is covered by claims for its machine.

@@ -1,8 +1,8 @@
 //! The journal of the job logs: what was appended last, in one file, so that one flush makes the words of many jobs durable.
 //!
-//! A record is written here and flushed before it is written to the log that it belongs to, where the system may keep it in
-//! memory. When the journal is full, all logs are flushed, and it begins again at its start, over what is there: a file whose
-//! length does not change is flushed faster. Records of an earlier pass have a lower number and end the reading.
+//! A record is written here and flushed before anybody can read it. When the journal is full, all that it holds moves to the
+//! table, and it begins again at its start, over what is there: a file whose length does not change is flushed faster. Records
+//! of an earlier pass have a lower number and end the reading.
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,10 +12,10 @@ use std::{
 };
 
 /// At this length the journal begins again.
-const FULL: u64 = 16 << 20;
+const FULL: u64 = 4 << 20;
 
-/// The most bytes that are read back: those of a journal that was just not full, and of the longest group after that.
-const READ_MAX: u64 = 4 * FULL;
+/// The most bytes that are read back: more than those of a journal that was just not full, and of the longest group after that.
+const READ_MAX: u64 = 64 << 20;
 
 /// The bytes in front of each record: its sum, the number of the pass, the offset in the log, and both lengths.
 const HEAD: usize = 8 + 8 + 8 + 2 + 4;
@@ -23,7 +23,7 @@ const HEAD: usize = 8 + 8 + 8 + 2 + 4;
 /// Some bytes of a log and where in it they belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// The file's name, of at most 64 bytes.
+    /// The log's name, of at most 64 bytes.
     pub(super) name: String,
     pub(super) offset: u64,
     pub(super) bytes: Vec<u8>,
@@ -78,21 +78,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Tells whether the logs should be flushed and the journal begun again.
+    /// Tells whether it is time to begin again.
     pub(super) fn is_full(&self) -> bool {
         self.end >= FULL
     }
 
-    /// Flushes all that the system keeps in memory of the logs, and begins again at the start.
-    ///
-    /// # Errors
-    ///
-    /// The operating system's; then it goes on where it is.
-    pub(super) fn begin_again(&mut self) -> Result<()> {
-        rustix::fs::syncfs(&self.file)?;
+    /// Begins again at the start: all that is here is elsewhere.
+    pub(super) fn begin_again(&mut self) {
         self.pass += 1;
         self.end = 0;
-        Ok(())
     }
 }
 
@@ -187,7 +181,7 @@ mod tests {
         let (mut journal, _) = Journal::open(&path).unwrap();
         // Records of one length, so that the new one ends where an old one begins.
         journal.append(&[record("a", 0, b"one"), record("a", 3, b"two")]).unwrap();
-        journal.begin_again().unwrap();
+        journal.begin_again();
         journal.append(&[record("a", 6, b"six")]).unwrap();
         drop(journal);
         assert_eq!(Journal::open(&path).unwrap().1, [record("a", 6, b"six")]);

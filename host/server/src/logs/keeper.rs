@@ -2,36 +2,41 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
     io::{Error, Result},
-    os::unix::fs::FileExt as _,
-    path::PathBuf,
+    path::Path,
+    sync::Arc,
     thread,
 };
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    Shelf,
     journal::{Journal, Record},
-    path_of,
+    recent::Recent,
+    table::Table,
 };
 
 /// The bytes that one log may hold; what comes after is dropped with a line that says so.
-const MAX_LOG_BYTES: u64 = 64 << 20;
+pub(super) const MAX_LOG_BYTES: u64 = 64 << 20;
 
 /// The last line of a log that is full.
-const LAST_LINE: &[u8] = b"\n[log full: what follows was dropped]\n";
+pub(super) const LAST_LINE: &[u8] = b"\n[log full: what follows was dropped]\n";
 
 /// At so many bytes no more appends are put into a group.
 const MAX_GROUP_BYTES: usize = 4 << 20;
 
-/// The journal's name; no job has one with a dot.
-const JOURNAL: &str = ".journal";
-
 /// What the thread is asked for.
 #[derive(Debug)]
+pub(super) enum Asked {
+    Append(Append),
+    /// Bring the table up to date.
+    Settle,
+}
+
+/// Bytes for a log.
+#[derive(Debug)]
 pub(super) struct Append {
-    /// The name of the log's file.
     pub(super) job: String,
     pub(super) bytes: Vec<u8>,
     /// Who waits for it.
@@ -40,55 +45,69 @@ pub(super) struct Append {
 
 /// The owner of the journal.
 pub(super) struct Keeper {
-    folder: PathBuf,
+    shelf: Arc<Shelf>,
     journal: Journal,
-}
-
-/// A log that is appended to.
-struct Log {
-    file: File,
-    length: u64,
+    /// True when the table has to be up to date before the journal takes more.
+    must_settle: bool,
 }
 
 impl Keeper {
-    /// Opens the journal of a folder, and writes what it holds of `known` jobs to their logs.
-    pub(super) fn open(folder: PathBuf, known: impl Fn(&str) -> bool) -> Result<Self> {
-        let (mut journal, records) = Journal::open(&folder.join(JOURNAL))?;
-        if !records.is_empty() {
-            for record in records.iter().filter(|record| known(&record.name)) {
-                let path = path_of(&folder, &record.name);
-                let log = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-                log.write_all_at(&record.bytes, record.offset)?;
+    /// Opens the journal and the table of a folder. What the journal holds of `known` jobs comes to the table, and what that has
+    /// of others goes.
+    pub(super) fn open(folder: &Path, known: impl Fn(&str) -> bool) -> Result<Self> {
+        let (journal, records) = Journal::open(&folder.join("journal"))?;
+        let table = Table::open(&folder.join("logs.redb"))?;
+        let mut recent = Recent::default();
+        recent.remove(table.unknown(&known)?.into_iter());
+        for record in records.iter().filter(|record| known(&record.name)) {
+            if record.offset == 0 {
+                // What there was before is of a job that was deleted and made anew.
+                recent.remove([record.name.clone()].into_iter());
             }
-            journal.begin_again()?;
+            recent.append(&record.name, record.offset, &record.bytes);
         }
-        Ok(Self { folder, journal })
+        let shelf = Arc::new(Shelf { recent: recent.into(), table });
+        let mut keeper = Self { shelf, journal, must_settle: true };
+        keeper.settle()?;
+        Ok(keeper)
     }
 
-    /// Starts the thread; it ends when nobody can ask it any more.
-    pub(super) fn spawn(mut self, mut asked: mpsc::Receiver<Append>) -> Result<()> {
+    /// Starts the thread, which ends when nobody can ask it any more. Returns where the logs are.
+    pub(super) fn spawn(mut self, mut asked: mpsc::Receiver<Asked>) -> Result<Arc<Shelf>> {
+        let shelf = Arc::clone(&self.shelf);
         let run = move || {
             while let Some(first) = asked.blocking_recv() {
-                let mut size = first.bytes.len();
-                let mut group = vec![first];
-                while size < MAX_GROUP_BYTES
-                    && let Ok(next) = asked.try_recv()
-                {
-                    size += next.bytes.len();
-                    group.push(next);
+                let mut size = 0;
+                let mut group = Vec::new();
+                let mut next = Some(first);
+                while let Some(one) = next {
+                    match one {
+                        Asked::Append(append) => {
+                            size += append.bytes.len();
+                            group.push(append);
+                        }
+                        Asked::Settle => self.must_settle = true,
+                    }
+                    next = if size < MAX_GROUP_BYTES { asked.try_recv().ok() } else { None };
                 }
                 self.append(group);
+                if self.must_settle
+                    && let Err(error) = self.settle()
+                {
+                    tracing::error!(%error, "failed to save the logs of jobs; new words are refused until that goes");
+                }
             }
         };
-        thread::Builder::new().name(String::from("job-logs")).spawn(run).map(drop)
+        thread::Builder::new().name(String::from("job-logs")).spawn(run)?;
+        Ok(shelf)
     }
 
     fn append(&mut self, group: Vec<Append>) {
-        let mut logs = HashMap::new();
+        let mut lengths = HashMap::new();
         let mut waiting = Vec::new();
         let mut records = Vec::new();
         for Append { job, bytes, done } in group {
-            match self.placed(&mut logs, &job, bytes) {
+            match self.placed(&mut lengths, job, bytes) {
                 Ok(Some(record)) => {
                     records.push(record);
                     waiting.push(done);
@@ -97,16 +116,7 @@ impl Keeper {
                 Err(error) => answer(done, Err(error)),
             }
         }
-        let written = match records.is_empty() {
-            true => Ok(()),
-            false => self.journal.append(&records).and_then(|()| write(&logs, &records)),
-        };
-        // After a failure the journal may hold what was never acknowledged, and which must not come back over what will be.
-        if (self.journal.is_full() || written.is_err())
-            && let Err(error) = self.journal.begin_again()
-        {
-            tracing::error!(%error, "failed to flush the logs of jobs");
-        }
+        let written = if records.is_empty() { Ok(()) } else { self.write(&records) };
         for done in waiting {
             answer(
                 done,
@@ -115,127 +125,58 @@ impl Keeper {
         }
     }
 
+    fn write(&mut self, records: &[Record]) -> Result<()> {
+        // It was tried at the end of the last group, and failed.
+        if self.must_settle {
+            self.settle()?;
+        }
+        let written = self.journal.append(records);
+        // After a failure the journal may hold what was never acknowledged, and which must not come back over what will be.
+        self.must_settle = self.journal.is_full() || written.is_err();
+        written?;
+        let mut recent = self.shelf.recent();
+        for record in records {
+            recent.append(&record.name, record.offset, &record.bytes);
+        }
+        Ok(())
+    }
+
+    /// Brings the table up to date, so that the journal can begin again.
+    fn settle(&mut self) -> Result<()> {
+        let arrears = self.shelf.recent().arrears();
+        self.shelf.table.settle(&arrears)?;
+        self.journal.begin_again();
+        self.shelf.recent().settled(&arrears);
+        self.must_settle = false;
+        Ok(())
+    }
+
     /// Finds where bytes belong in a log; nothing when it is full.
     fn placed(
         &self,
-        logs: &mut HashMap<String, Log>,
-        job: &str,
+        lengths: &mut HashMap<String, u64>,
+        job: String,
         mut bytes: Vec<u8>,
     ) -> Result<Option<Record>> {
-        if !logs.contains_key(job) {
-            let path = path_of(&self.folder, job);
-            let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-            let length = file.metadata()?.len();
-            logs.insert(job.to_owned(), Log { file, length });
-        }
+        let length = match lengths.get(&job) {
+            Some(length) => *length,
+            None => self.shelf.length(&job)?,
+        };
         // A log that is full to the byte has still to say so.
-        let Some(log) = logs.get_mut(job).filter(|log| log.length <= MAX_LOG_BYTES) else { return Ok(None) };
-        let room = usize::try_from(MAX_LOG_BYTES - log.length).unwrap_or(usize::MAX);
+        if length > MAX_LOG_BYTES {
+            return Ok(None);
+        }
+        let room = usize::try_from(MAX_LOG_BYTES - length).unwrap_or(usize::MAX);
         if bytes.len() > room {
             bytes.truncate(room);
             bytes.extend_from_slice(LAST_LINE);
         }
-        let record = Record { name: job.to_owned(), offset: log.length, bytes };
-        log.length += record.bytes.len() as u64;
-        Ok(Some(record))
+        lengths.insert(job.clone(), length + bytes.len() as u64);
+        Ok(Some(Record { name: job, offset: length, bytes }))
     }
-}
-
-fn write(logs: &HashMap<String, Log>, records: &[Record]) -> Result<()> {
-    for record in records {
-        if let Some(log) = logs.get(&record.name) {
-            log.file.write_all_at(&record.bytes, record.offset)?;
-        }
-    }
-    Ok(())
 }
 
 fn answer(done: oneshot::Sender<Result<()>>, result: Result<()>) {
     // Who does not wait any more needs no answer.
     let _ = done.send(result);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::JobLogs;
-    use super::*;
-
-    const JOB: &str = "00000000-0000-4000-8000-000000000001";
-
-    fn open(folder: &std::path::Path) -> JobLogs {
-        // The thread of the one before ends when it is dropped, and with it the lock.
-        loop {
-            match JobLogs::open(folder.to_owned(), |_| true) {
-                Ok(logs) => return logs,
-                Err(_) => thread::yield_now(),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn appends_of_many_at_once_are_all_there_and_each_in_its_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let logs = open(folder.path());
-        let writers = (0..20).map(|writer| {
-            let logs = logs.clone();
-            tokio::spawn(async move {
-                for line in 0..50 {
-                    logs.append(&format!("job-{}", writer % 4), format!("{writer} {line}\n").as_bytes())
-                        .await
-                        .unwrap();
-                }
-            })
-        });
-        for writer in writers.collect::<Vec<_>>() {
-            writer.await.unwrap();
-        }
-        for writer in 0..20 {
-            let text = logs.read(&format!("job-{}", writer % 4), 0, u64::MAX).await.unwrap();
-            let text = String::from_utf8(text).unwrap();
-            let own: Vec<_> =
-                text.lines().filter_map(|line| line.strip_prefix(&format!("{writer} "))).collect();
-            assert_eq!(own, (0..50).map(|line| line.to_string()).collect::<Vec<_>>());
-        }
-    }
-
-    #[tokio::test]
-    async fn what_was_acknowledged_is_there_again_when_the_system_lost_the_log_itself() {
-        let folder = tempfile::tempdir().unwrap();
-        let logs = open(folder.path());
-        for words in ["one\n", "two\n"] {
-            logs.append(JOB, words.as_bytes()).await.unwrap();
-        }
-        logs.append("gone", b"of a job that was deleted").await.unwrap();
-        drop(logs);
-        // As after a power failure: only what was flushed is left, and that is the journal.
-        for name in [JOB, "gone"] {
-            std::fs::remove_file(folder.path().join(name)).unwrap();
-        }
-        let again = loop {
-            match JobLogs::open(folder.path().to_owned(), |job| job == JOB) {
-                Ok(logs) => break logs,
-                Err(_) => thread::yield_now(),
-            }
-        };
-        assert_eq!(again.read(JOB, 0, u64::MAX).await.unwrap(), b"one\ntwo\n");
-        assert!(again.open_log("gone").await.unwrap().is_none());
-        again.append(JOB, b"three\n").await.unwrap();
-        assert_eq!(again.read(JOB, 4, u64::MAX).await.unwrap(), b"two\nthree\n");
-    }
-
-    #[tokio::test]
-    async fn log_without_end_is_cut_at_its_bound_and_says_so_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let logs = open(folder.path());
-        for room in [0, 3] {
-            let job = format!("job-{room}");
-            File::create(folder.path().join(&job)).unwrap().set_len(MAX_LOG_BYTES - room).unwrap();
-            for _ in 0..3 {
-                logs.append(&job, b"words").await.unwrap();
-            }
-            let end = logs.read(&job, MAX_LOG_BYTES - room, u64::MAX).await.unwrap();
-            let (kept, told) = end.split_at(usize::try_from(room).unwrap());
-            assert_eq!((kept, told), (&b"words"[..kept.len()], LAST_LINE), "with room for {room}");
-        }
-    }
 }

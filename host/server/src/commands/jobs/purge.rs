@@ -47,9 +47,7 @@ pub(crate) async fn purge(
             Ok(taken)
         });
         let taken = taken.await?;
-        for key in &taken {
-            endpoint.logs.remove(key).await;
-        }
+        endpoint.logs.remove(taken.iter().map(String::as_str)).await;
         removed.extend(jobs.iter().filter(|job| taken.contains(&job.uuid)).cloned());
     }
     Ok(removed)

@@ -40,7 +40,7 @@ impl Child {
         let mut site = Site::new(Wishes::default());
         site.on_disk(&folder.join("objects.redb")).await;
         let endpoint = Arc::get_mut(&mut site.endpoint).unwrap();
-        endpoint.logs = JobLogs::open(folder.join("logs"), |_| true).unwrap();
+        endpoint.logs = JobLogs::open(&folder.join("logs"), |_| true).unwrap();
         let mut child = Self { site, dies_at: u64::MAX };
         child.make_all().await;
         let commits = env::var(COMMITS).ok().and_then(|text| text.parse::<u64>().ok());
