@@ -237,18 +237,16 @@ impl Agent {
         machine: &Machine,
         order: Option<&WorkOrder>,
     ) -> Result<Option<Job>, AgentError> {
-        let uuid = uuid::Uuid::new_v4().to_string();
+        // Those of one time lie together where jobs are stored.
+        let uuid = uuid::Uuid::now_v7().to_string();
         let (context, order) = (&self.context, order.map(|order| order.uuid.as_str()));
         let (machine, job) = (&machine.uuid, &uuid);
-        let asked = self
-            .session
-            .ask("ask for a job", |client| async move {
-                match order {
-                    Some(order) => client.work_order_job_create((machine, order), context, job).await,
-                    None => client.job_create(machine, context, job).await,
-                }
-            })
-            .await;
+        let asked =
+            self.session
+                .ask("ask for a job", |client| async move {
+                    client.job_begin((machine, order), context, job).await
+                })
+                .await;
         match asked {
             Ok(JobCreation::Created(job) | JobCreation::Resumed(job)) => Ok(Some(job)),
             Ok(JobCreation::Nothing) => Ok(None),
@@ -257,7 +255,7 @@ impl Agent {
                 if made.is_none() {
                     tracing::info!(machine.id = machine, "no job for now: {error:?}");
                 }
-                Ok(made.filter(|job| job.state == JobState::Created))
+                Ok(made.filter(|job| matches!(job.state, JobState::Created | JobState::Running)))
             }
             Err(error @ AgentError::Refused { .. }) => {
                 tracing::warn!(machine.id = machine, "no job: {error:?}");

@@ -54,14 +54,17 @@ pub(crate) struct JobRunner {
 }
 
 impl JobRunner {
-    /// Runs a job that is created or incomplete.
+    /// Runs a job that was handed out, which is not ended.
     ///
     /// # Errors
     ///
     /// Those of the session.
     pub(crate) async fn run(&self, machine: &Machine, job: &Job) -> Result<JobEnd, AgentError> {
         let started = (job.state, JobState::Running);
-        if !self.session.move_job(&job.uuid, started, ExitState::None, &[]).await? {
+        // One of an endpoint that knows what was asked for is running.
+        if job.state != JobState::Running
+            && !self.session.move_job(&job.uuid, started, ExitState::None, &[]).await?
+        {
             tracing::info!(job.id = job.uuid, "the job was taken back before it began");
             return Ok(JobEnd::Lost);
         }

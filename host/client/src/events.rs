@@ -22,6 +22,9 @@ use crate::{Client, ClientError, client::CONNECT_TIMEOUT};
 /// The largest event that is read, in bytes. An event holds an object twice; inventories reach hundreds of KiB.
 const MAX_EVENT: usize = 64 << 20;
 
+/// What is read at once, in bytes.
+const READ_BYTES: usize = 16 << 10;
+
 /// How long the endpoint may take to acknowledge a filter.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -107,8 +110,10 @@ impl Client {
         };
         let authorization = self.credentials.authorization().parse().map_err(unusable)?;
         request.headers_mut().insert("authorization", authorization);
-        let config =
-            WebSocketConfig::default().max_message_size(Some(MAX_EVENT)).max_frame_size(Some(MAX_EVENT));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_EVENT))
+            .max_frame_size(Some(MAX_EVENT))
+            .read_buffer_size(READ_BYTES);
         let transport = self.open_transport().await?;
         let opened = client_async_with_config(request, transport, Some(config)).await;
         opened.map(|(socket, _)| socket).map_err(|error| self.refused(error))

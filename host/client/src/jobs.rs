@@ -42,26 +42,31 @@ impl Client {
         context: &str,
         uuid: &str,
     ) -> Result<JobCreation, ClientError> {
-        self.ask_for_job(&json!({"Uuid": uuid, "Machine": machine, "Context": context})).await
+        let asked = json!({"Uuid": uuid, "Machine": machine, "Context": context});
+        self.ask_for_job(&asked, &Query::new()).await
     }
 
-    /// Asks for the next job of a work order that runs on a machine; see [`Client::job_create`].
+    /// Asks for the next job of a machine, or of a work order that runs on it, to run it at once: it comes running. An endpoint
+    /// that does not know this hands it out as [`Client::job_create`] does.
     ///
     /// # Errors
     ///
-    /// Every [`ClientError`]; 409 when the order does not run, or already has a job.
-    pub async fn work_order_job_create(
+    /// Those of [`Client::job_create`]; 409 also when the order does not run.
+    pub async fn job_begin(
         &self,
-        (machine, order): (&str, &str),
+        (machine, order): (&str, Option<&str>),
         context: &str,
         uuid: &str,
     ) -> Result<JobCreation, ClientError> {
-        let asked = json!({"Uuid": uuid, "Machine": machine, "Context": context, "WorkOrder": order});
-        self.ask_for_job(&asked).await
+        let mut asked = json!({"Uuid": uuid, "Machine": machine, "Context": context});
+        if let Some(order) = order {
+            asked["WorkOrder"] = order.into();
+        }
+        self.ask_for_job(&asked, &Query::new().with("run", "true")).await
     }
 
-    async fn ask_for_job(&self, job: &Value) -> Result<JobCreation, ClientError> {
-        let answer = self.send(Method::POST, &["jobs"], &Query::new(), Body::json(job)?).await?;
+    async fn ask_for_job(&self, job: &Value, query: &Query) -> Result<JobCreation, ClientError> {
+        let answer = self.send(Method::POST, &["jobs"], query, Body::json(job)?).await?;
         Ok(match answer.status {
             204 => JobCreation::Nothing,
             202 => JobCreation::Resumed(record(answer.json()?)?),

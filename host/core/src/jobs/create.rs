@@ -6,15 +6,16 @@ use formwork_model::{
 };
 use serde_json::Value;
 
-use super::{Answer, Step, Subject, limits, mirror};
+use super::{Answer, Ended, Step, Subject, limits, mirror, update};
 use crate::{
     Refusal,
     machine::{length, pipeline},
     tasks::Entry,
 };
 
-/// Decides which job an agent gets: the next of its machine's list, or of a work order's. `fresh` makes random UUIDs; `asked`
-/// is the one that the agent wants.
+/// Decides which job an agent gets: the next of its machine's list, or of a work order's. `fresh` makes random UUIDs; the request
+/// has the one that the agent wants. One whose state is running asks for a job that is running already, which saves the agent
+/// the next request; jobs that the endpoint itself does begin as ever.
 ///
 /// # Errors
 ///
@@ -49,12 +50,23 @@ pub fn create(
         fresh,
     };
     let Some(index) = advance.next_index()? else {
-        let resumed = advance.current.map(Box::new);
-        let answer = resumed.map_or(Answer::Nothing, Answer::Resumed);
-        return Ok(Step { answer, moved: None, jobs: Vec::new() });
+        let Some(job) = advance.current else {
+            return Ok(Step { answer: Answer::Nothing, moved: None, jobs: Vec::new() });
+        };
+        if !runs_at_once(request, &job.task) {
+            return Ok(Step { answer: Answer::Resumed(Box::new(job)), moved: None, jobs: Vec::new() });
+        }
+        let Ended { job, moved } =
+            update(objects, &job, Job { state: JobState::Running, ..job.clone() }, None, now)?;
+        return Ok(Step { answer: Answer::Resumed(Box::new(job.clone())), moved, jobs: vec![job] });
     };
-    let answer = advance.run_from(index, &request.uuid);
+    let answer = advance.run_from(index, request);
     Ok(advance.step(answer))
+}
+
+/// Tells whether a job for an entry of a task list is handed out running.
+fn runs_at_once(request: &Job, entry: &str) -> bool {
+    request.state == JobState::Running && !matches!(Entry::parse(entry), Entry::Action { .. })
 }
 
 /// Returns the claims that the token of a task's jobs has beyond those of its machine: the task's own, and those of the roles
@@ -154,7 +166,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
         }
     }
 
-    fn run_from(&mut self, mut index: i64, asked: &str) -> Answer {
+    fn run_from(&mut self, mut index: i64, request: &Job) -> Answer {
         loop {
             let (next, must_look_again) = self.roll_forward(index);
             index = next;
@@ -184,7 +196,7 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
                 self.forget_job();
                 return Answer::Nothing;
             }
-            return self.hand_out(index, &text, asked);
+            return self.hand_out(index, &text, request);
         }
     }
 
@@ -239,11 +251,14 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
         (index, must_look_again)
     }
 
-    fn hand_out(&mut self, index: i64, text: &str, asked: &str) -> Answer {
+    fn hand_out(&mut self, index: i64, text: &str, request: &Job) -> Answer {
         if self.subject.machine.current_task != index {
             self.subject.machine.retry_task_attempt = 0;
         }
-        let mut job = self.job(text, index, index + 1, asked.to_owned());
+        let mut job = self.job(text, index, index + 1, request.uuid.clone());
+        if runs_at_once(request, text) {
+            job.state = JobState::Running;
+        }
         if let Some(task) = self.objects.get::<Task>(text) {
             job.extra_claims = extra_claims(self.objects, &task);
             limits::note_timeout(self.objects, &self.subject, &task, &mut job);

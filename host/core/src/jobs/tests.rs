@@ -16,6 +16,8 @@ struct World {
     shelf: Shelf,
     uuids: u64,
     now: i64,
+    /// Whether the agent asks for jobs that are running.
+    runs_at_once: bool,
 }
 
 impl World {
@@ -28,7 +30,7 @@ impl World {
             tasks: words(tasks),
             ..Machine::default()
         };
-        Self { shelf: Shelf::default().with(machine), uuids: 0, now: 0 }
+        Self { shelf: Shelf::default().with(machine), uuids: 0, now: 0, runs_at_once: false }
     }
 
     fn machine(&self) -> Machine {
@@ -42,7 +44,8 @@ impl World {
 
     fn ask_in(&mut self, context: &str) -> Result<Answer, Refusal> {
         self.now += 1;
-        let request = Job { machine: "m".into(), context: context.into(), ..Job::default() };
+        let state = if self.runs_at_once { JobState::Running } else { JobState::Created };
+        let request = Job { machine: "m".into(), context: context.into(), state, ..Job::default() };
         let mut uuids = self.uuids;
         let mut fresh = || {
             uuids += 1;
@@ -91,7 +94,11 @@ impl World {
         if job.state.is_final() {
             return Some(job.task);
         }
-        self.end(&job.uuid, JobState::Running, None).unwrap();
+        if self.runs_at_once {
+            assert_eq!(job.state, JobState::Running);
+        } else {
+            self.end(&job.uuid, JobState::Running, None).unwrap();
+        }
         self.end(&job.uuid, state, None).unwrap();
         Some(job.task)
     }
@@ -411,4 +418,33 @@ fn job_says_how_long_a_run_of_it_may_take_and_the_machine_goes_before_the_task()
     assert_eq!(limit(json!({"a": "1h"}), Some("2m")).as_deref(), Some("3600"));
     assert_eq!(limit(json!({"a": 7, "b": 8}), None).as_deref(), Some("7"));
     assert_eq!(limit(json!({"a": 0}), Some("2m")), None, "a machine can have none");
+}
+
+#[test]
+fn job_that_is_asked_for_running_is_as_one_that_is_handed_out_and_begun() {
+    use JobState::{Failed, Finished, Incomplete};
+    let after_each = |runs_at_once| {
+        let mut world = World { runs_at_once, ..World::new(&["a", "stage:s", "b", "chroot:/mnt", "c"]) };
+        let states =
+            [Incomplete, Incomplete, Failed, Finished, Incomplete, Finished, Finished, Finished, Finished];
+        states.map(|state| {
+            let task = world.run(state);
+            world.make_runnable();
+            // The one asks the clock more often than the other.
+            world.now = 0;
+            let job = world.shelf.get::<Job>(&world.machine().current_job);
+            (
+                task,
+                world.machine(),
+                job.map(|job| (job.uuid.clone(), job.state, job.exit_state, job.current_index)),
+            )
+        })
+    };
+    assert_eq!(after_each(true), after_each(false));
+}
+
+#[test]
+fn action_of_the_endpoint_is_never_handed_out_running() {
+    let mut world = World { runs_at_once: true, ..World::new(&["action:power"]) };
+    assert!(matches!(world.ask().unwrap(), Answer::Created(job) if job.state == JobState::Created));
 }

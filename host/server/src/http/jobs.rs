@@ -8,7 +8,7 @@ use formwork_core::{
     jobs::{Answer, Scope},
     preferences,
 };
-use formwork_model::{Job, JobAction, Machine, ObjectsExt, Record, parse_duration};
+use formwork_model::{Job, JobAction, JobState, Machine, ObjectsExt, Record, parse_duration};
 
 use super::{
     answer::{self, Handled},
@@ -36,6 +36,11 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/jobs", "create_job", create)
             .tells("Asks for the next job of a machine: a new one, one that goes on, or none for now.")
+            .query(&[(
+                "run",
+                Shape::Flag,
+                "The job comes running, so that the agent need not begin it (Formwork's own).",
+            )])
             .takes(Body::Object(Job::KIND))
             .answers(201, Body::Object(Job::KIND))
             .answers(202, Body::Object(Job::KIND))
@@ -91,7 +96,9 @@ pub(super) fn routes() -> Vec<Route> {
 /// Gives an agent its next job: 201 for a new one, 202 for one that goes on, 204 for none.
 async fn create(target: Target, body: Json) -> Handled {
     let asked = decode(target.kind, target.method.as_str(), body.value)?;
-    let request = asked.as_any().downcast_ref::<Job>().cloned().unwrap_or_default();
+    let mut request = asked.as_any().downcast_ref::<Job>().cloned().unwrap_or_default();
+    // The body's own is ignored (drp-api.md 9.2).
+    request.state = if target.query.is("run") { JobState::Running } else { JobState::Created };
     if !sees_subject(&target, &request.machine) {
         let message = format!("Machine {} does not exist", request.machine);
         return Err(ApiError::invalid(target.kind.prefix, &request.uuid, vec![message]).into());

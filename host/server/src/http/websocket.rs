@@ -32,6 +32,9 @@ use crate::{connections::Seat, endpoint::Endpoint};
 /// The longest command, in bytes.
 const MAX_COMMAND_BYTES: usize = 64 << 10;
 
+/// What is read at once, in bytes: commands are short and rare, and each of very many connections keeps so much.
+const READ_BYTES: usize = 2 << 10;
+
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::stream("/ws", upgrade), Route::stream("/ws/{id}", upgrade_of)]
 }
@@ -67,7 +70,10 @@ async fn upgrade(
     let opening = Arc::clone(&endpoint);
     let opened = endpoint.hub.spawn(async move { Listener::new(opening, caller, given) }).await;
     let listener = opened.map_err(|error| ApiError::new(500, "GET", error.to_string()).about("ws", ""))??;
-    let upgrade = upgrade.max_message_size(MAX_COMMAND_BYTES).max_frame_size(MAX_COMMAND_BYTES);
+    let upgrade = upgrade
+        .max_message_size(MAX_COMMAND_BYTES)
+        .max_frame_size(MAX_COMMAND_BYTES)
+        .read_buffer_size(READ_BYTES);
     Ok(upgrade.on_upgrade(async move |socket| {
         endpoint.hub.spawn(listener.run(socket));
     }))
