@@ -48,10 +48,8 @@ impl Whoami {
             (1000, same(&self.on_disk_uuid, &machine.uuid)),
         ];
         let total = points.iter().filter(|(_, hit)| *hit).map(|(points, _)| points).sum::<u64>()
-            + percentage(&mine.memory_ids, &theirs.memory_ids, |text| text.to_owned())
-            + percentage(&self.mac_addrs, &machine.hardware_addrs, |text| {
-                text.to_lowercase().replace('-', ":")
-            });
+            + percentage(&mine.memory_ids, &theirs.memory_ids, |one, other| one == other)
+            + percentage(&self.mac_addrs, &machine.hardware_addrs, is_same_address);
         if total < MATCH { 0 } else { total }
     }
 
@@ -64,14 +62,20 @@ impl Whoami {
     }
 }
 
-/// Returns the share of the stored list that is found again, in whole percent.
-fn percentage(found: &[String], stored: &[String], form: impl Fn(&str) -> String) -> u64 {
+/// Returns the share of the stored list that is found again, in whole percent. Every machine there is may be asked about for
+/// every one that comes.
+fn percentage(found: &[String], stored: &[String], is_same: fn(&str, &str) -> bool) -> u64 {
     if stored.is_empty() {
         return 0;
     }
-    let found: Vec<String> = found.iter().map(|text| form(text)).collect();
-    let matched = stored.iter().filter(|text| found.contains(&form(text))).count();
+    let matched = stored.iter().filter(|text| found.iter().any(|other| is_same(text, other))).count();
     (100 * matched / stored.len()) as u64
+}
+
+/// Tells whether two texts are one address: neither the case of letters matters nor which sign is between the bytes.
+fn is_same_address(one: &str, other: &str) -> bool {
+    let form = |byte: u8| if byte == b'-' { b':' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.bytes().zip(other.bytes()).rev().all(|(a, b)| form(a) == form(b))
 }
 
 #[cfg(test)]

@@ -71,12 +71,10 @@ impl Told {
     /// Returns the event as it is sent.
     pub(crate) fn text(&self) -> Utf8Bytes {
         let written = || {
-            // An event is made of strings and of what was JSON before.
             match &self.source {
-                Source::Change(change) => serde_json::to_string(&self.of_change(change)),
-                Source::Event(event) => serde_json::to_string(event),
+                Source::Change(change) => self.text_of_change(change),
+                Source::Event(event) => written(event),
             }
-            .unwrap_or_default()
             .into()
         };
         self.plain.get_or_init(written).clone()
@@ -108,15 +106,33 @@ impl Told {
         }
     }
 
+    /// Writes the event of a change. Its objects are most of it, and written as they are.
+    fn text_of_change(&self, change: &Change) -> String {
+        let head = written(&self.event(change, Value::Null, Value::Null));
+        let Some(open) = head.strip_suffix(NO_OBJECTS) else { return written(&self.of_change(change)) };
+        let mut text = open.as_bytes().to_vec();
+        let (object, original) = objects(change);
+        for (name, object) in [("\"Object\":", object), (",\"Original\":", original)] {
+            text.extend_from_slice(name.as_bytes());
+            match object {
+                Some(object) => kinds::write_shown(object.as_ref(), &mut text),
+                None => text.extend_from_slice(b"null"),
+            }
+        }
+        text.push(b'}');
+        // Objects are written as text.
+        String::from_utf8(text).unwrap_or_default()
+    }
+
     fn of_change(&self, change: &Change) -> Event {
-        let shown = |object: &Option<Arc<dyn Object>>| {
-            object.as_ref().map_or(Value::Null, |object| kinds::shown(object.as_ref()))
+        let (object, original) = objects(change);
+        let shown = |object: Option<&Arc<dyn Object>>| {
+            object.map_or(Value::Null, |object| kinds::shown(object.as_ref()))
         };
-        let (object, original) = match change.action {
-            Action::Deleted => (shown(&change.before), Value::Null),
-            Action::Created => (shown(&change.after), Value::Null),
-            Action::Updated => (shown(&change.after), shown(&change.before)),
-        };
+        self.event(change, shown(object), shown(original))
+    }
+
+    fn event(&self, change: &Change, object: Value, original: Value) -> Event {
         Event {
             time: now(),
             r#type: self.r#type.clone(),
@@ -128,6 +144,23 @@ impl Told {
             revision: None,
         }
     }
+}
+
+/// How the text of an event ends that has no objects.
+const NO_OBJECTS: &str = r#""Object":null,"Original":null}"#;
+
+/// Returns the objects that the event of a change has: as it is now, and as it was.
+fn objects(change: &Change) -> (Option<&Arc<dyn Object>>, Option<&Arc<dyn Object>>) {
+    match change.action {
+        Action::Deleted => (change.before.as_ref(), None),
+        Action::Created => (change.after.as_ref(), None),
+        Action::Updated => (change.after.as_ref(), change.before.as_ref()),
+    }
+}
+
+/// Writes an event, which is made of strings and of what was JSON before.
+fn written(event: &Event) -> String {
+    serde_json::to_string(event).unwrap_or_default()
 }
 
 /// Adds a revision to the text of an event.
@@ -194,5 +227,45 @@ pub(crate) fn word(change: &Change) -> &'static str {
         Action::Deleted => "delete",
         Action::Updated if is_asked_for(&change.principal) => "update",
         Action::Updated => "save",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use formwork_model::User;
+
+    use super::*;
+
+    #[test]
+    fn text_of_a_change_is_that_of_its_event_without_what_is_private() {
+        let user = |description: &str| -> Option<Arc<dyn Object>> {
+            Some(Arc::new(User {
+                name: "anna".into(),
+                description: description.into(),
+                password_hash: "sealed-word".into(),
+                ..User::default()
+            }))
+        };
+        for (action, before, after) in [
+            (Action::Created, None, user("new")),
+            (Action::Updated, user("old"), user("new \"\u{e4}\"")),
+            (Action::Deleted, user("old"), None),
+        ] {
+            let change = Change {
+                revision: Revision(7),
+                principal: "user:rocketskates".into(),
+                prefix: "users",
+                key: "anna".into(),
+                action,
+                before,
+                after,
+            };
+            let told = of_change(&change, |_| Vec::new()).remove(0);
+            let text = told.text();
+            assert!(!text.contains("sealed-word"), "{text}");
+            let mut event: Event = serde_json::from_str(&text).unwrap();
+            event.time = told.of_change(&change).time;
+            assert_eq!(event, Event { time: event.time, ..told.of_change(&change) });
+        }
     }
 }
