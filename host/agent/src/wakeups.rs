@@ -37,7 +37,7 @@ async fn follow_once(session: &Session, changed: &watch::Sender<u64>) -> ClientE
         tracing::debug!(machine.id = machine, "event stream open");
         loop {
             tell(changed);
-            events.next().await?;
+            events.next_key().await?;
         }
     };
     ended(follow.await)
@@ -68,8 +68,8 @@ impl SharedEvents {
                 // Something may have happened before the stream was open.
                 self.listeners().values().for_each(tell);
                 loop {
-                    let event = events.next().await?;
-                    if let Some(changed) = self.listeners().get(&event.key) {
+                    let key = events.next_key().await?;
+                    if let Some(changed) = self.listeners().get(&key) {
                         tell(changed);
                     }
                 }

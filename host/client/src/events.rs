@@ -5,6 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use formwork_api::{ApiError, BASE_PATH, Event};
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustls::pki_types::ServerName;
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
@@ -13,7 +14,8 @@ use tokio::{
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
-        Bytes, Error as SocketError, Message, client::IntoClientRequest as _, protocol::WebSocketConfig,
+        Bytes, Error as SocketError, Message, Utf8Bytes, client::IntoClientRequest as _,
+        protocol::WebSocketConfig,
     },
 };
 
@@ -204,6 +206,19 @@ impl EventStream {
         }
     }
 
+    /// As [`EventStream::next`], for who only wants to know the key of the object: of many large objects most of the work is to
+    /// read them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EventStream::next`].
+    pub async fn next_key(&mut self) -> Result<String, ClientError> {
+        match self.kept.pop_front() {
+            Some(event) => Ok(event.key),
+            None => parsed::<KeyOnly>(&self.text().await?).map(|event| event.key),
+        }
+    }
+
     async fn command(&mut self, word: &str, filter: &str) -> Result<(), ClientError> {
         let command = Message::text(format!("{word} {filter}"));
         self.socket.send(command).await.map_err(|error| ended(&error))?;
@@ -232,6 +247,10 @@ impl EventStream {
     }
 
     async fn receive(&mut self) -> Result<Event, ClientError> {
+        parsed(&self.text().await?)
+    }
+
+    async fn text(&mut self) -> Result<Utf8Bytes, ClientError> {
         loop {
             let Ok(received) = tokio::time::timeout_at(self.silent_at, self.socket.next()).await else {
                 self.ask().await?;
@@ -243,10 +262,7 @@ impl EventStream {
             self.silent_at = Instant::now() + SILENCE;
             self.asked = false;
             match message {
-                Message::Text(text) => {
-                    return serde_json::from_str(&text)
-                        .map_err(|error| ClientError::Events(format!("it sent no event: {error}")));
-                }
+                Message::Text(text) => return Ok(text),
                 Message::Close(_) => return Err(ClientError::Events(String::from("the endpoint closed it"))),
                 // Pings are answered by the library; the other kinds mean nothing here.
                 _ => {}
@@ -263,6 +279,17 @@ impl EventStream {
         self.silent_at = Instant::now() + SILENCE;
         self.socket.send(Message::Ping(Bytes::new())).await.map_err(|error| ended(&error))
     }
+}
+
+/// What is read of an event whose objects do not matter.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct KeyOnly {
+    key: String,
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, ClientError> {
+    serde_json::from_str(text).map_err(|error| ClientError::Events(format!("it sent no event: {error}")))
 }
 
 fn ended(error: &SocketError) -> ClientError {

@@ -238,7 +238,7 @@ fn held(endpoint: &Endpoint, snapshot: &Snapshot, token: token::Token) -> Result
         Subject::Machine(uuid) => {
             let object = Machine::find(snapshot, &uuid).ok_or_else(|| refused("revoked"))?;
             let prefix = object.kind().prefix;
-            rests_on.object(snapshot, prefix, &uuid);
+            rests_on.machine(prefix, Machine::of(object.as_ref()).ok_or_else(|| refused("revoked"))?);
             let rights = Arc::new(Rights::of_claims(machine_claims(prefix, &uuid)));
             Caller::new(format!("runner:{uuid}"), Subject::Machine(uuid), rights, hub)
         }
@@ -247,7 +247,7 @@ fn held(endpoint: &Endpoint, snapshot: &Snapshot, token: token::Token) -> Result
             let object = Machine::find(snapshot, &job.machine).ok_or_else(|| refused("revoked"))?;
             let prefix = object.kind().prefix;
             rests_on.object(snapshot, Job::KIND.prefix, &uuid);
-            rests_on.object(snapshot, prefix, &job.machine);
+            rests_on.machine(prefix, Machine::of(object.as_ref()).ok_or_else(|| refused("revoked"))?);
             let mut claims = machine_claims(prefix, &job.machine);
             claims.extend(job.extra_claims.iter().cloned());
             let (name, subject) = (format!("runner:{}", job.machine), Subject::Machine(job.machine.clone()));

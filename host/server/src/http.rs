@@ -51,11 +51,9 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, Uri},
-    response::IntoResponse,
 };
 use formwork_api::{ApiError, BASE_PATH};
 use formwork_model::{KINDS, Kind, Objects, Surface, built_in, declared_kind};
-use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::answer::Failure;
 use self::route::Route;
@@ -139,12 +137,7 @@ pub(crate) fn routes(endpoint: Arc<Endpoint>) -> Router {
         .route("/", axum::routing::get(system::front))
         .route("/swagger.json", axum::routing::get(system::document))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(axum::middleware::from_fn(edges::finish))
-        .layer(axum::middleware::from_fn(edges::receive))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            Failure::from(ApiError::new(500, "INTERNAL", "the handler failed")).into_response()
-        }))
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&endpoint), edges::count))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&endpoint), edges::around))
         .with_state(endpoint);
     // A client that goes through a manager names the endpoint first, also when it is this one (drp-api.md 1.1).
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);

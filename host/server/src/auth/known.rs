@@ -11,8 +11,7 @@ use std::{
     },
 };
 
-use formwork_model::Record;
-use formwork_model::{Tenant, User};
+use formwork_model::{Machine, Objects as _, Record, Tenant, User};
 use formwork_store::{Revision, Snapshot};
 
 use super::{caller::Caller, rights::tenant_of};
@@ -21,7 +20,7 @@ use super::{caller::Caller, rights::tenant_of};
 const SHARDS: usize = 16;
 
 /// Callers in one part; when it is full, it is emptied.
-const MAX_IN_SHARD: usize = 512;
+const MAX_IN_SHARD: usize = 1024;
 
 /// A digest of what somebody proves himself with.
 pub(super) type Proof = [u8; 32];
@@ -41,6 +40,8 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct RestsOn {
     objects: Vec<(&'static str, String, Option<Revision>)>,
+    /// A machine, or what is like one, with its secret: everything else about it changes with every job.
+    machine: Option<(&'static str, String, String)>,
     /// A user, whose tenant counts.
     member: Option<(String, Option<String>)>,
 }
@@ -50,6 +51,11 @@ impl RestsOn {
     pub(super) fn object(&mut self, snapshot: &Snapshot, prefix: &'static str, key: &str) {
         let revision = snapshot.stored(prefix, key).map(|stored| stored.revision);
         self.objects.push((prefix, key.to_owned(), revision));
+    }
+
+    /// Adds a machine, or what is like one, whose agent it is.
+    pub(super) fn machine(&mut self, prefix: &'static str, machine: &Machine) {
+        self.machine = Some((prefix, machine.uuid.clone(), machine.secret.clone()));
     }
 
     /// Adds a user with his roles and his tenant.
@@ -72,7 +78,13 @@ impl RestsOn {
         let is_member = |(user, tenant): &(String, Option<String>)| {
             tenant_of(snapshot, user).map(|found| found.name.clone()) == *tenant
         };
-        self.objects.iter().all(same) && self.member.as_ref().is_none_or(is_member)
+        let is_unchanged = |(prefix, uuid, secret): &(&'static str, String, String)| {
+            let object = snapshot.find(prefix, uuid);
+            object.as_deref().and_then(Machine::of).is_some_and(|machine| machine.secret == *secret)
+        };
+        self.objects.iter().all(same)
+            && self.machine.as_ref().is_none_or(is_unchanged)
+            && self.member.as_ref().is_none_or(is_member)
     }
 }
 

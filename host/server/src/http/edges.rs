@@ -4,6 +4,7 @@ mod incoming;
 mod log;
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -16,6 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use formwork_api::ApiError;
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use self::incoming::{Fate, Incoming, PATIENCE, drained, linger};
@@ -28,6 +30,26 @@ const SMALL_BYTES: u64 = 64 << 10;
 /// How long the rest of a small body of somebody whose credentials do not hold may take: it has mostly come with the head.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// Brings every request to its route, and counts the answers and the time that they took. Those whose clients ask for that are
+/// told to the log.
+///
+/// This is one layer, as each costs every request memory and a turn of its own.
+pub(super) async fn around(State(endpoint): State<Arc<Endpoint>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let wanted = log::Wanted::of(&request);
+    let answer = AssertUnwindSafe(receive(request, next)).catch_unwind().await;
+    let answer = answer.unwrap_or_else(|_| failed());
+    endpoint.api_counts.note(answer.status().as_u16(), began.elapsed());
+    if let Some(wanted) = wanted {
+        wanted.tell(answer.status(), began.elapsed());
+    }
+    answer
+}
+
+fn failed() -> Response {
+    Failure::from(ApiError::new(500, "INTERNAL", "the handler failed")).into_response()
+}
+
 /// Keeps connections usable when a request is refused before its body was read.
 ///
 /// Nothing of a body is read before its route wants it, and no route does before the credentials have held. Whoever is
@@ -35,7 +57,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// there. So the rest of a small body is received before the answer; after a large one that nobody read, and a small one of a
 /// stranger that does not come, the answer says that the connection ends, and the rest is received beside it (RFC 9112,
 /// section 9.6).
-pub(super) async fn receive(request: Request, next: Next) -> Response {
+async fn receive(request: Request, next: Next) -> Response {
     let readable =
         few(request.headers(), request.method()).and_then(|()| readable(request.uri(), request.method()));
     if let Err(refused) = readable {
@@ -44,7 +66,7 @@ pub(super) async fn receive(request: Request, next: Next) -> Response {
     let (length, version, method) =
         (request.body().size_hint().exact(), request.version(), request.method().clone());
     if length == Some(0) {
-        return next.run(request).await;
+        return finish(request, next).await;
     }
     let slow = || {
         let words = format!("the body did not come within {} s", PATIENCE.as_secs());
@@ -54,7 +76,7 @@ pub(super) async fn receive(request: Request, next: Next) -> Response {
     };
     let (parts, body) = request.into_parts();
     let (body, fate) = Incoming::new(body);
-    let mut answer = next.run(Request::from_parts(parts, Body::new(body))).await;
+    let mut answer = finish(Request::from_parts(parts, Body::new(body)), next).await;
     let fate = std::mem::take(&mut *fate.lock().unwrap_or_else(PoisonError::into_inner));
     match fate {
         Fate::Read => {}
@@ -86,7 +108,7 @@ fn is_of_stranger(answer: &Response) -> bool {
 
 /// Lets a request that changes something go on to its end also when its client is gone: what belongs to a change, as the
 /// word to auditors, is never left out half way. Auditors are told of one that is refused.
-pub(super) async fn finish(mut request: Request, next: Next) -> Response {
+async fn finish(mut request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
@@ -104,21 +126,9 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(%error, "a handler failed");
-            Failure::from(ApiError::new(500, "INTERNAL", "the handler failed")).into_response()
+            failed()
         }
     }
-}
-
-/// Counts every answer and the time that it took, and tells the log of those whose clients ask for that.
-pub(super) async fn count(State(endpoint): State<Arc<Endpoint>>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let wanted = log::Wanted::of(&request);
-    let answer = next.run(request).await;
-    endpoint.api_counts.note(answer.status().as_u16(), began.elapsed());
-    if let Some(wanted) = wanted {
-        wanted.tell(answer.status(), began.elapsed());
-    }
-    answer
 }
 
 /// The longest query, in bytes.
