@@ -12,10 +12,11 @@ use formwork_model::{ExitState, Job, JobAction, JobState, Machine};
 use formwork_sandbox::SandboxConfig;
 
 use crate::{
-    ActionEnd, AgentError, AgentExit, AgentOptions, Identity, JobPlace, PowerMode, Step, Verdict, World,
-    WorldFuture,
+    ActionEnd, AgentError, AgentExit, AgentOptions, Identity, JobPlace, KernelPlan, PowerMode, Step, Verdict,
+    World, WorldFuture,
     component::Components,
     identify::{describe, host_name, local_address, names},
+    loader::{self, Loader},
     power,
     script::{ScriptEnd, Workshop},
 };
@@ -202,6 +203,23 @@ impl World for LocalMachine {
             PowerMode::Machine => power::change_root(folder),
             PowerMode::Exit => Err(std::io::Error::other("an agent without power has no other root")),
         }
+    }
+
+    fn boot_card(&self) -> Option<String> {
+        loader::boot_card(&fs::read_to_string("/proc/cmdline").unwrap_or_default()).map(str::to_owned)
+    }
+
+    fn load_kernel<'a>(&'a self, plan: &'a KernelPlan) -> WorldFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            match self.power {
+                PowerMode::Machine if nix::unistd::geteuid().is_root() => {
+                    let loader = Loader { folder: &self.state_dir, tool: loader::TOOL.as_ref() };
+                    loader.load(plan).await
+                }
+                PowerMode::Machine => Err(String::from("the agent does not run as root")),
+                PowerMode::Exit => Err(String::from("the agent leaves the power to whoever started it")),
+            }
+        })
     }
 
     fn switch(&self, exit: AgentExit) -> Result<(), AgentError> {
