@@ -17,6 +17,7 @@ use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
     sync::{mpsc, oneshot},
+    task::spawn_blocking,
 };
 
 use self::keeper::{Append, Keeper};
@@ -33,7 +34,8 @@ pub(crate) struct JobLogs {
 
 impl JobLogs {
     /// Keeps logs in a folder, which is made when missing. What the last keeper had acknowledged and the system had not
-    /// written before it stopped is written now, for jobs that are still `known`.
+    /// written before it stopped is written now, for jobs that are still `known`; the logs of others go: the endpoint was
+    /// killed after it had removed their jobs.
     ///
     /// # Errors
     ///
@@ -41,7 +43,9 @@ impl JobLogs {
     pub(crate) fn open(folder: PathBuf, known: impl Fn(&str) -> bool) -> Result<Self> {
         std::fs::create_dir_all(&folder)?;
         let (queue, asked) = mpsc::channel(QUEUE);
-        Keeper::open(folder.clone(), known)?.spawn(asked)?;
+        let keeper = Keeper::open(folder.clone(), &known)?;
+        sweep(&folder, known)?;
+        keeper.spawn(asked)?;
         Ok(Self { folder, queue })
     }
 
@@ -88,15 +92,46 @@ impl JobLogs {
 
     /// Removes the log of a job.
     pub(crate) async fn remove(&self, job: &str) {
-        if let Err(error) = tokio::fs::remove_file(self.path(job)).await
-            && error.kind() != ErrorKind::NotFound
-        {
-            tracing::warn!(job, %error, "failed to remove a job log");
+        self.remove_all(vec![job.to_owned()]).await;
+    }
+
+    /// Removes the logs of jobs. It goes on when the caller does not wait for it: a busy endpoint takes milliseconds until a
+    /// thread is free that may wait for the disk, so that one is asked for all of them.
+    pub(crate) async fn remove_all(&self, jobs: Vec<String>) {
+        let paths: Vec<PathBuf> = jobs.iter().map(|job| self.path(job)).collect();
+        let removed = spawn_blocking(move || paths.iter().for_each(|path| remove_file(path))).await;
+        if let Err(error) = removed {
+            tracing::error!(%error, "failed to remove job logs");
         }
     }
 
     fn path(&self, job: &str) -> PathBuf {
         path_of(&self.folder, &file_name(job))
+    }
+}
+
+/// Removes the logs of jobs that are not known. The journal stays: no job has a name with a dot.
+fn sweep(folder: &Path, known: impl Fn(&str) -> bool) -> Result<()> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        if let Some(name) = name.to_str().filter(|name| !name.contains('.') && !known(name)) {
+            remove_file(&path_of(folder, name));
+            count += 1;
+        }
+    }
+    if count > 0 {
+        tracing::info!(count, "logs of jobs that are gone were removed");
+    }
+    Ok(())
+}
+
+/// Removes a log, if there is one.
+fn remove_file(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "failed to remove a job log");
     }
 }
 

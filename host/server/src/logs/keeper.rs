@@ -206,6 +206,9 @@ mod tests {
             logs.append(JOB, words.as_bytes()).await.unwrap();
         }
         logs.append("gone", b"of a job that was deleted").await.unwrap();
+        logs.append("left", b"of a job that was deleted, with the endpoint killed before the log was")
+            .await
+            .unwrap();
         drop(logs);
         // As after a power failure: only what was flushed is left, and that is the journal.
         for name in [JOB, "gone"] {
@@ -218,7 +221,9 @@ mod tests {
             }
         };
         assert_eq!(again.read(JOB, 0, u64::MAX).await.unwrap(), b"one\ntwo\n");
-        assert!(again.open_log("gone").await.unwrap().is_none());
+        for gone in ["gone", "left"] {
+            assert!(again.open_log(gone).await.unwrap().is_none(), "{gone}");
+        }
         again.append(JOB, b"three\n").await.unwrap();
         assert_eq!(again.read(JOB, 4, u64::MAX).await.unwrap(), b"two\nthree\n");
     }
