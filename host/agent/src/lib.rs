@@ -12,6 +12,7 @@
 //! | `kexec` | how a machine gets into another boot environment without its firmware |
 //! | `world` | all that is not the endpoint: hardware, programs, power |
 //! | `local` | the world that is this computer |
+//! | `helper.sh` | functions for scripts |
 //! | `script`, `component`, `power`, `loader` | what a job runs here, the power of this computer, and the kernels that it loads |
 //!
 //! Every request is tried again while the endpoint does not answer, and each is safe to repeat: a job is asked for under

@@ -30,6 +30,9 @@ const BOOT_FILE: &str = "boot";
 /// The member of a job's meta with how often it has rebooted the machine.
 const REBOOTS: &str = "reboots";
 
+/// The file with functions for scripts in the folder of each job (drp-behaviour.md 3.8).
+const HELPER: (&str, &str) = ("helper", include_str!("helper.sh"));
+
 /// A file of this name in the folder of a job has the meaning of the task's feature flag (drp-api.md 9.6).
 const SANE_FILE: &str = ".sane-exit-codes";
 
@@ -97,12 +100,15 @@ impl LocalMachine {
             ("RS_JOB_REBOOTS", OsString::from(reboots)),
             ("RS_ENDPOINT", OsString::from(client.endpoint())),
             ("RS_TOKEN", OsString::from(token)),
+            ("RS_MC_TYPE", OsString::from(place.session.kind.prefix)),
             ("RS_TASK_DIR", folder.clone().into()),
             ("RS_RUNNER_DIR", self.runner().into()),
             ("TMPDIR", folder.clone().into()),
             ("TMP", folder.clone().into()),
             ("HOME", home),
         ];
+        // Without the path of its own program a script may still have one in its PATH.
+        variables.extend(std::env::current_exe().ok().map(|program| ("RS_CLI", program.into())));
         variables.extend(client.socket().map(|socket| ("RS_LOCAL_PROXY", socket.into())));
         Workshop { folder, variables }
     }
@@ -169,7 +175,9 @@ impl World for LocalMachine {
     fn open(&self, place: &JobPlace) -> Result<(), String> {
         let folder = self.folder_of(&place.job);
         fs::remove_dir_all(&folder).ok();
-        let made = fs::create_dir_all(&folder).and_then(|()| fs::create_dir_all(self.runner()));
+        let made = fs::create_dir_all(&folder)
+            .and_then(|()| fs::create_dir_all(self.runner()))
+            .and_then(|()| fs::write(folder.join(HELPER.0), HELPER.1));
         made.map_err(|error| format!("failed to use `{}`: {error}", folder.display()))
     }
 
