@@ -153,7 +153,7 @@ impl Agent {
                     self.wait(&mut changes).await?;
                     None
                 }
-                Next::Reboot => Some(self.into_boot_env().await?),
+                Next::Reboot => Some(self.change_boot_env().await?),
                 Next::Exit => Some(AgentExit::Stop),
             };
             if let Some(exit) = exit {
@@ -289,7 +289,7 @@ impl Agent {
 
     /// Brings the machine into its new boot environment: into the kernel of that where the operator allows it and it can be
     /// done, else through a reboot (drp-behaviour.md 3.10).
-    async fn into_boot_env(&self) -> Result<AgentExit, AgentError> {
+    async fn change_boot_env(&self) -> Result<AgentExit, AgentError> {
         if !kexec::is_allowed(&self.session).await? {
             return Ok(AgentExit::Reboot);
         }
