@@ -1,9 +1,13 @@
 //! What was acknowledged survives, and what was interrupted goes on.
 
-use std::{collections::BTreeMap, process::Stdio};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Stdio,
+};
 
 use formwork_client::{Credentials, JobCreation, PatchOp, Query};
 use formwork_model::{Job, JobState, Machine};
+use redb::{ReadableDatabase as _, ReadableTable as _};
 use serde_json::{Value, json};
 
 use crate::{
@@ -203,4 +207,55 @@ async fn row_195_copy_of_the_folder_is_a_backup_that_starts_as_the_same_endpoint
 fn dump(endpoint: &Endpoint) -> BTreeMap<&'static str, Value> {
     let types = formwork_model::KINDS.iter();
     types.map(|kind| (kind.prefix, curl(endpoint, kind.prefix, &[], b"").json())).collect()
+}
+
+/// Where the endpoint keeps the logs of jobs: their bytes, by the job and the offset.
+const PIECES: redb::TableDefinition<'_, (&str, u64), &[u8]> = redb::TableDefinition::new("pieces");
+
+/// Each job has a log; one transaction of a purge is not all of them.
+#[tokio::test]
+async fn purge_that_a_kill_breaks_off_leaves_no_job_without_its_log_and_no_log_without_its_job() {
+    let mut endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let tasks: Vec<String> = (0..10).map(|number| format!("talk-{number}")).collect();
+    for task in &tasks {
+        let script = json!({"Name": "script", "Contents": "echo"});
+        client.collection("tasks").create(&json!({"Name": task, "Templates": [script]})).await.unwrap();
+    }
+    client.collection("stages").create(&json!({"Name": "talk", "Tasks": tasks})).await.unwrap();
+    client.collection("workflows").create(&json!({"Name": "talk", "Stages": ["talk"]})).await.unwrap();
+    let profile = endpoint.folder().join("fleet.yaml");
+    std::fs::write(&profile, "tasks: [{task: '*', output: 100 B}]\n").unwrap();
+    let profile = profile.to_str().unwrap();
+    let fleet = endpoint.cli(&["fleet", "--machines", "60", "--workflow", "talk", "--profile", profile]);
+    assert!(fleet.status.success(), "{}", String::from_utf8_lossy(&fleet.stderr));
+
+    let mut events = client.events().await.unwrap();
+    events.register("jobs.delete.*").await.unwrap();
+    let all = Query::new()
+        .with("jobsToKeep", "0")
+        .with("completeJobsPurgedAfter", "0s")
+        .with("failedJobsPurgedAfter", "0s");
+    let purging = client.clone();
+    let purge = tokio::spawn(async move { purging.jobs_purge(&all).await });
+    events.next().await.unwrap();
+    endpoint.kill();
+    purge.abort();
+    endpoint.start_again();
+
+    let client = endpoint.client();
+    let jobs: Vec<Job> = client.list(&Query::new()).await.unwrap();
+    let with_log: BTreeSet<String> =
+        jobs.iter().filter(|job| tasks.contains(&job.task)).map(|job| job.uuid.clone()).collect();
+    assert!(with_log.len() < 600, "nothing was purged");
+    for job in &with_log {
+        assert!(client.job_log(job).await.unwrap().len() > 100, "job {job} is without its log");
+    }
+    endpoint.kill();
+    let logs = redb::Database::open(endpoint.folder().join("job-logs/logs.redb")).unwrap();
+    let pieces = logs.begin_read().unwrap().open_table(PIECES).unwrap();
+    for piece in pieces.iter().unwrap() {
+        let job = piece.unwrap().0.value().0.to_owned();
+        assert!(with_log.contains(&job), "{job} is the log of no job");
+    }
 }

@@ -66,9 +66,14 @@ async fn run(seed: &str, more: &[&str]) -> (Endpoint, Value, BTreeMap<String, St
 
 /// Runs the fleet until its end and returns what it printed.
 fn fleet(endpoint: &Endpoint, seed: &str, more: &[&str]) -> Value {
+    fleet_of(endpoint, PROFILE, &[&["--machines", "20", "--seed", seed], more].concat())
+}
+
+/// The same of any profile.
+fn fleet_of(endpoint: &Endpoint, text: &str, more: &[&str]) -> Value {
     let profile = endpoint.folder().join("fleet.yaml");
-    std::fs::write(&profile, PROFILE).unwrap();
-    let words = ["fleet", "--machines", "20", "--profile", profile.to_str().unwrap(), "--seed", seed];
+    std::fs::write(&profile, text).unwrap();
+    let words = ["fleet", "--profile", profile.to_str().unwrap()];
     let output = endpoint.cli(&[&words[..], more].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stdout));
@@ -143,4 +148,38 @@ fn fleet_that_stays_ends_in_good_order_when_it_is_told_to() {
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["jobs-failed"], 0);
     assert_eq!(summary["errors"], json!([]));
+}
+
+/// Through a boot environment with a kernel and one without; the first machines may load kernels, and it does not always go well.
+#[tokio::test]
+async fn machine_gets_into_a_boot_environment_by_its_kernel_where_the_operator_allows_it() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let tree = endpoint.folder().join("tftpboot/memory/install");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("vmlinuz"), "a kernel").unwrap();
+    let boot_env = json!({"Name": "memory", "Kernel": "vmlinuz", "BootParams": "quiet {{.Machine.Name}}"});
+    client.collection("bootenvs").create(&boot_env).await.unwrap();
+    client.collection("tasks").create(&json!({"Name": "look"})).await.unwrap();
+    for (stage, boot_env) in [("into-memory", "memory"), ("onto-disk", "local")] {
+        let stage = json!({"Name": stage, "BootEnv": boot_env, "Tasks": ["look"]});
+        client.collection("stages").create(&stage).await.unwrap();
+    }
+    let workflow = json!({"Name": "twice", "Stages": ["into-memory", "onto-disk"]});
+    client.collection("workflows").create(&workflow).await.unwrap();
+    for (seed, name, profile, kexecs, reboots) in [
+        // The local disk has no kernel that the network serves.
+        ("1", "may", "params: {kexec-ok: true}", 3, 3),
+        ("2", "may-not", "params: {kexec-ok: false}", 0, 6),
+        ("3", "cannot", "kexec: 0\nparams: {kexec-ok: true}", 0, 6),
+    ] {
+        let text = format!("name: '{name}-{{number}}'\nworkflow: twice\n{profile}\n");
+        let summary = fleet_of(&endpoint, &text, &["--machines", "3", "--seed", seed]);
+        assert_eq!(summary["machines"]["complete"], 3, "{summary}");
+        assert_eq!(
+            (&summary["kexecs"], &summary["reboots"]),
+            (&json!(kexecs), &json!(reboots)),
+            "{name}: {summary}"
+        );
+    }
 }

@@ -413,15 +413,18 @@ async fn job_keeps_the_version_that_it_started_with() {
     let pack = upload(&endpoint, &first, waiting().with("grant", "all")).await.unwrap();
     let digest = pack.components[0].digest.clone();
     // The machine's own agent is this test.
-    let machine = json!({"Name": "m1", "Workflow": "probes-probe"});
+    let machine = json!({"Name": "m1", "Tasks": ["probes-probe", "probes-probe"]});
     let machine: Machine =
         serde_json::from_value(client.collection("machines").create(&machine).await.unwrap()).unwrap();
     let JobCreation::Created(job) = client.job_create(&machine.uuid, "", "").await.unwrap() else { panic!() };
     assert_eq!(job.component_digest, digest);
     // Two upgrades, so that the first version is not even the previous one any more.
+    let mut newest = String::new();
     for version in ["2.0.0", "3.0.0"] {
         let next = Recipe { guest: "plugin-greet", grants: &GREETS, ..Recipe::hostile(version) };
-        upload(&endpoint, &next.write(folder.path(), None), waiting().with("grant", "all")).await.unwrap();
+        let file = next.write(folder.path(), None);
+        let pack = upload(&endpoint, &file, waiting().with("grant", "all")).await.unwrap();
+        newest.clone_from(&pack.components[0].digest);
     }
     let actions = client.job_actions(&job.uuid, "").await.unwrap();
     assert_eq!(
@@ -436,6 +439,14 @@ async fn job_keeps_the_version_that_it_started_with() {
         let patch = [PatchOp::test("/State", old), PatchOp::replace("/State", new)];
         client.patch::<Job>(&job.uuid, &patch).await.unwrap();
     }
+    let JobCreation::Created(next) = client.job_create(&machine.uuid, "", "").await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (next.current_index, &next.component_digest),
+        (1, &newest),
+        "the next job has the version that is there"
+    );
     let last = Recipe { guest: "plugin-greet", grants: &GREETS, ..Recipe::hostile("4.0.0") };
     upload(&endpoint, &last.write(folder.path(), None), waiting()).await.unwrap();
     assert_eq!(client.component(&digest).await.unwrap_err().status(), Some(404));

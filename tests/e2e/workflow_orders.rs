@@ -118,7 +118,15 @@ async fn order_that_failed_runs_again_from_where_it_is_told() {
         "from the task that failed"
     );
 
-    let third = restart(&client, &second.uuid, json!({"mode": "from-start"})).await.unwrap();
+    let odd = endpoint.cli(&["work_orders", "restart", &second.uuid, "sideways"]);
+    assert_eq!(odd.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&odd.stderr).contains("from-start begins the workflow anew"));
+    let done = endpoint.cli(&["work_orders", "restart", &second.uuid, "from-start"]);
+    let third: WorkOrder = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(third.predecessor, second.uuid);
+    let over = endpoint.cli(&["work_orders", "restart", &first.uuid, "continue"]);
+    let said = String::from_utf8_lossy(&over.stderr);
+    assert!(over.status.code() == Some(1) && said.contains("hint: "), "{said}");
     assert_eq!(run(&client, &machine, "finished").await.as_deref(), Some("first"));
     run(&client, &machine, "failed").await;
     let fourth = restart(&client, &third.uuid, json!({"mode": "continue"})).await.unwrap();

@@ -347,3 +347,53 @@ async fn row_072_context_hands_the_tasks_to_the_agent_that_is_in_it() {
     let of = |task: &str| ran.iter().find(|job| job.task == task).unwrap();
     assert_eq!((of("inside").context.as_str(), of("outside").context.as_str()), ("shelf", ""));
 }
+
+#[tokio::test]
+async fn bash_task_of_the_ecosystem_has_the_functions_that_it_begins_with() {
+    let endpoint = Endpoint::start();
+    let client = endpoint.client();
+    let script = r#"#!/usr/bin/env bash
+{{template "setup.tmpl" .}}
+job_info "$RS_MC_ROLE $RS_MC_NAME on $arch"
+set_param rack/row 7
+[[ $(get_param rack/row) == 7 ]] || xiterr 3 "the param was not kept"
+echo '{"units": [1, 2]}' | set_param rack/map
+[[ $(get_param rack/map | jq -c .units) == '[1,2]' ]] || job_fail "no map was kept"
+[[ $(addr_port fd00::1 80) == '[fd00::1]:80' ]] || job_fail "not as in a URL"
+job_debug nobody reads this
+if [[ $(get_param rack/again) != true ]]; then
+  set_param rack/again true
+  exit_incomplete_reboot
+fi
+xiterr 5 "it ends here"
+"#;
+    let task = json!({"Name": "old", "Templates": [{"Name": "script", "Contents": script}]});
+    client.collection("tasks").create(&task).await.unwrap();
+    let members = json!({"Name": "m-old", "HardwareAddrs": [MAC], "Tasks": ["old"]});
+    let made = machine(&client, members).await;
+    let said = agent(&endpoint, MAC, &[]);
+    assert!(said.contains("Reboot"), "{said}");
+    let first: Job = client.get(&now(&client, &made).await.current_job).await.unwrap();
+    assert_eq!((first.state.as_str(), first.exit_state.as_str()), ("incomplete", "reboot"));
+    agent(&endpoint, MAC, &[]);
+    let last: Job = client.get(&now(&client, &made).await.current_job).await.unwrap();
+    assert_eq!((last.uuid.as_str(), last.state.as_str()), (first.uuid.as_str(), "failed"));
+    let log = String::from_utf8(client.job_log(&last.uuid).await.unwrap()).unwrap();
+    assert!(log.contains("info: machine m-old on a") && log.contains("error: it ends here"), "{log}");
+    assert!(!log.contains("nobody reads this"), "{log}");
+    let params = client.collection("machines").params(&made.uuid, false).await.unwrap();
+    assert_eq!((&params["rack/row"], &params["rack/map"]), (&json!(7), &json!({"units": [1, 2]})));
+}
+
+#[tokio::test]
+async fn script_of_any_shell_has_the_functions_of_its_folder() {
+    let endpoint = Endpoint::start();
+    let script =
+        "set -eu\n. ./helper\nset_param rack/row 7\n[ \"$(get_param rack/row)\" = 7 ]\nexit_shutdown";
+    let made = scripted(&endpoint, "plain", script, MAC).await;
+    let client = endpoint.client();
+    let said = agent(&endpoint, MAC, &[]);
+    assert!(said.contains("Poweroff"), "{said}");
+    let job: Job = client.get(&now(&client, &made).await.current_job).await.unwrap();
+    assert_eq!((job.state.as_str(), job.exit_state.as_str()), ("finished", "poweroff"));
+}

@@ -12,6 +12,7 @@ use crate::{
     AgentError, AgentExit, AgentOptions, EventSource, Setup, World,
     identify::identify,
     job::{JobEnd, JobRunner},
+    kexec,
     local::LocalMachine,
     session::{Session, Stop},
     step::{After, Next, Stepper, is_dead_end, is_orphan},
@@ -152,7 +153,7 @@ impl Agent {
                     self.wait(&mut changes).await?;
                     None
                 }
-                Next::Reboot => Some(AgentExit::Reboot),
+                Next::Reboot => Some(self.change_boot_env().await?),
                 Next::Exit => Some(AgentExit::Stop),
             };
             if let Some(exit) = exit {
@@ -284,9 +285,36 @@ impl Agent {
         Ok(())
     }
 
+    /// Brings the machine into its new boot environment: into the kernel of that where the operator allows it and it can be
+    /// done, else through a reboot (drp-behaviour.md 3.10).
+    async fn change_boot_env(&self) -> Result<AgentExit, AgentError> {
+        if !kexec::is_allowed(&self.session).await? {
+            return Ok(AgentExit::Reboot);
+        }
+        let loaded = tokio::select! {
+            () = self.session.stop.soon.cancelled() => return Err(AgentError::Shutdown),
+            loaded = kexec::load(&self.session, &*self.world) => loaded?,
+        };
+        let machine = self.session.machine.as_str();
+        match loaded {
+            Ok(()) => {
+                tracing::info!(machine.id = machine, "kernel of the new boot environment loaded");
+                Ok(AgentExit::Kexec)
+            }
+            Err(reason) => {
+                tracing::warn!(
+                    machine.id = machine,
+                    reason,
+                    "no kernel loaded, the machine is rebooted instead"
+                );
+                Ok(AgentExit::Reboot)
+            }
+        }
+    }
+
     /// Ends. Before a reboot the machine is made not runnable, so that nothing begins that the reboot would break off.
     async fn leave(&self, exit: AgentExit) -> Result<AgentExit, AgentError> {
-        if matches!(exit, AgentExit::Reboot | AgentExit::Poweroff) {
+        if matches!(exit, AgentExit::Reboot | AgentExit::Kexec | AgentExit::Poweroff) {
             let operations = [PatchOp::test("/Context", ""), PatchOp::replace("/Runnable", false)];
             self.session.patch_machine(&operations).await?;
             self.world.forget_boot_env();
@@ -345,15 +373,8 @@ async fn fail_orphan(session: &Session, current_job: &str, context: &str) -> Res
 
 /// Returns the folder that the operator wants job files in.
 async fn runner_folder(session: &Session) -> Result<Option<PathBuf>, AgentError> {
-    let (prefix, uuid) = (session.kind.prefix, &session.machine);
-    let read = session
-        .ask("read a param", |client| async move {
-            client.collection(prefix).param(uuid, "runner-tmpdir", true).await
-        })
-        .await;
-    match read {
-        Ok(Value::String(folder)) if folder.starts_with('/') => Ok(Some(folder.into())),
-        Ok(_) | Err(AgentError::Refused { .. }) => Ok(None),
-        Err(error) => Err(error),
+    match session.param("runner-tmpdir").await? {
+        Some(Value::String(folder)) if folder.starts_with('/') => Ok(Some(folder.into())),
+        _ => Ok(None),
     }
 }

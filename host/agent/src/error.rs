@@ -45,7 +45,7 @@ pub enum AgentError {
     /// The power of the machine could not be switched.
     #[error("failed to {action} this machine")]
     Power {
-        /// `reboot` or `power off`.
+        /// `reboot`, `power off` or `jump into the loaded kernel of`.
         action: &'static str,
         /// The operating system's words.
         #[source]

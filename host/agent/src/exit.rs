@@ -15,6 +15,8 @@ pub enum AgentExit {
     Stop,
     /// The machine is to be rebooted.
     Reboot,
+    /// A kernel is loaded, and the machine is to jump into it instead of a reboot.
+    Kexec,
     /// The machine is to be powered off.
     Poweroff,
     /// The agent was told to end; a running job can be resumed.
@@ -31,7 +33,7 @@ impl AgentExit {
         match self {
             Self::Stop | Self::Signal | Self::Idle => 0,
             Self::Poweroff => 32,
-            Self::Reboot => 64,
+            Self::Reboot | Self::Kexec => 64,
         }
     }
 }

@@ -12,10 +12,11 @@ use formwork_model::{ExitState, Job, JobAction, JobState, Machine};
 use formwork_sandbox::SandboxConfig;
 
 use crate::{
-    ActionEnd, AgentError, AgentExit, AgentOptions, Identity, JobPlace, PowerMode, Step, Verdict, World,
-    WorldFuture,
+    ActionEnd, AgentError, AgentExit, AgentOptions, Identity, JobPlace, KernelPlan, PowerMode, Step, Verdict,
+    World, WorldFuture,
     component::Components,
     identify::{describe, host_name, local_address, names},
+    loader::{self, Loader},
     power,
     script::{ScriptEnd, Workshop},
 };
@@ -28,6 +29,9 @@ const BOOT_FILE: &str = "boot";
 
 /// The member of a job's meta with how often it has rebooted the machine.
 const REBOOTS: &str = "reboots";
+
+/// The file with functions for scripts in the folder of each job (drp-behaviour.md 3.8).
+const HELPER: (&str, &str) = ("helper", include_str!("helper.sh"));
 
 /// A file of this name in the folder of a job has the meaning of the task's feature flag (drp-api.md 9.6).
 const SANE_FILE: &str = ".sane-exit-codes";
@@ -96,12 +100,15 @@ impl LocalMachine {
             ("RS_JOB_REBOOTS", OsString::from(reboots)),
             ("RS_ENDPOINT", OsString::from(client.endpoint())),
             ("RS_TOKEN", OsString::from(token)),
+            ("RS_MC_TYPE", OsString::from(place.session.kind.prefix)),
             ("RS_TASK_DIR", folder.clone().into()),
             ("RS_RUNNER_DIR", self.runner().into()),
             ("TMPDIR", folder.clone().into()),
             ("TMP", folder.clone().into()),
             ("HOME", home),
         ];
+        // Without the path of its own program a script may still have one in its PATH.
+        variables.extend(std::env::current_exe().ok().map(|program| ("RS_CLI", program.into())));
         variables.extend(client.socket().map(|socket| ("RS_LOCAL_PROXY", socket.into())));
         Workshop { folder, variables }
     }
@@ -168,7 +175,9 @@ impl World for LocalMachine {
     fn open(&self, place: &JobPlace) -> Result<(), String> {
         let folder = self.folder_of(&place.job);
         fs::remove_dir_all(&folder).ok();
-        let made = fs::create_dir_all(&folder).and_then(|()| fs::create_dir_all(self.runner()));
+        let made = fs::create_dir_all(&folder)
+            .and_then(|()| fs::create_dir_all(self.runner()))
+            .and_then(|()| fs::write(folder.join(HELPER.0), HELPER.1));
         made.map_err(|error| format!("failed to use `{}`: {error}", folder.display()))
     }
 
@@ -202,6 +211,23 @@ impl World for LocalMachine {
             PowerMode::Machine => power::change_root(folder),
             PowerMode::Exit => Err(std::io::Error::other("an agent without power has no other root")),
         }
+    }
+
+    fn boot_card(&self) -> Option<String> {
+        loader::boot_card(&fs::read_to_string("/proc/cmdline").unwrap_or_default()).map(str::to_owned)
+    }
+
+    fn load_kernel<'a>(&'a self, plan: &'a KernelPlan) -> WorldFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            match self.power {
+                PowerMode::Machine if nix::unistd::geteuid().is_root() => {
+                    let loader = Loader { folder: &self.state_dir, tool: loader::TOOL.as_ref() };
+                    loader.load(plan).await
+                }
+                PowerMode::Machine => Err(String::from("the agent does not run as root")),
+                PowerMode::Exit => Err(String::from("the agent leaves the power to whoever started it")),
+            }
+        })
     }
 
     fn switch(&self, exit: AgentExit) -> Result<(), AgentError> {

@@ -9,7 +9,7 @@ use crate::{AgentError, AgentExit};
 /// Exists while systemd is the first process.
 const SYSTEMD: &str = "/run/systemd/system";
 
-/// Reboots or powers off. Where an init system runs it is asked, so that services end in order; else the kernel does it
+/// Reboots, powers off, or jumps into the kernel that is loaded; reboots when that fails. Where an init system runs it is asked, so that services end in order; else the kernel does it
 /// at once, after the disks have been written.
 ///
 /// # Errors
@@ -18,6 +18,7 @@ const SYSTEMD: &str = "/run/systemd/system";
 pub(crate) fn switch(exit: AgentExit) -> Result<(), AgentError> {
     let (action, word, mode) = match exit {
         AgentExit::Reboot => ("reboot", "reboot", RebootMode::RB_AUTOBOOT),
+        AgentExit::Kexec => ("jump into the loaded kernel of", "kexec", RebootMode::RB_KEXEC),
         AgentExit::Poweroff => ("power off", "poweroff", RebootMode::RB_POWER_OFF),
         AgentExit::Stop | AgentExit::Signal | AgentExit::Idle => return Ok(()),
     };
@@ -32,6 +33,10 @@ pub(crate) fn switch(exit: AgentExit) -> Result<(), AgentError> {
     }
     nix::unistd::sync();
     match reboot(mode) {
+        Err(error) if exit == AgentExit::Kexec => {
+            tracing::warn!(%error, "failed to jump into the loaded kernel, the machine is rebooted instead");
+            switch(AgentExit::Reboot)
+        }
         Err(error) => Err(failed(error.into())),
         Ok(never) => match never {},
     }

@@ -10,6 +10,7 @@ use formwork_client::{Client, ClientError, Credentials, PatchOp};
 use formwork_model::{
     Cluster, ExitState, Job, JobState, Kind, Machine, MachineFingerprint, Record as _, ResourceBroker,
 };
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{AgentError, retry::until_answered};
@@ -209,6 +210,21 @@ impl Session {
                 tracing::debug!(machine.id = self.machine, "change of the machine refused: {source}");
                 Ok(false)
             }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns a param of the machine, wherever it has it from; `None` when there is none or it may not be read.
+    pub(crate) async fn param(&self, name: &str) -> Result<Option<Value>, AgentError> {
+        let (prefix, uuid) = (self.kind.prefix, &self.machine);
+        let read =
+            self.ask("read a param", |client| async move {
+                client.collection(prefix).param(uuid, name, true).await
+            })
+            .await;
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(AgentError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

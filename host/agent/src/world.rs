@@ -9,7 +9,7 @@ use formwork_api::Whoami;
 use formwork_model::{ExitState, Job, JobAction, JobState, Machine};
 use tokio_util::sync::CancellationToken;
 
-use crate::{AgentError, AgentExit, Verdict, log::LogWriter, session::Session};
+use crate::{AgentError, AgentExit, KernelPlan, Verdict, log::LogWriter, session::Session};
 
 /// What a world does that takes time.
 pub type WorldFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -67,6 +67,18 @@ pub trait World: fmt::Debug + Send + Sync {
     ///
     /// There is no other root, or the operating system refuses.
     fn change_root(&self, folder: &str) -> io::Result<()>;
+
+    /// Returns the network card that the running system was booted from, as boot loaders tell it: `01-` and the address
+    /// with dashes. `None` when nobody told.
+    fn boot_card(&self) -> Option<String>;
+
+    /// Fetches the kernel of another boot environment and makes it ready; [`World::switch`] with [`AgentExit::Kexec`]
+    /// jumps into it. May take as long as the files need, and may be given up half way.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be, in words for the log; nothing has changed, and the machine can be rebooted.
+    fn load_kernel<'a>(&'a self, plan: &'a KernelPlan) -> WorldFuture<'a, Result<(), String>>;
 
     /// Does to the power of the machine what the end of its agent asks for.
     ///

@@ -39,6 +39,7 @@ pub async fn download_from(url: &str, proxy: Option<&str>, max_bytes: usize) -> 
 pub async fn download_into(
     url: &str,
     proxy: Option<&str>,
+    max_bytes: u64,
     to: &mut (impl AsyncWrite + Unpin),
     mut received: impl FnMut(u64, Option<u64>),
 ) -> Result<u64, ClientError> {
@@ -47,8 +48,11 @@ pub async fn download_into(
     let local = |source| ClientError::Local { path: url.to_owned(), source };
     let mut count = 0;
     while let Some(chunk) = response.chunk().await.map_err(|error| broken(url, root_cause(&error)))? {
-        to.write_all(&chunk).await.map_err(local)?;
         count += chunk.len() as u64;
+        if count > max_bytes {
+            return Err(broken(url, too_long(max_bytes)));
+        }
+        to.write_all(&chunk).await.map_err(local)?;
         received(count, length);
     }
     to.flush().await.map_err(local)?;
@@ -79,6 +83,10 @@ async fn open(url: &str, proxy: Option<&str>) -> Result<reqwest::Response, Clien
         200 => Ok(response),
         status => Err(broken(url, format!("status {status}").into())),
     }
+}
+
+fn too_long(max_bytes: u64) -> Box<dyn Error + Send + Sync> {
+    format!("the file is longer than {max_bytes} bytes").into()
 }
 
 fn broken(url: &str, source: Box<dyn Error + Send + Sync>) -> ClientError {
@@ -123,7 +131,7 @@ async fn body(
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(root_cause(&error)))? {
         if bytes.len() + chunk.len() > max_bytes {
-            return Err(failed(format!("the file is longer than {max_bytes} bytes").into()));
+            return Err(failed(too_long(max_bytes as u64)));
         }
         bytes.extend_from_slice(&chunk);
     }

@@ -37,6 +37,7 @@ pub fn admit(objects: &impl Objects, object: &mut dyn Object, faults: Vec<String
             match reference.missing {
                 Missing::Refused => refused.push(reference.message),
                 Missing::Unavailable => unusable.push(reference.message),
+                Missing::Allowed => {}
             }
             continue;
         };
@@ -44,6 +45,7 @@ pub fn admit(objects: &impl Objects, object: &mut dyn Object, faults: Vec<String
             match reference.missing {
                 Missing::Refused => refused.push(message),
                 Missing::Unavailable => unusable.push(message),
+                Missing::Allowed => {}
             }
         }
     }
@@ -60,7 +62,7 @@ pub fn admit(objects: &impl Objects, object: &mut dyn Object, faults: Vec<String
 pub fn errors(objects: &(impl Objects + ?Sized), object: &dyn Object, faults: Vec<String>) -> Vec<String> {
     let mut found = faults;
     found.extend(plugins::faults(objects, object));
-    for reference in object.references() {
+    for reference in object.references().into_iter().filter(|found| found.missing != Missing::Allowed) {
         match objects.find(reference.prefix, &reference.key) {
             None => found.push(reference.message),
             Some(other) if !other.header().available => found.extend(reference.unavailable),
@@ -154,8 +156,15 @@ impl<O: Objects + ?Sized> Objects for Staged<'_, O> {
 #[must_use]
 pub fn users(objects: &(impl Objects + ?Sized), prefix: &str, key: &str) -> Vec<String> {
     let mut found = Vec::new();
+    let needs = |object: &dyn Object| {
+        let mut references = object.references().into_iter();
+        references
+            .any(|needed| needed.prefix == prefix && needed.key == key && needed.missing != Missing::Allowed)
+    };
     objects.users_of(prefix, key, &mut |object| {
-        found.push(format!("{}:{}", object.kind().prefix, object.key()));
+        if needs(object.as_ref()) {
+            found.push(format!("{}:{}", object.kind().prefix, object.key()));
+        }
         true
     });
     found

@@ -6,8 +6,8 @@ use formwork_model::{Batch, Objects, Timestamp, WorkOrder};
 
 use crate::{Refusal, plugins};
 
-/// The member of a work order's meta that names its batch. Whoever makes the members sets it.
-pub const BATCH: &str = "batch";
+/// The member of a work order's meta that names its batch.
+pub const BATCH: &str = WorkOrder::BATCH;
 
 /// The work orders of a batch, as they are at one revision.
 #[derive(Clone, Debug, Default)]

@@ -86,6 +86,10 @@ impl Life {
                 add(&world.tally.reboots);
                 Down::Reboot
             }
+            Some(Ok(AgentExit::Kexec)) => {
+                add(&world.tally.kexecs);
+                Down::Reboot
+            }
             Some(Ok(AgentExit::Stop)) if world.is_installing() => {
                 add(&world.tally.reboots);
                 Down::Reboot

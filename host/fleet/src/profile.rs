@@ -30,6 +30,8 @@ pub struct Profile {
     pub(crate) start: Time,
     /// How long a machine is away before it comes again: after a reboot, and after a crash.
     pub(crate) reboot: Time,
+    /// How often a kernel can be loaded instead of a reboot, of 1.
+    pub(crate) kexec: f64,
     pub(crate) operator: Operator,
     hardware: Vec<HardwareKind>,
     tasks: Vec<TaskRule>,
@@ -91,6 +93,7 @@ impl Default for Profile {
             params: Map::new(),
             start: Time::default(),
             reboot: Time::default(),
+            kexec: 1.0,
             operator: Operator::default(),
             hardware: vec![HardwareKind::default()],
             tasks: Vec::new(),
@@ -145,8 +148,9 @@ impl Profile {
         if let Some(kind) = self.hardware.iter().find(|kind| !(1..=MAX_NICS).contains(&kind.nics)) {
             return Err(format!("nics: a machine has 1 to {MAX_NICS}, not {}", kind.nics));
         }
-        let rule = self.tasks.iter().find(|rule| !(0.0..=1.0).contains(&rule.crash));
-        rule.map_or(Ok(()), |rule| Err(format!("crash: it is a share from 0 to 1, not {}", rule.crash)))
+        let shares = self.tasks.iter().map(|rule| ("crash", rule.crash)).chain([("kexec", self.kexec)]);
+        let wrong = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share));
+        wrong.map_or(Ok(()), |(name, share)| Err(format!("{name}: it is a share from 0 to 1, not {share}")))
     }
 
     /// Returns the name of a machine.
@@ -204,7 +208,8 @@ mod tests {
             ("name: same", "same for all machines"),
             ("hardware: []", "no kind has a weight"),
             ("hardware: [{nics: 0}]", "1 to 16"),
-            ("tasks: [{task: a, crash: 2}]", "share from 0 to 1"),
+            ("tasks: [{task: a, crash: 2}]", "crash: it is a share from 0 to 1"),
+            ("kexec: -1", "kexec: it is a share from 0 to 1"),
             ("tasks: [{task: a, time: soon}]", "no time"),
             ("tasks: [{task: a, ends: {exploded: 1}}]", "incomplete-reboot"),
             ("speed: 5", "speed"),

@@ -102,6 +102,8 @@ pub struct Summary {
     pub crashes: u64,
     /// Reboots that a task or a change of the boot environment asked for.
     pub reboots: u64,
+    /// Jumps into the kernel of another boot environment instead of a reboot.
+    pub kexecs: u64,
     /// How often a machine was let go on or switched on again.
     pub resumes: u64,
     /// Seconds from the first job to the end of the last one.
@@ -130,6 +132,7 @@ pub(crate) struct Tally {
     pub(crate) lost: AtomicU64,
     pub(crate) crashes: AtomicU64,
     pub(crate) reboots: AtomicU64,
+    pub(crate) kexecs: AtomicU64,
     pub(crate) resumes: AtomicU64,
     requests: AtomicU64,
     refused: AtomicU64,
@@ -152,6 +155,7 @@ impl Tally {
             lost: AtomicU64::default(),
             crashes: AtomicU64::default(),
             reboots: AtomicU64::default(),
+            kexecs: AtomicU64::default(),
             resumes: AtomicU64::default(),
             requests: AtomicU64::default(),
             refused: AtomicU64::default(),
@@ -226,6 +230,7 @@ impl Tally {
             jobs_lost: read(&self.lost),
             crashes: read(&self.crashes),
             reboots: read(&self.reboots),
+            kexecs: read(&self.kexecs),
             resumes: read(&self.resumes),
             seconds,
             jobs_per_second: rate,

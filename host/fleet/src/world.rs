@@ -12,7 +12,7 @@ use std::{
 };
 
 use formwork_agent::{
-    ActionEnd, AgentError, AgentExit, JobPlace, LogWriter, Step, Verdict, World, WorldFuture,
+    ActionEnd, AgentError, AgentExit, JobPlace, KernelPlan, LogWriter, Step, Verdict, World, WorldFuture,
 };
 use formwork_api::Whoami;
 use formwork_client::{Client, ClientError, PatchOp};
@@ -78,6 +78,8 @@ pub(crate) struct SimulatedMachine {
     runs: Mutex<BTreeMap<String, u64>>,
     /// How many jobs have begun.
     begun: AtomicU64,
+    /// How often a kernel was to be loaded.
+    loads: AtomicU64,
     /// Told when the machine vanishes.
     pub(crate) gone: Notify,
     uuid: OnceLock<String>,
@@ -102,6 +104,7 @@ impl SimulatedMachine {
             boot_env: Mutex::default(),
             runs: Mutex::default(),
             begun: AtomicU64::default(),
+            loads: AtomicU64::default(),
             gone: Notify::new(),
             uuid: OnceLock::new(),
         }
@@ -261,6 +264,17 @@ impl World for SimulatedMachine {
 
     fn change_root(&self, _: &str) -> io::Result<()> {
         Ok(())
+    }
+
+    fn boot_card(&self) -> Option<String> {
+        self.whoami().mac_addrs.first().map(|mac| format!("01-{}", mac.replace(':', "-")))
+    }
+
+    fn load_kernel<'a>(&'a self, _: &'a KernelPlan) -> WorldFuture<'a, Result<(), String>> {
+        let turn = self.loads.fetch_add(1, Ordering::Relaxed);
+        let loaded = self.chance.happens(self.profile.kexec, "kexec", turn);
+        let answer = if loaded { Ok(()) } else { Err(String::from("the profile of the fleet refuses it")) };
+        Box::pin(std::future::ready(answer))
     }
 
     /// The power of a simulated machine is a matter of whoever runs its agent.

@@ -55,6 +55,9 @@ impl Batch {
     pub const STATES: &'static [&'static str] =
         &["created", "setup", "running", "post", "failed", "finished", "cancelled"];
 
+    /// Those of them that are not final.
+    pub const OPEN: &'static [&'static str] = &["created", "setup", "running", "post"];
+
     /// Tells whether it does not change any more.
     #[must_use]
     pub fn is_final(&self) -> bool {

@@ -11,6 +11,8 @@ pub enum Missing {
     Refused,
     /// The object is stored, but not available.
     Unavailable,
+    /// Nothing: the object is only found from the other, which may go.
+    Allowed,
 }
 
 /// A reference of one object to another. Where it is refused when missing, it is refused when not available as well.
@@ -45,6 +47,11 @@ impl<'a> Needs<'a> {
     /// Begins a list for an object that is refused when something is missing.
     pub(crate) fn hard(key: &'a str) -> Self {
         Self { key, missing: Missing::Refused, found: Vec::new() }
+    }
+
+    /// Begins a list of what an object is only to be found from.
+    pub(crate) fn found_from(key: &'a str) -> Self {
+        Self { key, missing: Missing::Allowed, found: Vec::new() }
     }
 
     /// Adds one object, available or not; an empty name names none.

@@ -38,9 +38,10 @@ pub struct Task {
     pub output_params: Vec<String>,
     /// Tasks that go before this one in a machine's list.
     pub prerequisites: Vec<String>,
-    /// Roles whose claims the token of a job of this task also has.
+    /// Roles whose claims the token of a job of this task also has, on any machine; see `extra_claims`.
     pub extra_roles: Vec<String>,
-    /// Claims that the token of a job of this task also has.
+    /// Claims that the token of a job of this task also has. Every machine may have the task run on it, so that whoever
+    /// controls a machine can use them while such a job lasts. Whoever writes the task must have them.
     pub extra_claims: Vec<Claim>,
     /// Seconds that such a token lives; 0 means 720 hours and -1 three years.
     pub extra_duration: i64,

@@ -116,6 +116,12 @@ impl WorkOrder {
     /// Where a work order can stand; the last three are final.
     pub const STATES: &'static [&'static str] = &["created", "running", "failed", "finished", "cancelled"];
 
+    /// Those of them that are not final.
+    pub const OPEN: &'static [&'static str] = &["created", "running"];
+
+    /// The member of a work order's meta that names its batch. Whoever makes the members of one sets it.
+    pub const BATCH: &'static str = "batch";
+
     /// How a work order can run: its own tasks, or a workflow of the machine.
     pub const MODES: &'static [&'static str] = &["task", "workflow"];
 
@@ -125,7 +131,7 @@ impl WorkOrder {
     /// Tells whether it does not change any more.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self.state.as_str(), "created" | "running")
+        !Self::OPEN.contains(&self.state.as_str())
     }
 }
 
@@ -228,13 +234,16 @@ pub(crate) fn task_problems(key: &str, tasks: &[String]) -> Vec<String> {
     tasks.iter().filter_map(problem).collect()
 }
 
-/// A work order that is over needs nothing any more, lest it keep what it was made of for ever. Its machine may go.
+/// A work order that is over needs nothing any more, lest it keep what it was made of for ever. Its machine and its batch may go;
+/// a batch finds its orders.
 fn references(order: &WorkOrder) -> Vec<Reference> {
     let key = order.uuid.as_str();
+    let batch = order.header.meta.get(WorkOrder::BATCH).map_or("", String::as_str);
+    let mut needed = Needs::found_from(key).one("batches", "Batch", batch).done();
     if order.is_final() {
-        return Vec::new();
+        return needed;
     }
-    let mut needed = Needs::hard(key).usable("blueprints", "Blueprint", &order.blueprint).done();
+    needed.extend(Needs::hard(key).usable("blueprints", "Blueprint", &order.blueprint).done());
     let others = Needs::soft(key).list("profiles", "Profile", &order.profiles).tasks(&order.tasks);
     needed.extend(others.done());
     needed
@@ -317,5 +326,13 @@ mod tests {
             (2, Missing::Refused, Missing::Unavailable)
         );
         assert!(["failed", "finished", "cancelled"].iter().all(|state| references(&order(state)).is_empty()));
+        let mut member = order("finished");
+        member.header.meta.insert(WorkOrder::BATCH.into(), UUID.into());
+        let known = references(&member);
+        assert_eq!(
+            (known.len(), known[0].prefix, known[0].key.as_str(), known[0].missing),
+            (1, "batches", UUID, Missing::Allowed),
+            "its batch finds it for ever"
+        );
     }
 }

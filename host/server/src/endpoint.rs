@@ -14,7 +14,7 @@ use crate::{
     boot::BootCounts,
     certificate::Certificate,
     clock::Clock,
-    commands::contents::updates::Updates,
+    commands::{contents::updates::Updates, work_orders::Queue},
     connections::Connections,
     content::Library,
     files::FileRoot,
@@ -65,6 +65,8 @@ pub(crate) struct Endpoint {
     pub(crate) outside: Option<Arc<dyn Host>>,
     /// What the boot services have counted.
     pub(crate) boot_counts: BootCounts,
+    /// The work orders that wait for any machine of their filter.
+    pub(crate) queue: Queue,
     /// Where listeners get events from.
     pub(crate) hub: Arc<Hub>,
     /// Who calls.

@@ -40,6 +40,18 @@ pub(super) fn nothing(_: &Given<'_>) -> Result<Value> {
     Ok(json!({}))
 }
 
+/// Reads from where a work order is to be run again, which is checked here: the endpoint knows no other words either.
+pub(super) fn restart_mode(given: &Given<'_>) -> Result<Value> {
+    match given.optional("MODE") {
+        None => Ok(json!({})),
+        Some(mode @ ("retry" | "continue" | "from-start")) => Ok(json!({"mode": mode})),
+        Some(other) => bail!(UsageError(format!(
+            "a work order is not restarted by `{other}`\n\
+             hint: retry runs the task that failed again, continue goes on behind it, from-start begins the workflow anew"
+        ))),
+    }
+}
+
 /// Reads the argument `JSON`; an empty map when it was left out.
 pub(super) fn json(given: &Given<'_>) -> Result<Value> {
     match given.optional("JSON") {

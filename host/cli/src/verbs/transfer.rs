@@ -90,7 +90,9 @@ pub(super) async fn download(url: &str, context: &Context) -> Result<tempfile::N
         }
         bar.set_position(count);
     };
-    let fetched = download_into(url, context.settings.download_proxy.as_deref(), &mut file, received).await;
+    let proxy = context.settings.download_proxy.as_deref();
+    // The operator named the file, and it goes to the disk.
+    let fetched = download_into(url, proxy, u64::MAX, &mut file, received).await;
     bar.finish_and_clear();
     fetched?;
     Ok(kept)

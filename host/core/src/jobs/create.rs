@@ -71,6 +71,9 @@ fn runs_at_once(request: &Job, entry: &str) -> bool {
 
 /// Returns the claims that the token of a task's jobs has beyond those of its machine: the task's own, and those of the roles
 /// that it names (drp-api.md 2.3).
+///
+/// They do not depend on who put the task into the machine's list, which the machine itself may do (drp-behaviour.md 3.4, 4.4):
+/// the author of a task, who must have these rights, gives them to every job of it.
 #[must_use]
 pub fn extra_claims(objects: &(impl Objects + ?Sized), task: &Task) -> Vec<Claim> {
     let roles = task.extra_roles.iter().filter_map(|name| objects.get::<Role>(name));

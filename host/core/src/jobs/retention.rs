@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use formwork_model::{Job, JobState, Machine, Objects, ObjectsExt, Timestamp, WorkOrder};
+use formwork_model::{
+    Job, JobState, Machine, Object, Objects, ObjectsExt, Record, SortKey, Span, Timestamp, WorkOrder,
+};
 
 /// What keeps a job. One that nothing keeps goes; without any rule for its kind a job stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,14 +37,19 @@ pub fn expired(
     now: Timestamp,
 ) -> Vec<Arc<Job>> {
     let mut machines: BTreeMap<String, Vec<Arc<Job>>> = BTreeMap::new();
-    for job in objects.list::<Job>() {
-        let wanted = match scope {
-            Scope::All => true,
-            Scope::Machine(uuid) => job.machine == *uuid,
-            Scope::Missing => Machine::find(objects, &job.machine).is_none(),
-        };
-        if wanted {
+    let mut note = |object: &Arc<dyn Object>| {
+        if let Ok(job) = Arc::clone(object).into_any().downcast::<Job>()
+            && (*scope != Scope::Missing || Machine::find(objects, &job.machine).is_none())
+        {
             machines.entry(job.machine.clone()).or_default().push(job);
+        }
+        true
+    };
+    match scope {
+        Scope::All | Scope::Missing => objects.visit(Job::KIND.prefix, &mut note),
+        Scope::Machine(uuid) => {
+            let value = SortKey::of("Machine", &uuid.as_str().into());
+            objects.range(&Span::equal(Job::KIND.prefix, "Machine", value), &mut note);
         }
     }
     let mut gone = Vec::new();
@@ -89,8 +96,6 @@ fn is_place(objects: &(impl Objects + ?Sized), job: &Job) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use formwork_model::{Object, Record};
-
     use super::*;
 
     #[derive(Default)]

@@ -291,16 +291,23 @@ fn skip(machine: &mut Machine) {
 ///
 /// The other is in task mode, a member of a batch, or neither failed nor paused.
 pub fn successor(old: &WorkOrder, uuid: String, now: Timestamp) -> Result<WorkOrder, Refusal> {
-    let refused = |why: &str| Err(Refusal::Conflict(format!("Work order {} {why}", old.uuid)));
+    let refused = |why: String| Err(Refusal::Conflict(format!("Work order {} {why}", old.uuid)));
+    let another = format!("make another: `work_orders run {} on {}`", old.blueprint, old.machine);
     if old.mode != MODE {
-        return refused("is in task mode and is not run again\nhint: make a new one");
+        return refused(format!("is in task mode and is not run again\nhint: {another}"));
     }
-    if old.header.meta.contains_key(BATCH) {
-        return refused("belongs to a batch\nhint: restart the batch");
+    if let Some(batch) = old.header.meta.get(BATCH) {
+        return refused(format!(
+            "belongs to a batch\nhint: restart what failed in it: `batches restart {batch}`"
+        ));
     }
     let is_paused = old.state == "running" && !old.runnable;
     if old.state != "failed" && !is_paused {
-        return refused(&format!("is {}: only one that failed or is paused can be run again", old.state));
+        let hint = if old.is_final() { another } else { String::from("let it end, or cancel it first") };
+        let state = &old.state;
+        return refused(format!(
+            "is {state}: only one that failed or is paused can be run again\nhint: {hint}"
+        ));
     }
     let mut order = WorkOrder {
         uuid,

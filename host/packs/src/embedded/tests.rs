@@ -86,10 +86,10 @@ fn objects_of_core_are_these() {
         "bootenvs": ["discovery"],
         "params": ["cron-trigger/schedule", "discovery/kernel-options", "event-trigger/event-match", "greet/message",
             "greet/name", "inventory/cpu", "inventory/disks", "inventory/dmi", "inventory/memory", "inventory/nics",
-            "task-error-handlers", "task-reboots", "task-retry", "task-single-step", "task-stop-at", "task-timeout"],
+            "kexec-ok", "last-boot-macaddr", "rs-debug-enable", "rs-debug-output", "task-error-handlers", "task-reboots", "task-retry", "task-single-step", "task-stop-at", "task-timeout"],
         "stages": ["discover"],
         "tasks": ["greet", "inventory"],
-        "templates": ["discovery-grub", "discovery-ipxe", "discovery-pxelinux"],
+        "templates": ["discovery-grub", "discovery-ipxe", "discovery-pxelinux", "prelude.tmpl", "setup.tmpl"],
         "trigger_providers": ["cron-trigger", "event-trigger", "webhook-trigger"],
         "workflows": ["discover"],
     });

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_api::ApiError;
-use formwork_core::batches::{self, BATCH, Orders, Step};
+use formwork_core::batches::{self, Orders, Step};
 use formwork_model::{Batch, Objects as _, ObjectsExt, Record, WorkOrder};
 use formwork_store::Snapshot;
 use tokio::task::spawn_blocking;
@@ -128,15 +128,12 @@ async fn cancel(endpoint: &Arc<Endpoint>, principal: &str, open: &[WorkOrder]) -
     Ok(())
 }
 
-/// Calls `visit` for the members of a batch.
+/// Calls `visit` for the members of a batch, which refer to it.
 fn visit_members(snapshot: &Snapshot, batch: &Batch, mut visit: impl FnMut(&WorkOrder)) {
-    snapshot.visit(WorkOrder::KIND.prefix, &mut |object| {
+    snapshot.users_of(Batch::KIND.prefix, &batch.uuid, &mut |object| {
         let order = object.as_any().downcast_ref::<WorkOrder>();
-        let is_member = |order: &&WorkOrder| {
-            order.header.meta.get(BATCH) == Some(&batch.uuid)
-                && order.uuid != batch.setup_work_order
-                && order.uuid != batch.post_work_order
-        };
+        let is_member =
+            |order: &&WorkOrder| order.uuid != batch.setup_work_order && order.uuid != batch.post_work_order;
         order.filter(is_member).into_iter().for_each(&mut visit);
         true
     });

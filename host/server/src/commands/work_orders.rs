@@ -1,5 +1,6 @@
 //! Work orders: giving a machine the next one, and removing those that nothing waits for (drp-api.md 14.5).
 
+mod queue;
 mod workflow;
 
 use std::sync::Arc;
@@ -22,10 +23,10 @@ use crate::{
     search,
 };
 
-pub(crate) use self::workflow::{begin_next, may_take, restart};
-
-/// Most work orders without a machine whose filters are asked about one.
-const MAX_FILTERS: usize = 1_000;
+pub(crate) use self::{
+    queue::{Queue, is_queued},
+    workflow::{begin_next, may_take, restart},
+};
 
 /// Most work orders that one transaction removes.
 const AT_ONCE: usize = 500;
@@ -44,10 +45,10 @@ pub(crate) async fn pick(
     key: &str,
 ) -> Result<Option<WorkOrder>, ApiError> {
     for _ in 0..TRIES {
-        let (snapshot, uuid, wanted) = (endpoint.snapshot(), machine.to_owned(), key.to_owned());
-        let found = spawn_blocking(move || next(&snapshot, &uuid, &wanted)).await;
+        let (asked, uuid, wanted) = (Arc::clone(endpoint), machine.to_owned(), key.to_owned());
+        let found = spawn_blocking(move || next(&asked, &uuid, &wanted)).await;
         let Some(order) = found.map_err(|error| internal(&error))?? else { return Ok(None) };
-        if order.state == "running" {
+        if order.state == "running" && order.machine == machine {
             return Ok(Some(order.as_ref().clone()));
         }
         let (uuid, machine) = (order.uuid.clone(), machine.to_owned());
@@ -78,8 +79,10 @@ fn able(objects: &impl Objects, uuid: &str) -> Result<Arc<Machine>, ApiError> {
     Ok(machine)
 }
 
-/// Returns the order that runs on a machine already, or else the oldest that waits for it.
-fn next(snapshot: &Snapshot, machine: &str, key: &str) -> Result<Option<Arc<WorkOrder>>, ApiError> {
+/// Returns the order that runs on a machine already, or else the oldest that waits for it. One out of the queue may have been
+/// taken by another machine a moment ago.
+fn next(endpoint: &Endpoint, machine: &str, key: &str) -> Result<Option<Arc<WorkOrder>>, ApiError> {
+    let snapshot = &endpoint.snapshot();
     able(snapshot, machine)?;
     let context = snapshot.get::<Context>(key).map(|context| context.name.clone()).unwrap_or_default();
     let named = snapshot.get::<WorkOrder>(key);
@@ -103,21 +106,31 @@ fn next(snapshot: &Snapshot, machine: &str, key: &str) -> Result<Option<Arc<Work
     let first_workflow =
         own.iter().filter(|order| awaits_its_workflow(order)).map(|order| order.create_time).min();
     own.retain(|order| work_orders::is_waiting(order));
-    let mut free = bound(snapshot, "");
-    free.retain(|order| fits(order) && work_orders::is_waiting(order));
-    free.sort_by_key(|order| order.create_time);
-    let filters = |order: &WorkOrder| {
-        let among = Some(vec![Arc::from(machine)]);
-        let found = search::keys(Machine::KIND, snapshot, triggers::conditions(&order.filter), among);
-        found.is_ok_and(|found| !found.is_empty())
-    };
-    own.extend(free.into_iter().take(MAX_FILTERS).find(|order| filters(order)));
+    own.extend(match &named {
+        Some(named) => {
+            let is_free = is_queued(named) && work_orders::is_waiting(named);
+            (is_free && selects(snapshot, &named.filter, machine)).then(|| Arc::clone(named))
+        }
+        None => {
+            let heads = endpoint.queue.heads(&endpoint.store, &context);
+            let fitting = heads.into_iter().find(|head| selects(snapshot, &head.filter, machine));
+            // The queue may be ahead of the snapshot.
+            fitting.and_then(|head| endpoint.snapshot().get::<WorkOrder>(&head.uuid))
+        }
+    });
     let oldest = own.into_iter().min_by_key(|order| order.create_time);
     // An order in workflow mode has its turn: the endpoint begins it as soon as nothing else runs.
     Ok(oldest.filter(|order| first_workflow.is_none_or(|first| order.create_time <= first)))
 }
 
-/// Returns the orders that are not over of a machine; without one, those that any machine of their filter may take.
+/// Tells whether a filter is one of which a machine is.
+fn selects(snapshot: &Snapshot, filter: &str, machine: &str) -> bool {
+    let among = Some(vec![Arc::from(machine)]);
+    let found = search::keys(Machine::KIND, snapshot, triggers::conditions(filter), among);
+    found.is_ok_and(|found| !found.is_empty())
+}
+
+/// Returns the orders of a machine that are not over.
 fn bound(objects: &impl Objects, machine: &str) -> Vec<Arc<WorkOrder>> {
     let mut found = Vec::new();
     let span = Span::equal(WorkOrder::KIND.prefix, "Machine", SortKey::of("Machine", &machine.into()));

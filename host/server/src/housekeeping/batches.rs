@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use formwork_core::batches::BATCH;
-use formwork_model::{Batch, Object, Objects as _, Record, WorkOrder};
+use formwork_model::{Batch, Object, Objects as _, Record, SortKey, Span, WorkOrder};
 use formwork_store::{Entry, Snapshot};
 
 use super::{
@@ -39,16 +39,14 @@ pub(super) async fn run(endpoint: &Arc<Endpoint>) {
 /// Returns the batches that may have something to do: those that are not over, and those of which work orders are left.
 fn all(snapshot: &Snapshot) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    snapshot.visit(Batch::KIND.prefix, &mut |object| {
-        let batch = object.as_any().downcast_ref::<Batch>().filter(|batch| !batch.is_final());
-        found.extend(batch.map(|batch| batch.uuid.clone()));
-        true
-    });
-    snapshot.visit(WorkOrder::KIND.prefix, &mut |object| {
-        let order = object.as_any().downcast_ref::<WorkOrder>().filter(|order| !order.is_final());
-        found.extend(order.and_then(|order| order.header.meta.get(BATCH).cloned()));
-        true
-    });
+    for (prefix, open) in [(Batch::KIND.prefix, Batch::OPEN), (WorkOrder::KIND.prefix, WorkOrder::OPEN)] {
+        for state in open.iter().map(|state| SortKey::of("State", &(*state).into())) {
+            snapshot.range(&Span::equal(prefix, "State", state), &mut |object| {
+                found.extend(of(object.as_ref()));
+                true
+            });
+        }
+    }
     found
 }
 

@@ -1,10 +1,16 @@
-//! Work orders in workflow mode begin as soon as their machines have nothing else to do.
+//! Work orders in workflow mode begin as soon as their machines have nothing else to do. Agents of machines that have nothing to
+//! do are told of orders in task mode that any machine of a filter may take.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
+use formwork_api::Event;
 use formwork_core::work_orders::workflow;
-use formwork_model::{Machine, Object, Objects, ObjectsExt, Record, WorkOrder};
+use formwork_model::{Machine, Object, Objects, Record, SortKey, Span, WorkOrder};
 use formwork_store::{Entry, Snapshot};
+use serde_json::Value;
 
 use super::{
     PRINCIPAL,
@@ -12,22 +18,29 @@ use super::{
     report,
 };
 use crate::{
-    commands::work_orders::{begin_next, may_take},
+    commands::work_orders::{begin_next, is_queued, may_take},
     endpoint::Endpoint,
+    random,
 };
 
-/// Most orders without a machine for which one is looked for at a time.
+/// Most orders of one filter that are begun before the next look.
 const MAX_FREE: usize = 1_000;
+
+/// Machines that are told for each order that waits: some of them may have no agent, and all of them will ask at once.
+const TOLD: usize = 32;
+
+/// What an agent is told of its machine when an order waits that the machine may take.
+const WAITS: &str = "work_order";
 
 /// What is to be looked at.
 #[derive(Default)]
 struct Waiting {
-    /// Machines for which orders wait.
+    /// Machines for which orders in workflow mode wait.
     machines: BTreeSet<String>,
-    /// Orders for which any machine of their filter will do.
-    free: BTreeSet<String>,
-    /// True when a machine may have become free for one of those.
+    /// True when an order in workflow mode may have come that any machine of its filter may take, or such a machine.
     is_news: bool,
+    /// How many orders in task mode have come that any machine of their filter may take, by the filter.
+    queued: BTreeMap<String, usize>,
 }
 
 /// Has machines begin their work orders until the store is closed.
@@ -49,7 +62,8 @@ pub(super) async fn run(endpoint: &Arc<Endpoint>) {
 impl Waiting {
     fn scan(&mut self, snapshot: &Snapshot) {
         *self = Self { is_news: true, ..Self::default() };
-        snapshot.visit(WorkOrder::KIND.prefix, &mut |object| {
+        let created = SortKey::of("State", &"created".into());
+        snapshot.range(&Span::equal(WorkOrder::KIND.prefix, "State", created), &mut |object| {
             self.note_order(object.as_ref());
             true
         });
@@ -58,14 +72,11 @@ impl Waiting {
     fn note(&mut self, entry: &Entry) {
         for change in entry.changes.iter() {
             if change.prefix == WorkOrder::KIND.prefix {
-                match &change.after {
-                    Some(order) => self.note_order(order.as_ref()),
-                    None => drop(self.free.remove(&*change.key)),
-                }
+                change.after.iter().for_each(|order| self.note_order(order.as_ref()));
             } else if let Some(machine) = change.after.as_deref().and_then(Machine::of)
                 && workflow::is_idle(machine)
             {
-                self.is_news |= machine.work_order_mode && !self.free.is_empty();
+                self.is_news |= machine.work_order_mode;
                 if machine.pending_work_orders > 0 {
                     self.machines.insert(machine.uuid.clone());
                 }
@@ -75,10 +86,11 @@ impl Waiting {
 
     fn note_order(&mut self, object: &dyn Object) {
         let Some(order) = object.as_any().downcast_ref::<WorkOrder>() else { return };
-        match (workflow::is_waiting(order), order.machine.is_empty()) {
-            (true, true) => self.is_news |= self.free.insert(order.uuid.clone()),
+        match (workflow::is_waiting(order), is_queued(order)) {
+            (true, true) => self.is_news = true,
             (true, false) => drop(self.machines.insert(order.machine.clone())),
-            (false, _) => drop(self.free.remove(&order.uuid)),
+            (false, true) => *self.queued.entry(order.filter.clone()).or_default() += 1,
+            (false, false) => {}
         }
     }
 
@@ -92,18 +104,63 @@ impl Waiting {
             }
             report("work order", begun);
         }
-        let mut troubled = false;
-        if std::mem::take(&mut self.is_news) {
-            for order in self.free.iter().take(MAX_FREE) {
-                let Some(order) = endpoint.snapshot().get::<WorkOrder>(order) else { continue };
-                let Some(machine) = may_take(endpoint, &order) else { continue };
-                let begun = begin_next(endpoint, PRINCIPAL, &machine, Some(&order.uuid)).await;
-                troubled |= begun.is_err();
-                report("work order", begun);
-            }
+        let troubled = std::mem::take(&mut self.is_news) && begin_queued(endpoint).await;
+        for (filter, count) in std::mem::take(&mut self.queued) {
+            tell(endpoint, &filter, count);
         }
         self.is_news = troubled;
         self.machines = again;
         troubled || !self.machines.is_empty()
+    }
+}
+
+/// Has machines begin the orders in workflow mode that any machine of their filter may take, oldest first. Returns true when
+/// that is to be tried again.
+async fn begin_queued(endpoint: &Arc<Endpoint>) -> bool {
+    let (mut orders, mut machines, mut again) = (Vec::new(), HashMap::new(), false);
+    for (filter, waiting) in endpoint.queue.in_workflow(&endpoint.store, MAX_FREE) {
+        let free = may_take(endpoint, &filter);
+        again |= waiting.len() == MAX_FREE && free.len() > MAX_FREE;
+        orders.extend(waiting.into_iter().take(free.len()).map(|place| (place, filter.clone())));
+        machines.insert(filter, free.into_iter());
+    }
+    orders.sort_unstable();
+    let mut busy = HashSet::new();
+    for ((_, order), filter) in orders {
+        let free = machines.get_mut(&filter);
+        let Some(machine) = free.and_then(|free| free.find(|machine| !busy.contains(machine))) else {
+            continue;
+        };
+        let begun = begin_next(endpoint, PRINCIPAL, &machine, Some(&order)).await;
+        busy.insert(machine);
+        again |= begun.is_err();
+        report("work order", begun);
+    }
+    again
+}
+
+/// Tells agents of machines that have nothing to do of so many orders in task mode. Which machines of many are told changes from
+/// one time to the next, so that those without an agent keep no order from the others.
+fn tell(endpoint: &Arc<Endpoint>, filter: &str, orders: usize) {
+    if !endpoint.hub.has_listeners() {
+        return;
+    }
+    let mut machines = may_take(endpoint, filter);
+    let wanted = orders.saturating_mul(TOLD).min(machines.len());
+    if wanted < machines.len() {
+        let first = random::below(machines.len());
+        machines.rotate_left(first);
+    }
+    for machine in machines.into_iter().take(wanted) {
+        endpoint.hub.tell(Event {
+            time: endpoint.now(),
+            r#type: String::from(Machine::KIND.prefix),
+            action: String::from(WAITS),
+            key: machine,
+            principal: String::from(PRINCIPAL),
+            object: Value::Null,
+            original: Value::Null,
+            revision: None,
+        });
     }
 }

@@ -19,6 +19,7 @@ mod killed;
 mod leaks;
 mod lives;
 mod params;
+mod queue;
 mod rights;
 mod rows;
 mod secure;

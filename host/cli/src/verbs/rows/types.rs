@@ -4,7 +4,7 @@ use super::super::{
     Flag,
     Http::*,
     On, Shows, Verb,
-    actions::{json, nothing, pairs_as_query},
+    actions::{json, nothing, pairs_as_query, restart_mode},
     events, files, local, pools, system,
 };
 
@@ -209,13 +209,21 @@ pub(super) const ROWS: &[Verb] = &[
         "Renders a template for a machine",
     ),
     Verb::ask(
-        On::Only(&["batches", "work_orders"]),
+        On::Only(&["batches"]),
         "restart",
         "ID",
-        (Post, "{type}/{ID}/restart"),
-        "Does the same once more",
+        (Post, "batches/{ID}/restart"),
+        "Runs what failed in a batch once more, as another batch",
     )
     .body(nothing),
+    Verb::ask(
+        On::Only(&["work_orders"]),
+        "restart",
+        "ID [MODE]",
+        (Post, "work_orders/{ID}/restart"),
+        "Runs a work order in workflow mode once more: retry the task that failed, continue behind it, or from-start",
+    )
+    .body(restart_mode),
     Verb::own(
         On::Only(&["work_orders"]),
         "run",

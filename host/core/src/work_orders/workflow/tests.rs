@@ -175,7 +175,7 @@ fn only_failed_or_paused_orders_in_workflow_mode_outside_of_batches_run_again() 
     let failed = WorkOrder { state: "failed".into(), ..order("stop") };
     let mut member = failed.clone();
     member.header.meta.insert(BATCH.into(), "b".into());
-    assert!(refused(member).contains("restart the batch"));
+    assert!(refused(member).contains("`batches restart "));
     let next = successor(&failed, "n".into(), at(9)).unwrap();
     assert_eq!((next.predecessor.as_str(), next.state.as_str()), ("w", "created"));
     let paused = WorkOrder { state: "running".into(), runnable: false, ..order("pause") };

@@ -1,10 +1,10 @@
 //! Removing jobs that nothing keeps any more (drp-api.md 9.9).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use formwork_api::ApiError;
 use formwork_core::jobs::{Retention, Scope, expired};
-use formwork_model::{Job, Objects, Record};
+use formwork_model::{Job, Record};
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -34,21 +34,33 @@ pub(crate) async fn purge(
     }
     let mut removed = Vec::with_capacity(gone.len());
     for jobs in gone.chunks(AT_ONCE) {
-        let keys: Vec<String> = jobs.iter().map(|job| job.uuid.clone()).collect();
-        let taken = commit(endpoint, principal, move |work| {
-            let mut taken = Vec::with_capacity(keys.len());
-            for key in &keys {
-                // Somebody may have been first.
-                if work.tx.find(Job::KIND.prefix, key).is_some() {
-                    work.tx.delete(Job::KIND.prefix, key);
-                    taken.push(key.clone());
-                }
-            }
-            Ok(taken)
-        });
-        let taken = taken.await?;
-        endpoint.logs.remove(taken.iter().map(String::as_str)).await;
+        let keys = jobs.iter().map(|job| job.uuid.clone()).collect();
+        // Whoever asked may go away meanwhile; no job goes without its log for that.
+        let taken = tokio::spawn(remove(Arc::clone(endpoint), principal.to_owned(), keys));
+        let taken = taken.await.map_err(|error| internal(&error))??;
         removed.extend(jobs.iter().filter(|job| taken.contains(&job.uuid)).cloned());
     }
     Ok(removed)
+}
+
+/// Removes jobs and then their logs, and returns the jobs that were still there. What the endpoint does not come to because
+/// it is killed in between, it does when it starts again.
+async fn remove(
+    endpoint: Arc<Endpoint>,
+    principal: String,
+    keys: Vec<String>,
+) -> Result<HashSet<String>, ApiError> {
+    let taken = commit(&endpoint, &principal, move |work| {
+        let mut taken = HashSet::with_capacity(keys.len());
+        for key in &keys {
+            // Somebody may have been first.
+            if work.tx.delete(Job::KIND.prefix, key).is_some() {
+                taken.insert(key.clone());
+            }
+        }
+        Ok(taken)
+    });
+    let taken = taken.await?;
+    endpoint.logs.remove(taken.iter().map(String::as_str)).await;
+    Ok(taken)
 }

@@ -71,15 +71,17 @@ pub(crate) async fn begin_next(
     .await
 }
 
-/// Returns a machine that may take a work order of which the filter chooses one, and has nothing to do.
-pub(crate) fn may_take(endpoint: &Endpoint, order: &WorkOrder) -> Option<String> {
+/// Returns the machines of a filter that may take work orders and have nothing to do.
+pub(crate) fn may_take(endpoint: &Endpoint, filter: &str) -> Vec<String> {
     let snapshot = endpoint.snapshot();
-    let found = search::keys(Machine::KIND, &snapshot, triggers::conditions(&order.filter), None);
+    let found = search::keys(Machine::KIND, &snapshot, triggers::conditions(filter), None);
     let is_free = |uuid: &String| {
         let machine = snapshot.get::<Machine>(uuid);
         machine.is_some_and(|machine| machine.work_order_mode && workflow::is_idle(&machine))
     };
-    found.ok()?.into_iter().find(is_free)
+    let mut found = found.unwrap_or_default();
+    found.retain(is_free);
+    found
 }
 
 /// Has a machine begin a work order, and returns the order as it is to be stored then.

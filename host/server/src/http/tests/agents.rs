@@ -276,3 +276,79 @@ async fn task_that_gets_rights_while_it_runs_gives_the_running_job_none() {
     let (_, again) = agent.ask(json!({"Uuid": job})).await;
     assert!(again.get("Token").is_none() && again.get("ExtraClaims").is_none(), "{again}");
 }
+
+/// A bundle with a task for each name that says which version it is of.
+fn bundle(version: &str, tasks: &[&str]) -> Value {
+    let task = |name: &&str| {
+        let script = json!({"Name": "script", "Contents": format!("#!/bin/sh\necho {name} {version}\n")});
+        (name.to_string(), json!({"Name": name, "Templates": [script]}))
+    };
+    let all: serde_json::Map<String, Value> = tasks.iter().map(task).collect();
+    json!({"meta": {"Name": "site", "Version": version}, "sections": {"tasks": all}})
+}
+
+#[tokio::test]
+async fn bundle_that_is_replaced_while_its_job_runs_lets_that_end_and_gives_the_next_job_the_new_text() {
+    let site = Site::new(Wishes::default());
+    site.taken("POST", "/contents", &bundle("v1.0.0", &["aa", "bb", "cc"])).await;
+    let agent = site.agent("m1", &["aa", "bb", "cc"]).await;
+    let mut last = Value::Null;
+    for (task, version) in [("aa", "v1.0.0"), ("bb", "v2.0.0"), ("cc", "v3.0.0")] {
+        let (status, job) = agent.ask(json!({})).await;
+        assert_eq!((status, &job["Task"]), (201, &json!(task)), "nothing is left out");
+        assert!(last.is_null() || job["Previous"] == last, "{job}");
+        last = job["Uuid"].clone();
+        let job = last.as_str().unwrap();
+        let (_, actions) = agent.send("GET", &format!("/jobs/{job}/actions"), &Value::Null).await;
+        assert_eq!(actions[0]["Content"], format!("#!/bin/sh\necho {task} {version}\n"));
+        agent.say(job, "created", "running").await;
+        let next = if task == "aa" { "v2.0.0" } else { "v3.0.0" };
+        site.taken("PUT", "/contents/site", &bundle(next, &["cc", "bb", "aa", "dd"])).await;
+        assert_eq!(agent.see().await["CurrentJob"], last);
+        assert_eq!(agent.say(job, "running", "finished").await.0, 200);
+    }
+    assert_eq!(agent.ask(json!({})).await.0, 204);
+    assert_eq!(agent.see().await["WorkflowComplete"], true);
+}
+
+#[tokio::test]
+async fn bundle_that_takes_a_task_away_while_a_job_runs_holds_the_machine_until_it_is_back() {
+    let site = Site::new(Wishes::default());
+    site.taken("POST", "/contents", &bundle("v1.0.0", &["aa", "bb"])).await;
+    let agent = site.agent("m1", &["aa", "bb"]).await;
+    let job = uuid_of(agent.ask(json!({})).await);
+    agent.say(&job, "created", "running").await;
+    let whole = site.refused("DELETE", "/contents/site", &site.everything(), "").await;
+    assert!(whole.messages[0].contains(&format!("machines:{}", agent.uuid)), "{whole}");
+    site.taken("PUT", "/contents/site", &bundle("v2.0.0", &["aa"])).await;
+    assert_eq!(agent.say(&job, "running", "finished").await.0, 200, "what ran may end");
+    let (status, told) = words(agent.ask(json!({})).await);
+    assert!(status == 409 && told.contains("is not available"), "{status} {told}");
+    let machine = agent.see().await;
+    assert!(machine["Errors"].to_string().contains("Task bb"), "the reason: {}", machine["Errors"]);
+    site.taken("PUT", "/contents/site", &bundle("v3.0.0", &["aa", "bb"])).await;
+    let (status, next) = agent.ask(json!({})).await;
+    assert_eq!((status, &next["Task"], &next["Previous"]), (201, &json!("bb"), &json!(job)));
+}
+
+#[tokio::test]
+async fn machine_may_choose_any_task_and_its_job_has_what_the_author_gave_that_task_and_no_more() {
+    let site = Site::new(Wishes::default());
+    let claims = json!([{"scope": "profiles", "action": "create", "specific": "*"}]);
+    site.taken("POST", "/tasks", &json!({"Name": "strong", "ExtraClaims": claims})).await;
+    let agent = site.agent("m1", &["aa"]).await;
+    let profile = json!({"Name": "p1"});
+    assert_eq!(agent.send("POST", "/profiles", &profile).await.0, 403, "the machine itself may not");
+    let more = json!([{"op": "add", "path": "/ExtraClaims", "value": claims}]);
+    assert_eq!(agent.send("PATCH", "/tasks/aa", &more).await.0, 403, "nor give it to a task");
+    let chosen = json!([{"op": "add", "path": "/Tasks/1", "value": "strong"}]);
+    assert_eq!(agent.send("PATCH", &format!("/machines/{}", agent.uuid), &chosen).await.0, 200);
+    let job = uuid_of(agent.ask(json!({})).await);
+    agent.say(&job, "created", "running").await;
+    agent.say(&job, "running", "finished").await;
+    let (status, strong) = agent.ask(json!({})).await;
+    assert_eq!((status, &strong["Task"], &strong["ExtraClaims"]), (201, &json!("strong"), &claims));
+    let token = strong["Token"].as_str().unwrap();
+    assert_eq!(site.send("POST", "/profiles", token, &profile.to_string()).await.status(), 201);
+    assert_eq!(site.send("DELETE", "/profiles/p1", token, "").await.status(), 403);
+}

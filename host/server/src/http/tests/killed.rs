@@ -227,8 +227,10 @@ async fn check(folder: &Path, said: &Said, at: u64) {
         let stored = chain.iter().find(|stored| stored.uuid == *job).expect("an acknowledged job is there");
         assert!(finals.iter().all(|state| *state == stored.state.as_str()), "killed at {at}: {job}");
     }
+    // The process that had them open has ended, and with it its lock.
+    let logs = JobLogs::open(&folder.join("logs"), |_| true).unwrap();
     for (job, task) in &said.logged {
-        let log = std::fs::read_to_string(folder.join("logs").join(job)).unwrap();
+        let log = String::from_utf8(logs.read(job, 0, u64::MAX).await.unwrap()).unwrap();
         assert!(log.contains(&format!("ran {task}\n")), "killed at {at}: the log of {job} is `{log}`");
     }
 }
