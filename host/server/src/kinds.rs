@@ -119,6 +119,11 @@ pub(crate) trait Behaviour: Sync {
         object.key()
     }
 
+    /// Returns the key that claims would name about an object that is not there; nothing when only the object could tell.
+    fn claim_key_of_missing<'a>(&self, key: &'a str) -> Option<&'a str> {
+        Some(key)
+    }
+
     /// Returns an object as clients see it, where that is more than that its private members are empty.
     fn shown(&self, object: &dyn Object) -> Option<Value> {
         let _ = object;

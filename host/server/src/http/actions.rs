@@ -19,7 +19,6 @@ use super::{
 use crate::{
     auth::Caller,
     endpoint::Endpoint,
-    kinds,
     plugins::{self, Asked},
 };
 
@@ -79,9 +78,7 @@ pub(super) fn system_routes() -> Vec<Route> {
 
 /// Finds the object of a request for a caller who may do something to it.
 fn subject(target: &Target, action: &str) -> Result<Arc<dyn Object>, ApiError> {
-    let (object, _) = objects::find(target, &target.endpoint.snapshot())?;
-    target.require(action, &kinds::claim_key(object.as_ref()))?;
-    Ok(object)
+    Ok(objects::permitted(target, &target.endpoint.snapshot(), action)?.0)
 }
 
 pub(super) async fn list(target: Target) -> Handled {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{self, Handled},
-    objects,
+    objects::{self, UPDATE},
     request::Target,
     route::{Body, OF_ONE, Route},
 };
@@ -125,9 +125,9 @@ fn shown(letter: &DeadLetter) -> Value {
 
 /// Finds the plugin of a request for a caller who may change it.
 fn changeable(target: &Target) -> Result<String, ApiError> {
-    let (plugin, _) = objects::find(target, &target.endpoint.snapshot())?;
+    let (plugin, _) = objects::permitted(target, &target.endpoint.snapshot(), UPDATE)?;
     let key = plugin.key();
-    target.require("update", &key)?;
+    target.require(UPDATE, &key)?;
     Ok(key)
 }
 

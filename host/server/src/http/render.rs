@@ -38,7 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Renders the text of the body: a JSON string, or the bytes as they are.
 async fn of_text(target: Target, headers: HeaderMap, Raw(bytes): Raw) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
+    let (object, _) = objects::readable(&target, &target.endpoint.snapshot())?;
     may_render(&target.caller, object.as_ref())?;
     let refused = |words: String| ApiError::new(400, "POST", words).about(target.kind.prefix, &target.id);
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

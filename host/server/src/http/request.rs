@@ -258,7 +258,7 @@ impl Json {
         model: &str,
         key: &str,
     ) -> Result<T, ApiError> {
-        formwork_model::strip_nulls(&mut self.value, &["Object"]);
+        formwork_model::strip_nulls(&mut self.value, &["Object", "Original", "Params"]);
         self.read(model, key)
     }
 }

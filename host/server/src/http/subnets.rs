@@ -35,7 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn allocate(target: Target, body: Json) -> Handled {
     let (object, _) = objects::readable(&target, &target.endpoint.snapshot())?;
-    let asked: Reservation = body.read(Reservation::KIND.prefix, "")?;
+    let asked: Reservation = body.read_without_nulls(Reservation::KIND.prefix, "")?;
     let made = subnets::allocate(&target.endpoint, &target.caller, object.key(), asked).await?;
     objects::written(StatusCode::OK, &made)
 }
