@@ -54,6 +54,11 @@ pub(crate) trait Behaviour: Sync {
         Ok(object)
     }
 
+    /// Fills in what an object lacks that is put back as it was; nothing begins by that.
+    fn restore(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        self.complete(work, object)
+    }
+
     /// Returns a stored object with the change that a creation makes of it where no new object comes of that.
     fn instead(&self, work: &Work<'_>, object: &dyn Object) -> Option<Box<dyn Object>> {
         let _ = (work, object);

@@ -61,17 +61,36 @@ pub(crate) async fn create(
         if let Some(stored) = kinds::of(request.kind).instead(work, object.as_ref()) {
             return work.put(stored);
         }
-        let (prefix, key) = (object.kind().prefix, object.key());
-        let other = work.tx.find(prefix, &key);
-        if other.is_some_and(|other| !is_brought_along(&*work.tx, other.as_ref())) {
-            return Err(ApiError::new(409, "CREATE", "already exists").about(prefix, &key).into());
-        }
-        claims::require_given(&request.caller, &*work.tx, None, object.as_ref())?;
-        let stored = work.put(object)?;
-        tenants::adopt(work, &request.caller, stored.as_ref())?;
-        Ok(stored)
+        put_new(work, &request.caller, object)
     })
     .await
+}
+
+/// Puts an object that is not there inside of a transaction, as it was when it was there.
+pub(super) fn restore_in(
+    work: &mut Work<'_>,
+    request: &Request,
+    body: Value,
+) -> Result<Arc<dyn Object>, Stop> {
+    request.caller.require(request.kind.prefix, "create", "")?;
+    let wanted = decode(request.kind, request.method.as_str(), "", without_read_only(request.kind, body))?;
+    let object = kinds::of(request.kind).restore(work, wanted.boxed())?;
+    if secure::holds_any(&*work.tx, object.as_ref()) {
+        claims::require_secure(&request.caller, object.as_ref())?;
+    }
+    put_new(work, &request.caller, object)
+}
+
+fn put_new(work: &mut Work<'_>, caller: &Caller, object: Box<dyn Object>) -> Result<Arc<dyn Object>, Stop> {
+    let (prefix, key) = (object.kind().prefix, object.key());
+    let other = work.tx.find(prefix, &key);
+    if other.is_some_and(|other| !is_brought_along(&*work.tx, other.as_ref())) {
+        return Err(ApiError::new(409, "CREATE", "already exists").about(prefix, &key).into());
+    }
+    claims::require_given(caller, &*work.tx, None, object.as_ref())?;
+    let stored = work.put(object)?;
+    tenants::adopt(work, caller, stored.as_ref())?;
+    Ok(stored)
 }
 
 /// Most users of an object that an error names.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequestParts, Path},
+    extract::FromRequestParts,
     http::{StatusCode, request::Parts},
 };
 use formwork_api::ApiError;
@@ -13,7 +13,7 @@ use formwork_model::{AvailableAction, Kind, Object, Values};
 use super::{
     answer::{self, Failure, Handled},
     objects,
-    request::{Authenticated, Json, Last, Query, Target},
+    request::{Authenticated, Json, Last, Path, Query, Target},
     route::{Body, OF_CHANGE, OF_ONE, Route, Shape},
 };
 use crate::{

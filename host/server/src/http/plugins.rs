@@ -1,9 +1,6 @@
 //! The routes of plugins and their providers beyond the standard ones (drp-api.md 7.19, 11.5).
 
-use axum::{
-    extract::Path,
-    http::{HeaderName, HeaderValue, StatusCode},
-};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use formwork_api::ApiError;
 use formwork_model::{DeadLetter, ObjectsExt, Plugin, PluginProvider, Record};
 use serde_json::{Value, json};
@@ -11,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     answer::{self, Handled},
     objects::{self, UPDATE},
-    request::Target,
+    request::{Path, Target},
     route::{Body, OF_ONE, Route},
 };
 use crate::{content, plugins};

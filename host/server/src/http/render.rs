@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
 };
 use formwork_api::ApiError;
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use super::{
     answer::{self, Handled},
     objects,
-    request::{Authenticated, Raw, Target},
+    request::{Authenticated, Path, Raw, Target},
     route::{Body, Route},
 };
 use crate::{auth::Caller, commit::internal, endpoint::Endpoint, render};

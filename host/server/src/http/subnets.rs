@@ -2,14 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use axum::{extract::Path, http::StatusCode};
+use axum::http::StatusCode;
 use formwork_api::ApiError;
 use formwork_model::{Record, Reservation, Subnet};
 
 use super::{
     answer::Handled,
     objects,
-    request::{Json, Target},
+    request::{Json, Path, Target},
     route::{Body, OF_CHANGE, Route},
 };
 use crate::commands::subnets;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::{extract::Path, http::StatusCode};
+use axum::http::StatusCode;
 use formwork_api::ApiError;
 use formwork_core::{machine::pipeline::RUN, work_orders::workflow::Restart};
 use formwork_model::{Batch, Machine, Objects, Record, SortKey, Span, WorkOrder};
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     answer::{self, Handled},
     objects::{self, UPDATE},
-    request::{Json, Target},
+    request::{Json, Path, Target},
     route::{Body, OF_ONE, Route},
 };
 use crate::{
