@@ -25,6 +25,9 @@ impl Format {
     }
 }
 
+/// The levels at which an endpoint logs (drp-api.md 1.3).
+const LEVELS: [&str; 9] = ["trace", "debug", "info", "warn", "error", "err", "fatal", "panic", "audit"];
+
 /// Flags that every subcommand has (drp-behaviour.md 10.3). What is set nowhere else has its variable named.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Endpoint and output")]
@@ -81,7 +84,7 @@ pub(crate) struct GlobalArgs {
     #[arg(short = 'D', long, global = true, value_name = "URL")]
     pub(crate) download_proxy: Option<String>,
     /// The level at which the endpoint logs this request
-    #[arg(short = 't', long, global = true, value_name = "LEVEL")]
+    #[arg(short = 't', long, global = true, value_name = "LEVEL", value_parser = LEVELS, ignore_case = true)]
     pub(crate) trace: Option<String>,
     /// A word that the endpoint logs with this request
     #[arg(short = 'Z', long = "traceToken", alias = "trace-token", global = true, value_name = "WORD")]

@@ -12,7 +12,7 @@ pub use self::{
     create::{create, extra_claims},
     retention::{Retention, Scope, expired},
     subject::{Moved, Subject},
-    update::{Ended, fail_unfinished, failure_report, is_due, retry_due, subject_of, update},
+    update::{Ended, deleted, fail_unfinished, failure_report, is_due, retry_due, subject_of, update},
 };
 
 /// What `POST /jobs` answers.

@@ -27,11 +27,10 @@ pub struct Batch {
     pub status: String,
     /// What makes the members; it needs a blueprint.
     pub setup_work_order_template: WorkOrder,
-    /// What a member is made of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What a member is made of; null when the setup makes the members otherwise. Clients take what is left out for what they
+    /// sent, so this and the next are always written (drp-api.md 17.1).
     pub work_order_template: Option<WorkOrder>,
-    /// What runs after all members.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What runs after all members; null for nothing.
     pub post_work_order_template: Option<WorkOrder>,
     /// The UUID of the work order that makes the members; empty before it is made.
     pub setup_work_order: String,
@@ -149,10 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn template_for_the_setup_is_always_there_and_the_others_only_when_given() {
+    fn template_for_the_setup_is_always_there_and_the_others_are_null_when_not_given() {
         let json = (KIND.decode)(json!({"WorkOrderTemplate": null})).unwrap().to_json();
         assert_eq!(json["SetupWorkOrderTemplate"]["Blueprint"], "");
-        assert!(json.get("WorkOrderTemplate").is_none() && json.get("PostWorkOrderTemplate").is_none());
+        let null = Some(&serde_json::Value::Null);
+        assert_eq!((json.get("WorkOrderTemplate"), json.get("PostWorkOrderTemplate")), (null, null));
     }
 
     #[test]

@@ -145,15 +145,15 @@ fn decode_text(text: &[u8]) -> Result<Arc<dyn Object>, DecodeError> {
 /// types stay as they are; numbers take their canonical form, and members that are null count as missing.
 fn decode(mut value: Value) -> Result<Arc<dyn Object>, DecodeError> {
     let Some(kind) = type_of(&value).and_then(kind_of).filter(|kind| kind.is_declared()) else {
-        return Err(DecodeError { prefix: "", message: String::from("its `Type` is no declared type") });
+        return Err(DecodeError::new("", "its `Type` is no declared type"));
     };
     if let Value::Object(members) = &mut value {
         members.retain(|_, member| !member.is_null());
         members.iter_mut().filter(|(name, _)| *name == "Meta").for_each(|(_, meta)| strip_nulls(meta, &[]));
     }
     canonical_numbers(&mut value);
-    let members = serde_json::from_value(value)
-        .map_err(|error| DecodeError { prefix: kind.prefix, message: error.to_string() })?;
+    let members =
+        serde_json::from_value(value).map_err(|error| DecodeError::new(kind.prefix, error.to_string()))?;
     Ok(Arc::new(DynamicObject { kind, members }))
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn name_type(prefix: &'static str, members: &mut Map<String, Value>) 
     if own == prefix {
         return Ok(());
     }
-    Err(DecodeError { prefix, message: format!("its `{TYPE}` is {own}, not `{prefix}`") })
+    Err(DecodeError::new(prefix, format!("its `{TYPE}` is {own}, not `{prefix}`")))
 }
 
 /// Returns why a type cannot have a prefix, which is a part of URLs, events and claims.

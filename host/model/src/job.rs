@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{
     Claim, Header, Kind, Layers, Meta, Timestamp, names::other_problem, object::object, stage::entry_problem,
+    word::Word,
 };
 
 /// The zero UUID: what the predecessor of a machine's first job is called.
 pub const NO_JOB: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Where a job stands (drp-api.md 9.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
-    /// Handed out, not begun. A client that says nothing of a state may say so by an empty word.
+    /// Handed out, not begun.
     #[default]
-    #[serde(alias = "")]
     Created,
     /// Being executed.
     Running,
@@ -32,6 +32,8 @@ pub enum JobState {
 }
 
 impl JobState {
+    const ALL: [Self; 5] = [Self::Created, Self::Running, Self::Failed, Self::Finished, Self::Incomplete];
+
     /// Returns the word of the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -52,7 +54,7 @@ impl JobState {
 }
 
 /// What happens to the machine after a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExitState {
     /// Not ended.
@@ -72,6 +74,9 @@ pub enum ExitState {
 }
 
 impl ExitState {
+    const ALL: [Self; 6] =
+        [Self::None, Self::Reboot, Self::Poweroff, Self::Stop, Self::Complete, Self::Failed];
+
     /// Returns the word of the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -83,6 +88,24 @@ impl ExitState {
             Self::Complete => "complete",
             Self::Failed => "failed",
         }
+    }
+}
+
+/// A client that says nothing of a state may say so by an empty word.
+impl<'de> Deserialize<'de> for JobState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |word: &str| match word {
+            "" => Some(Self::default()),
+            word => Self::ALL.into_iter().find(|state| state.as_str() == word),
+        };
+        deserializer.deserialize_str(Word { member: "State", read })
+    }
+}
+
+impl<'de> Deserialize<'de> for ExitState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |word: &str| Self::ALL.into_iter().find(|state| state.as_str() == word);
+        deserializer.deserialize_str(Word { member: "ExitState", read })
     }
 }
 
@@ -272,6 +295,25 @@ mod tests {
             "WorkOrder": uuid, "Pipeline": "edge", "ResultErrors": ["hot"],
         });
         round_trip("jobs", members);
+    }
+
+    #[test]
+    fn unknown_word_of_a_job_is_told_as_such_and_a_number_is_none() {
+        for (member, value, message, is_unknown_word) in [
+            ("State", json!("bogus"), "Invalid State `bogus`", true),
+            ("ExitState", json!("Reboot"), "Invalid ExitState `Reboot`", true),
+            ("State", json!(3), "invalid type: integer `3`, expected a word", false),
+        ] {
+            let error = (KIND.decode)(json!({member: value})).unwrap_err();
+            assert_eq!((error.message.as_str(), error.is_unknown_word), (message, is_unknown_word));
+            let old = (KIND.decode)(json!({})).unwrap();
+            let error = crate::overlaid(old.as_ref(), &[member], json!({member: value})).unwrap_err();
+            assert_eq!((error.message.as_str(), error.is_unknown_word), (message, is_unknown_word));
+        }
+        for (member, value) in [("State", json!("")), ("State", json!(null)), ("ExitState", json!(null))] {
+            let job = (KIND.decode)(json!({member: value})).unwrap().to_json();
+            assert_eq!((&job["State"], &job["ExitState"]), (&json!("created"), &json!("")));
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ mod ux_option;
 mod ux_setting;
 mod ux_view;
 mod version_set;
+mod word;
 mod work_order;
 mod workflow;
 mod zone;

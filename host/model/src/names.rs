@@ -13,7 +13,8 @@ pub enum NameGrammar {
     Param,
     /// As [`NameGrammar::Machine`] with `:`.
     Endpoint,
-    /// Anything but control characters, one character or more: ids whose grammar the reference leaves open.
+    /// Anything but control characters, one character or more: ids whose grammar the reference leaves open. No part between
+    /// slashes is `.` or `..`, which clients take out of a path before they send it (RFC 3986, section 5.2.4).
     Id,
 }
 
@@ -25,7 +26,9 @@ impl NameGrammar {
     #[must_use]
     pub fn accepts(self, name: &str) -> bool {
         if self == Self::Id {
-            return !name.is_empty() && name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control);
+            let is_plain = !name.chars().any(char::is_control)
+                && !name.split('/').any(|part| matches!(part, "." | ".."));
+            return is_plain && (1..=MAX_NAME_BYTES).contains(&name.len());
         }
         let by_number = matches!(self, Self::Machine | Self::Endpoint);
         let mut characters = name.chars();
@@ -116,6 +119,10 @@ mod tests {
         assert!(NameGrammar::Id.accepts("u") && NameGrammar::Id.accepts("user++ann++menu/top"));
         assert!(!NameGrammar::Id.accepts("") && !NameGrammar::Id.accepts("a\0b"));
         assert!(!NameGrammar::Id.accepts(&"a".repeat(256)));
+        assert!(NameGrammar::Id.accepts("..a/b..") && NameGrammar::Id.accepts("a//b"));
+        for name in [".", "..", "../x", "a/./b", "a/.."] {
+            assert!(!NameGrammar::Id.accepts(name), "{name}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     Header, Kind, Native, Params, Reference, SortKey, Span,
     canonical::{canonical_numbers, strip_nulls},
     pick::{self, Choice, pick},
-    span,
+    span, word,
 };
 
 /// JSON that is not an object of the type that it should be.
@@ -20,6 +20,16 @@ pub struct DecodeError {
     pub prefix: &'static str,
     /// What does not fit and where.
     pub message: String,
+    /// True when all members have their JSON types, up to one with a word that it does not know.
+    pub is_unknown_word: bool,
+}
+
+impl DecodeError {
+    /// Says that JSON is no object of a type.
+    pub(crate) fn new(prefix: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { prefix, is_unknown_word: word::is_unknown(&message), message }
+    }
 }
 
 impl std::fmt::Display for DecodeError {
@@ -195,15 +205,12 @@ impl<T: Objects + ?Sized> ObjectsExt for T {}
 /// A member of the wrong JSON type, or something that is no JSON object.
 pub(crate) fn decode<R: Record>(mut value: Value) -> Result<Arc<dyn Object>, DecodeError> {
     if !value.is_object() {
-        return Err(DecodeError {
-            prefix: R::KIND.prefix,
-            message: String::from("it must be a JSON object"),
-        });
+        return Err(DecodeError::new(R::KIND.prefix, "it must be a JSON object"));
     }
     strip_nulls(&mut value, R::KIND.opaque);
     canonical_numbers(&mut value);
-    let mut record: R = serde_json::from_value(value)
-        .map_err(|error| DecodeError { prefix: R::KIND.prefix, message: error.to_string() })?;
+    let mut record: R =
+        serde_json::from_value(value).map_err(|error| DecodeError::new(R::KIND.prefix, error.to_string()))?;
     record.normalise();
     Ok(Arc::new(record))
 }
@@ -222,7 +229,7 @@ pub(crate) fn decode_text<R: Record>(text: &[u8]) -> Result<Arc<dyn Object>, Dec
 
 /// Parses the text of an object of a type.
 pub(crate) fn parsed(prefix: &'static str, text: &[u8]) -> Result<Value, DecodeError> {
-    serde_json::from_slice(text).map_err(|error| DecodeError { prefix, message: error.to_string() })
+    serde_json::from_slice(text).map_err(|error| DecodeError::new(prefix, error.to_string()))
 }
 
 /// Writes an object as the API shows it, without the common members that its type does not have.
@@ -366,13 +373,17 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_decodes_an_empty_object_and_writes_no_null() {
+    fn every_kind_decodes_an_empty_object_and_writes_no_null_but_where_an_object_may_be_missing() {
+        // An object or null (drp-api.md 7A.3).
+        let optional = [("batches", "WorkOrderTemplate"), ("batches", "PostWorkOrderTemplate")];
         for kind in KINDS {
             let object = (kind.decode)(json!({})).unwrap();
             let json = object.to_json();
             for (name, member) in json.as_object().unwrap() {
                 assert!(
-                    !member.is_null() || kind.opaque.contains(&name.as_str()),
+                    !member.is_null()
+                        || kind.opaque.contains(&name.as_str())
+                        || optional.contains(&(kind.prefix, name)),
                     "{}.{name} is null",
                     kind.prefix
                 );

@@ -37,7 +37,7 @@ impl Claim {
     }
 
     /// Tells whether the claim allows changes below or above a place in an object: whether an `update` of any member of
-    /// `path` could need no more than it.
+    /// `path` could need no more than it. An empty `specific` asks about no object.
     #[must_use]
     pub fn touches(&self, scope: &str, path: &str, specific: &str) -> bool {
         let near = |item: &str| {
@@ -45,7 +45,9 @@ impl Claim {
             item == "*" || verb == "update" && (is_below(own, path) || is_below(path, own))
         };
         let listed = |list, word: &str| words(list).any(|item| item == "*" || item == word);
-        listed(&self.scope, scope) && words(&self.action).any(near) && listed(&self.specific, specific)
+        listed(&self.scope, scope)
+            && words(&self.action).any(near)
+            && (specific.is_empty() || listed(&self.specific, specific))
     }
 
     /// Tells whether the claim allows everything that another one allows (drp-api.md 2.4, containment).

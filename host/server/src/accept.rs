@@ -8,10 +8,12 @@
 //! | `table` | who is let in and who gives way: pure |
 //! | `places` | that table for the process, with what it counts and logs |
 //! | `activity` | from when on nobody waits for a connection any more: pure |
+//! | `filled` | the body of what the HTTP library answers by itself: pure |
 //! | `watched` | the stream and the answers of a connection, which note its activity |
 //! | `seldom` | what happens often and is logged seldom: pure |
 
 mod activity;
+mod filled;
 mod places;
 mod seldom;
 mod table;

@@ -116,15 +116,12 @@ impl Work<'_> {
     /// Checks an object and puts it.
     pub(crate) fn put(&mut self, mut object: Box<dyn Object>) -> Result<Arc<dyn Object>, Stop> {
         let (prefix, key) = (object.kind().prefix, object.key());
-        let broken = render::template_problems(self.tx, object.as_ref());
-        if !broken.is_empty() {
-            return Err(ApiError::invalid(prefix, &key, broken).into());
-        }
+        let mut wrong = render::template_problems(self.tx, object.as_ref());
         let is_new = !object.header().read_only && self.tx.find(prefix, &key).is_none();
         let look = if is_new { housekeeping::faults_at_once } else { housekeeping::faults };
         let faults = look(self.files, object.as_ref());
         let newly_secure = secure::newly_secure(self.tx, object.as_ref());
-        let mut wrong = secure::protect(self.vault, self.tx, object.as_mut());
+        wrong.extend(secure::protect(self.vault, self.tx, object.as_mut()));
         match availability::admit(self.tx, object.as_mut(), faults) {
             Err(Refusal::Invalid(more)) => wrong.extend(more),
             Err(conflict) => return Err(refused(prefix, &key, conflict).into()),

@@ -21,6 +21,7 @@ mod list;
 mod lives;
 mod logs;
 mod machines;
+mod numbers;
 mod objects;
 mod openapi;
 mod packs;

@@ -54,6 +54,11 @@ pub(crate) trait Behaviour: Sync {
         Ok(object)
     }
 
+    /// Fills in what an object lacks that is put back as it was; nothing begins by that.
+    fn restore(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        self.complete(work, object)
+    }
+
     /// Returns a stored object with the change that a creation makes of it where no new object comes of that.
     fn instead(&self, work: &Work<'_>, object: &dyn Object) -> Option<Box<dyn Object>> {
         let _ = (work, object);
@@ -117,6 +122,11 @@ pub(crate) trait Behaviour: Sync {
     /// Returns the key that claims about an object name (drp-api.md 2.4).
     fn claim_key(&self, object: &dyn Object) -> String {
         object.key()
+    }
+
+    /// Returns the key that claims would name about an object that is not there; nothing when only the object could tell.
+    fn claim_key_of_missing<'a>(&self, key: &'a str) -> Option<&'a str> {
+        Some(key)
     }
 
     /// Returns an object as clients see it, where that is more than that its private members are empty.

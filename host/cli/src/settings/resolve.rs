@@ -81,6 +81,11 @@ pub(super) fn resolve(flags: &GlobalArgs, named: &Named, proxied: bool) -> Resul
 fn credentials(flags: &GlobalArgs, named: &Named) -> Result<Credentials> {
     let by_name = flags.username.is_some() || flags.password.is_some();
     let token = flags.token.as_deref().or_else(|| named.value("RS_TOKEN").filter(|_| !by_name));
+    if token.is_some_and(str::is_empty) {
+        bail!(UsageError(String::from(
+            "the token is empty\nhint: leave -T out to call with a user and password"
+        )));
+    }
     if let Some(token) = token {
         return Ok(Credentials::Token(token.to_owned()));
     }

@@ -121,6 +121,14 @@ fn no_token_is_kept_for_a_password_that_was_typed() {
 }
 
 #[test]
+fn empty_token_and_level_that_there_is_not_are_refused_with_a_hint() {
+    let error = settings("--token=", "", &[]).unwrap_err().to_string();
+    assert!(error.contains("leave -T out"), "{error}");
+    let error = settings("-t loud", "", &[]).unwrap_err().to_string();
+    assert!(error.contains("audit"), "{error}");
+}
+
+#[test]
 fn trace_flags_become_headers() {
     let found = settings("-t debug -Z mine", "", &[]).unwrap();
     assert_eq!(found.headers, [("x-log-request", "debug".to_owned()), ("x-log-token", "mine".to_owned())]);

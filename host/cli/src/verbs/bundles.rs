@@ -52,7 +52,18 @@ pub(super) async fn bundle(given: Given<'_>, context: &mut Context) -> Result<()
     let content = formwork_packs::bundle_folder(Path::new(folder))?;
     let mut content = serde_json::to_value(&content)?;
     set_meta(&mut content, &members)?;
+    note_unnamed(content.pointer("/meta/Name").and_then(Value::as_str).unwrap_or_default(), folder);
     save(&content, given.text("TARGET"), context)
+}
+
+/// Tells that a folder does not say how its bundle is called, which others are called too then.
+pub(super) fn note_unnamed(name: &str, folder: &str) {
+    if name == "Unspecified" {
+        tracing::warn!(
+            "the bundle of `{folder}` is called `{name}`: no file `._Name.meta` there names it\nhint: write the name \
+             into that file"
+        );
+    }
 }
 
 /// Makes a folder of one file: `unbundle FILE [FOLDER]`.

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use formwork_client::Method;
 use serde_json::Value;
 
-use super::{Given, sealing};
+use super::{Given, bundles, sealing};
 use crate::{commands::Context, failure::UsageError, input};
 
 /// What a table of bundles shows.
@@ -105,6 +105,7 @@ pub(super) async fn bundle(source: &str, context: &Context) -> Result<(String, V
         // A folder is bundled on the way.
         false if std::path::Path::new(source).is_dir() => {
             let content = formwork_packs::bundle_folder(std::path::Path::new(source))?;
+            bundles::note_unnamed(&content.meta.name, source);
             serde_json::to_vec(&content)?
         }
         false if source.starts_with(['@', '{']) => input::text(source)?.into_bytes(),

@@ -1,6 +1,6 @@
 //! What needs no endpoint: completion, fingerprints, hashes of passwords.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use argon2::{Argon2, PasswordHasher as _};
@@ -25,15 +25,22 @@ pub(super) async fn completion(given: Given<'_>, context: &mut Context) -> Resul
             ))
         })?,
     };
-    let script = script(shell);
+    let script = script(shell, &called());
     transfer::write(&script, given.text("TARGET"), &mut context.out)
 }
 
-/// Returns the script of a shell.
-pub(super) fn script(shell: Shell) -> Vec<u8> {
+/// Returns the script of a shell, for the program under a name.
+pub(super) fn script(shell: Shell, program: &str) -> Vec<u8> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut commands::command(false), "formwork", &mut text);
+    clap_complete::generate(shell, &mut commands::command(false), program, &mut text);
     text
+}
+
+/// Returns the name that this program was called by, which is what a shell completes.
+fn called() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    let name = path.as_deref().and_then(|path| path.file_stem()?.to_str());
+    name.unwrap_or("formwork").to_owned()
 }
 
 /// Shows what this computer knows of itself.

@@ -161,7 +161,7 @@ fn words_of_a_verb_are_there_once() {
 
 #[test]
 fn completion_knows_every_verb() {
-    let script = String::from_utf8(local::script(Shell::Bash)).unwrap();
+    let script = String::from_utf8(local::script(Shell::Bash, "drpcli")).unwrap();
     for (name, _) in names() {
         for verb in verbs_of(name).iter().filter(|verb| !verb.words.is_empty()) {
             // Both the blank between two words and a dash in one are written like this.
@@ -169,8 +169,10 @@ fn completion_knows_every_verb() {
             assert!(script.contains(&path), "{name} {}", verb.words);
         }
     }
+    // Under the name that the program has.
+    assert!(script.contains("-o nosort -o bashdefault -o default drpcli") && !script.contains("formwork__"));
     for shell in [Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
-        let script = String::from_utf8(local::script(shell)).unwrap();
+        let script = String::from_utf8(local::script(shell, "drpcli")).unwrap();
         assert!(script.contains("removeprofile") && script.contains("bundlize"), "{shell}");
     }
 }

@@ -281,7 +281,11 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
         Job {
             uuid,
             machine: machine.uuid.clone(),
-            previous: self.current.as_ref().map_or_else(|| NO_JOB.to_owned(), |job| job.uuid.clone()),
+            // Also when that job was deleted.
+            previous: Some(&machine.current_job)
+                .filter(|job| !job.is_empty())
+                .cloned()
+                .unwrap_or_else(|| NO_JOB.to_owned()),
             task: text.to_owned(),
             stage: machine.stage.clone(),
             workflow: machine.workflow.clone(),

@@ -126,7 +126,7 @@ pub fn update(
 
 fn allowed(from: JobState, to: JobState) -> bool {
     match from {
-        JobState::Created => true,
+        JobState::Created => matches!(to, JobState::Running | JobState::Failed),
         JobState::Running => matches!(to, JobState::Finished | JobState::Failed | JobState::Incomplete),
         JobState::Incomplete => matches!(to, JobState::Running | JobState::Failed),
         JobState::Finished | JobState::Failed => false,
@@ -213,6 +213,23 @@ pub fn retry_due(objects: &(impl Objects + ?Sized), job: &Job, now: Timestamp) -
     }
     let mut subject = before.clone();
     subject.machine.runnable = true;
+    subject.moved(&before, now)
+}
+
+/// Moves a machine or a work order past the place of its current job, which is deleted: what that job finished is not done again.
+/// `None` when nothing moves.
+#[must_use]
+pub fn deleted(objects: &(impl Objects + ?Sized), job: &Job, now: Timestamp) -> Option<Moved> {
+    let before = subject_of(objects, job)?;
+    let machine = &before.machine;
+    let is_at_place = machine.current_job == job.uuid
+        && !machine.job_state.is_empty()
+        && (job.current_index..job.next_index).contains(&machine.current_task);
+    if job.state != JobState::Finished || !is_at_place {
+        return None;
+    }
+    let mut subject = before.clone();
+    subject.machine.current_task = job.next_index;
     subject.moved(&before, now)
 }
 

@@ -165,3 +165,39 @@ async fn honest_client_is_answered_while_others_hold_all_that_they_can_and_as_be
     while !asked(&mut from(address, 5).await).await.ends_with("here") {}
     held(address, 2).await;
 }
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_with_the_error_object() {
+    let (address, stop) = served(8).await;
+    let (long, fields) = ("a".repeat(70 << 10), "x: y\r\n".repeat(300));
+    for (request, code) in [
+        (format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), 431),
+        (String::from("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: many\r\n\r\n"), 400),
+        (String::from("GET / HTTP/1.1\r\nHost: \0\r\n\r\n"), 400),
+        // Behind one that was answered.
+        (String::from("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), 200),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        if code == 200 {
+            let mut first = [0; 4096];
+            let read = stream.read(&mut first).await.unwrap();
+            assert!(first[..read].ends_with(b"here"));
+            stream.write_all(b"what is this\r\n\r\n").await.unwrap();
+        }
+        // A client that sent more than was read may be cut off behind the answer.
+        let _ = stream.read_to_string(&mut answer).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{code}: {answer}"));
+        let code = if code == 200 { 400 } else { code };
+        let error: ApiError =
+            serde_json::from_str(body).unwrap_or_else(|error| panic!("{code} {error}: {answer}"));
+        assert_eq!(error.code, code, "{answer}");
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {code} ")) && head.contains("application/json"),
+            "{answer}"
+        );
+    }
+    stop.send(true).unwrap();
+}

@@ -3,8 +3,11 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::activity::Activity;
+use super::{activity::Activity, filled::filled};
 use crate::connections::Seat;
 
 /// How often a connection is looked at that has no deadline, as it may have one soon.
@@ -24,12 +27,15 @@ const LOOK: Duration = Duration::from_secs(15);
 /// What is noted of a connection, shared by its stream and its requests.
 pub(super) struct Watch {
     activity: Mutex<Activity>,
+    /// How many requests are in flight, for those who cannot wait for the lock.
+    in_flight: AtomicUsize,
     seat: Arc<Seat>,
 }
 
 impl Watch {
     pub(super) fn new(seat: Arc<Seat>) -> Arc<Self> {
-        Arc::new(Self { activity: Mutex::new(Activity::new(Instant::now())), seat })
+        let activity = Mutex::new(Activity::new(Instant::now()));
+        Arc::new(Self { activity, in_flight: AtomicUsize::new(0), seat })
     }
 
     /// Waits until nobody waits for the connection any more.
@@ -45,6 +51,7 @@ impl Watch {
 
     /// Notes a request, which is in flight as long as what is returned.
     pub(super) fn request(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
         // The place is changed below the same lock, so that it is busy whenever a request is in flight.
         self.note(|activity, now| {
             if activity.asked(now) {
@@ -79,6 +86,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.offer(false);
+        self.watch.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.watch.note(|activity, now| {
             if activity.answered(now) {
                 self.watch.seat.place().idle();
@@ -128,16 +136,20 @@ impl HttpBody for Answer {
     }
 }
 
-/// A stream that notes what is taken of what is written to it.
+/// A stream that notes what is taken of what is written to it, and fills in the refusals of the HTTP library.
 pub(super) struct Watched<S> {
     stream: S,
     watch: Arc<Watch>,
     is_blocked: bool,
+    /// True while all answers are over and handed on: what is written next begins an answer.
+    is_settled: bool,
+    /// What is left of an answer that was filled in.
+    owed: Vec<u8>,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch, is_blocked: false }
+        Self { stream, watch, is_blocked: false, is_settled: true, owed: Vec::new() }
     }
 
     fn wrote(&mut self, polled: &Poll<io::Result<usize>>) {
@@ -149,7 +161,16 @@ impl<S> Watched<S> {
     }
 
     fn flushed(&mut self, polled: &Poll<io::Result<()>>) {
+        self.is_settled = polled.is_ready() && self.watch.in_flight.load(Ordering::Relaxed) == 0;
         self.block(polled.is_pending());
+    }
+
+    /// Takes the place of a refusal without a body; tells whether these bytes are one.
+    fn fills(&mut self, bytes: &[u8]) -> bool {
+        let filled = if self.is_settled { filled(bytes) } else { None };
+        self.is_settled = false;
+        self.owed.extend(filled.iter().flatten());
+        filled.is_some()
     }
 
     fn block(&mut self, is_blocked: bool) {
@@ -170,12 +191,31 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    /// Hands on what is owed, which is nothing but after a refusal that was filled in.
+    fn poll_owed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.owed.is_empty() {
+            let polled = Pin::new(&mut self.stream).poll_write(context, &self.owed);
+            self.wrote(&polled);
+            match ready!(polled)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                taken => drop(self.owed.drain(..taken)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_owed(context))?;
+        if self.fills(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(&polled);
         polled
@@ -186,6 +226,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_owed(context))?;
+        if let Some(first) = parts.iter().find(|part| !part.is_empty())
+            && self.fills(first)
+        {
+            return Poll::Ready(Ok(first.len()));
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
         self.wrote(&polled);
         polled
@@ -196,12 +242,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_owed(context))?;
         let polled = Pin::new(&mut self.stream).poll_flush(context);
         self.flushed(&polled);
         polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_owed(context))?;
         let polled = Pin::new(&mut self.stream).poll_shutdown(context);
         self.flushed(&polled);
         polled

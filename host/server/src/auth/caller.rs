@@ -100,7 +100,7 @@ impl Caller {
     }
 
     /// Tells whether the caller may change anything at a place in an object or inside of it, or all that is around it: who
-    /// may not is refused before anything is tried. An empty `path` is the whole object.
+    /// may not is refused before anything is tried. An empty `path` is the whole object, an empty `key` any object.
     pub(crate) fn touches(&self, scope: &str, path: &str, key: &str) -> bool {
         let grants = &self.rights.grants;
         grants.iter().any(|grant| grant.claims().iter().any(|claim| claim.touches(scope, path, key)))

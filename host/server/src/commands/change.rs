@@ -26,6 +26,14 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// Tells whether it is a patch without operations: a successful update of nothing (drp-api.md 5.3).
+    pub(super) fn is_nothing(&self) -> bool {
+        match self {
+            Self::Patch(patch) | Self::PatchMeta(patch) | Self::PatchParams(patch) => patch.is_empty(),
+            Self::Put(_) | Self::PutParams(_) | Self::Param(..) => false,
+        }
+    }
+
     /// Returns the members that the change reads or writes, where they are known before it is tried: none when it is of the
     /// object as a whole.
     pub(super) fn touched(&self) -> Option<Vec<String>> {

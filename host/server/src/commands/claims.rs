@@ -32,9 +32,7 @@ pub(super) fn tried(
     if caller.may(prefix, "update", key) {
         return make();
     }
-    if !caller.touches(prefix, "", key) {
-        caller.require(prefix, "update", key)?;
-    }
+    require_some(caller, prefix, key)?;
     let (patch, below) = match change {
         Change::Patch(patch) => (patch, ""),
         Change::PatchMeta(patch) => (patch, "/Meta"),
@@ -43,6 +41,14 @@ pub(super) fn tried(
     };
     require_places(caller, prefix, key, (patch, below))?;
     make()
+}
+
+/// Refuses a caller who may change nothing of an object.
+pub(super) fn require_some(caller: &Caller, prefix: &str, key: &str) -> Result<(), ApiError> {
+    match caller.touches(prefix, "", key) {
+        true => Ok(()),
+        false => caller.require(prefix, "update", key),
+    }
 }
 
 /// Refuses a patch that reads what the caller cannot read, or writes where none of his claims reaches. Claims for exactly what

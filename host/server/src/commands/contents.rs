@@ -2,6 +2,7 @@
 
 pub(crate) mod layer;
 mod load;
+mod restore;
 pub(crate) mod updates;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -115,7 +116,8 @@ pub(crate) struct Installation {
     pub(crate) replace_writable: bool,
 }
 
-/// Installs a bundle, or replaces the installed one of the same name. Its artifacts are placed with it.
+/// Installs a bundle, or replaces the installed one of the same name. Its artifacts are placed with it. The writable layer is put
+/// back, see [`restore`].
 pub(crate) async fn install(
     endpoint: &Arc<Endpoint>,
     caller: &Caller,
@@ -123,9 +125,14 @@ pub(crate) async fn install(
     how: Installation,
 ) -> Result<ContentSummary, ApiError> {
     let (method, action) = if how.replacing.is_some() { ("PUT", "update") } else { ("POST", "create") };
+    if how.replacing.as_deref() == Some(WRITABLE) && content.meta.name == WRITABLE {
+        caller.require("contents", action, WRITABLE)?;
+        return restore::restore(endpoint, caller, content).await;
+    }
     caller.require("contents", action, "")?;
-    let artifacts = content.artifacts.clone();
-    let pack = formwork_packs::from_content(content).map_err(|error| refusal(&error, method))?;
+    let (artifacts, named) = (content.artifacts.clone(), content.meta.name.clone());
+    let pack = formwork_packs::from_content(content)
+        .map_err(|error| refusal(&error, method).about("contents", &named))?;
     let name = pack.meta.name.clone();
     if how.replacing.as_ref().is_some_and(|replaced| *replaced != name) {
         let message = format!("the bundle is named `{name}`, not as the URL says");

@@ -51,7 +51,7 @@ pub(crate) async fn create(
     if request.kind.key == UUID {
         complete_text(&mut body, UUID, random::uuid);
     }
-    let wanted = decode(request.kind, "POST", body)?;
+    let wanted = decode(request.kind, "POST", "", body)?;
     let principal = request.caller.principal.clone();
     commit_object(endpoint, &principal, move |work| {
         let object = kinds::of(request.kind).complete(work, wanted.boxed())?;
@@ -61,17 +61,36 @@ pub(crate) async fn create(
         if let Some(stored) = kinds::of(request.kind).instead(work, object.as_ref()) {
             return work.put(stored);
         }
-        let (prefix, key) = (object.kind().prefix, object.key());
-        let other = work.tx.find(prefix, &key);
-        if other.is_some_and(|other| !is_brought_along(&*work.tx, other.as_ref())) {
-            return Err(ApiError::new(409, "CREATE", "already exists").about(prefix, &key).into());
-        }
-        claims::require_given(&request.caller, &*work.tx, None, object.as_ref())?;
-        let stored = work.put(object)?;
-        tenants::adopt(work, &request.caller, stored.as_ref())?;
-        Ok(stored)
+        put_new(work, &request.caller, object)
     })
     .await
+}
+
+/// Puts an object that is not there inside of a transaction, as it was when it was there.
+pub(super) fn restore_in(
+    work: &mut Work<'_>,
+    request: &Request,
+    body: Value,
+) -> Result<Arc<dyn Object>, Stop> {
+    request.caller.require(request.kind.prefix, "create", "")?;
+    let wanted = decode(request.kind, request.method.as_str(), "", without_read_only(request.kind, body))?;
+    let object = kinds::of(request.kind).restore(work, wanted.boxed())?;
+    if secure::holds_any(&*work.tx, object.as_ref()) {
+        claims::require_secure(&request.caller, object.as_ref())?;
+    }
+    put_new(work, &request.caller, object)
+}
+
+fn put_new(work: &mut Work<'_>, caller: &Caller, object: Box<dyn Object>) -> Result<Arc<dyn Object>, Stop> {
+    let (prefix, key) = (object.kind().prefix, object.key());
+    let other = work.tx.find(prefix, &key);
+    if other.is_some_and(|other| !is_brought_along(&*work.tx, other.as_ref())) {
+        return Err(ApiError::new(409, "CREATE", "already exists").about(prefix, &key).into());
+    }
+    claims::require_given(caller, &*work.tx, None, object.as_ref())?;
+    let stored = work.put(object)?;
+    tenants::adopt(work, caller, stored.as_ref())?;
+    Ok(stored)
 }
 
 /// Most users of an object that an error names.
@@ -87,6 +106,13 @@ pub(crate) async fn update(
     changes: Vec<Change>,
 ) -> Result<Committed<Arc<dyn Object>>, ApiError> {
     let caller = request.caller.clone();
+    let prefix = request.kind.prefix;
+    if changes.iter().all(Change::is_nothing) {
+        let stored = endpoint.snapshot().stored(prefix, &key);
+        let stored = stored.ok_or_else(|| ApiError::not_found(request.method.as_str(), prefix, &key))?;
+        claims::require_some(&caller, prefix, &kinds::claim_key(stored.object.as_ref()))?;
+        return Ok(Committed { value: stored.object, revision: stored.revision });
+    }
     let audited = Arc::new(Mutex::new(None));
     let noted = Arc::clone(&audited);
     let committed = commit_object(endpoint, &caller.principal, move |work| {
@@ -180,8 +206,7 @@ fn overlaid_with(
     // What clients cannot write stays as it is.
     let written: Vec<&str> =
         names.into_iter().filter(|name| !read_only(kind).any(|own| own == *name)).collect();
-    let new = overlaid(old, &written, after)
-        .map_err(|error| undecodable(kind, method, error).about(kind.prefix, &key));
+    let new = overlaid(old, &written, after).map_err(|error| undecodable(kind, method, &key, error));
     let is_secure = new.as_ref().is_ok_and(|new| secure::changed(&*work.tx, old, new.as_ref()));
     claims::require_members(&request.caller, (kind, claimed), None, is_secure)?;
     Ok(new?)
@@ -208,7 +233,7 @@ fn replaced(
     keep_private(kind, &before, &mut after);
     // What a caller changes who may change all needs no look at each member.
     let raw = (!request.caller.may(prefix, "update", claimed)).then(|| after.clone());
-    let decoded = decode(kind, method, after).map_err(|error| error.about(prefix, &key));
+    let decoded = decode(kind, method, &key, after);
     let is_secure = decoded.as_ref().is_ok_and(|new| secure::changed(&*work.tx, old, new.as_ref()));
     let result = raw.map(|raw| decoded.as_ref().map_or(raw, |new| new.to_json()));
     let places = result.as_ref().map(|result| (&before, result));
@@ -301,13 +326,21 @@ pub(crate) async fn set_param(
     .await
 }
 
-/// Decodes a body into an object of a type.
-pub(crate) fn decode(kind: &'static Kind, method: &str, body: Value) -> Result<Arc<dyn Object>, ApiError> {
-    kind.read(body).map_err(|error| undecodable(kind, method, error))
+/// Decodes a body into an object of a type. What is wrong with it is an error about the key, which is empty for a new object.
+pub(crate) fn decode(
+    kind: &'static Kind,
+    method: &str,
+    key: &str,
+    body: Value,
+) -> Result<Arc<dyn Object>, ApiError> {
+    kind.read(body).map_err(|error| undecodable(kind, method, key, error))
 }
 
-fn undecodable(kind: &Kind, method: &str, error: DecodeError) -> ApiError {
-    ApiError::new(400, method, error.message).about(kind.prefix, "")
+fn undecodable(kind: &Kind, method: &str, key: &str, error: DecodeError) -> ApiError {
+    if error.is_unknown_word {
+        return ApiError::invalid(kind.prefix, key, vec![format!("{key}: {}", error.message)]);
+    }
+    ApiError::new(400, method, error.message).about(kind.prefix, key)
 }
 
 fn read_only(kind: &Kind) -> impl Iterator<Item = &'static str> {

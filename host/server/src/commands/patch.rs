@@ -12,8 +12,9 @@ const MAX_OPERATIONS: usize = 10_000;
 /// The most values that all `copy` operations of a patch may copy together.
 const MAX_COPIED: usize = 100_000;
 
-/// The most levels that a patch may make; the store takes no document that is deeper.
-const MAX_DEPTH: usize = 100;
+/// The most levels that a patch may make, as deep as JSON that is parsed. What the store takes is less, and decides: the same
+/// object is taken or refused whatever request brings it.
+const MAX_DEPTH: usize = 128;
 
 /// Parses a patch; the numbers in it take their canonical form, so that a `test` compares them by value.
 pub(crate) fn parse(body: &Value, prefix: &str, key: &str) -> Result<Patch, ApiError> {

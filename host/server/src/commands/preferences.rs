@@ -8,7 +8,7 @@ use formwork_model::{Preference, Record};
 
 use crate::{
     auth::Caller,
-    commit::{commit, refused},
+    commit::{Stop, Work, commit, refused},
     endpoint::Endpoint,
 };
 
@@ -36,20 +36,27 @@ pub(crate) async fn change(
     caller: &Caller,
     values: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, ApiError> {
-    caller.require("preferences", "post", "")?;
-    commit(endpoint, &caller.principal, move |work| {
-        let changed =
-            preferences::change(&*work.tx, &values).map_err(|refusal| refused("preferences", "", refusal))?;
-        if changed.iter().any(|preference| preference.name == MANAGER && preference.val == "true") {
-            let message =
-                "this endpoint cannot manage others yet\nhint: leave `manager` false; nothing was changed";
-            return Err(ApiError::new(501, "POST", message).about("preferences", MANAGER).into());
-        }
-        for preference in changed {
-            work.put(Box::new(preference))?;
-        }
-        Ok(())
-    })
-    .await?;
+    let by = caller.clone();
+    commit(endpoint, &caller.principal, move |work| put(work, &by, &values)).await?;
     Ok(all(endpoint))
+}
+
+/// Changes some preferences inside of a transaction.
+pub(super) fn put(
+    work: &mut Work<'_>,
+    caller: &Caller,
+    values: &BTreeMap<String, String>,
+) -> Result<(), Stop> {
+    caller.require("preferences", "post", "")?;
+    let changed =
+        preferences::change(&*work.tx, values).map_err(|refusal| refused("preferences", "", refusal))?;
+    if changed.iter().any(|preference| preference.name == MANAGER && preference.val == "true") {
+        let message =
+            "this endpoint cannot manage others yet\nhint: leave `manager` false; nothing was changed";
+        return Err(ApiError::new(501, "POST", message).about("preferences", MANAGER).into());
+    }
+    for preference in changed {
+        work.put(Box::new(preference))?;
+    }
+    Ok(())
 }

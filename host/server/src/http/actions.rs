@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequestParts, Path},
+    extract::FromRequestParts,
     http::{StatusCode, request::Parts},
 };
 use formwork_api::ApiError;
@@ -13,13 +13,12 @@ use formwork_model::{AvailableAction, Kind, Object, Values};
 use super::{
     answer::{self, Failure, Handled},
     objects,
-    request::{Authenticated, Json, Last, Query, Target},
+    request::{Authenticated, Json, Last, Path, Query, Target},
     route::{Body, OF_CHANGE, OF_ONE, Route, Shape},
 };
 use crate::{
     auth::Caller,
     endpoint::Endpoint,
-    kinds,
     plugins::{self, Asked},
 };
 
@@ -79,9 +78,7 @@ pub(super) fn system_routes() -> Vec<Route> {
 
 /// Finds the object of a request for a caller who may do something to it.
 fn subject(target: &Target, action: &str) -> Result<Arc<dyn Object>, ApiError> {
-    let (object, _) = objects::find(target, &target.endpoint.snapshot())?;
-    target.require(action, &kinds::claim_key(object.as_ref()))?;
-    Ok(object)
+    Ok(objects::permitted(target, &target.endpoint.snapshot(), action)?.0)
 }
 
 pub(super) async fn list(target: Target) -> Handled {

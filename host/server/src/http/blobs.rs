@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, RawQuery, Request as HttpRequest, State},
+    extract::{RawQuery, Request as HttpRequest, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::IntoResponse,
 };
@@ -12,7 +12,7 @@ use formwork_api::ApiError;
 use super::{
     answer::{self, Handled},
     form::Form,
-    request::{Authenticated, Query},
+    request::{Authenticated, Path, Query},
     route::{Body, OF_ONE, Route, Shape},
 };
 use crate::{

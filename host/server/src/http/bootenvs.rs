@@ -6,7 +6,7 @@ use formwork_model::{BootEnv, Record};
 
 use super::{
     answer::{self, Handled},
-    objects,
+    objects::{self, UPDATE},
     request::{Json, Target},
     route::{Body, Route, Shape},
 };
@@ -24,8 +24,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Removes the trees of the named architectures, and their archives too unless they are to be taken apart again.
 async fn purge(target: Target, body: Json) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
-    target.require("update", &object.key())?;
+    let (object, _) = objects::permitted(&target, &target.endpoint.snapshot(), UPDATE)?;
+    target.require(UPDATE, &object.key())?;
     // A client that names none sends an empty object or nothing.
     let arches: Vec<String> =
         if body.value.is_array() { body.read("bootenvs", &target.id)? } else { Vec::new() };

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{extract::State, http::StatusCode};
 use formwork_api::{ApiError, Filter, Index, Shape as IndexShape, Subject};
 use formwork_model::{Cluster, Machine, Native, Record, ResourceBroker};
 use serde_json::Value;
@@ -13,7 +10,7 @@ use serde_json::Value;
 use super::{
     answer::{self, Handled},
     objects,
-    request::{Authenticated, Query, Target},
+    request::{Authenticated, Path, Query, Target},
     route::{Body, OF_ONE, Route, Shape},
 };
 use crate::{connections::Connection, endpoint::Endpoint};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{Method, StatusCode, Uri},
 };
 use formwork_api::{ApiError, ClusterState};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{self, Handled},
-    request::Authenticated,
+    request::{Authenticated, Path},
     route::{Body, Route},
     system,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Request as HttpRequest, State},
+    extract::{Request as HttpRequest, State},
     http::StatusCode,
 };
 use formwork_api::ApiError;
@@ -14,7 +14,7 @@ use super::{
     blobs as upload,
     packs::wanted,
     providers::OF_PACK,
-    request::{Authenticated, Json, Query},
+    request::{Authenticated, Json, Path, Query},
     route::{Body, OF_CHANGE, OF_ONE, Route, Shape},
 };
 use crate::{

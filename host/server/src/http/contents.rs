@@ -6,7 +6,7 @@ use formwork_model::{Content, ContentSummary, InstalledContent, Record};
 
 use super::{
     answer::{self, Handled},
-    request::{Raw, Target},
+    request::{Raw, Target, keeps_numbers},
     route::{Body, OF_CHANGE, OF_ONE, Route, Shape},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
             .answers(304, Body::Nothing)
             .refuses(OF_ONE),
         Route::put(one, "upload_content", install)
-            .tells("Replaces a bundle.")
+            .tells("Replaces a bundle; puts back what the bundle BackingStore has.")
             .query(REPLACE)
             .takes(Body::json::<Content>())
             .up_to(MAX_BUNDLE_BYTES)
@@ -79,6 +79,10 @@ async fn install(target: Target, body: Raw) -> Handled {
     // Before the work of reading it.
     target.require(if is_put { "update" } else { "create" }, "")?;
     let Target { endpoint, caller, method, id, query, .. } = target;
+    // YAML has numbers where the same words are no JSON.
+    if body.0.trim_ascii_start().starts_with(b"{") {
+        keeps_numbers(&body.0, &method)?;
+    }
     let read = tokio::task::spawn_blocking(move || formwork_packs::parse_content(&body.0)).await;
     let content = read.map_err(|error| internal(&error))?.map_err(|error| {
         ApiError::new(400, method.as_str(), format!("not a content bundle: {error}")).about("contents", "")

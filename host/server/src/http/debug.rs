@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, StatusCode, header},
 };
 use formwork_api::{ApiError, IndexInfo};
@@ -16,7 +16,7 @@ use super::{
     answer::{self, Handled},
     indexes::indexes,
     is_generic, known_kind,
-    request::Authenticated,
+    request::{Authenticated, Path},
     route::{Body, OF_ONE, Route, Shape},
 };
 use crate::{commit::internal, download, endpoint::Endpoint};

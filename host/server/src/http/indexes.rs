@@ -2,17 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{extract::State, http::StatusCode};
 use formwork_api::{ApiError, Index, IndexInfo};
 use formwork_model::{Kind, Objects, kinds_of};
 
 use super::{
     answer::{self, Handled},
     is_generic, known_kind,
-    request::Authenticated,
+    request::{Authenticated, Path},
     route::{Body, OF_ONE, Route},
 };
 use crate::endpoint::Endpoint;

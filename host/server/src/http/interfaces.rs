@@ -1,11 +1,11 @@
 //! Network interfaces (drp-api.md 7.14).
 
-use axum::{extract::Path, http::StatusCode};
+use axum::http::StatusCode;
 use formwork_api::{ApiError, Interface};
 
 use super::{
     answer::{self, Handled},
-    request::Authenticated,
+    request::{Authenticated, Path},
     route::{Body, OF_ONE, Route},
 };
 use crate::interfaces;

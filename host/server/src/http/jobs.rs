@@ -8,10 +8,11 @@ use formwork_core::{
     jobs::{Answer, Scope},
     preferences,
 };
-use formwork_model::{Job, JobAction, JobState, Machine, ObjectsExt, Record, parse_duration};
+use formwork_model::{Job, JobAction, JobState, Machine, Record, parse_duration};
 
 use super::{
     answer::{self, Handled},
+    objects,
     request::{Json, Raw, Target},
     route::{Body, OF_ONE, Route, Shape},
 };
@@ -95,7 +96,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Gives an agent its next job: 201 for a new one, 202 for one that goes on, 204 for none.
 async fn create(target: Target, body: Json) -> Handled {
-    let asked = decode(target.kind, target.method.as_str(), body.value)?;
+    let asked = decode(target.kind, target.method.as_str(), "", body.value)?;
     let mut request = asked.as_any().downcast_ref::<Job>().cloned().unwrap_or_default();
     // The body's own is ignored (drp-api.md 9.2).
     request.state = if target.query.is("run") { JobState::Running } else { JobState::Created };
@@ -132,11 +133,8 @@ fn sees_subject(target: &Target, uuid: &str) -> bool {
 
 /// Finds a job for a caller who may do something to the jobs of its machine.
 fn job(target: &Target, action: &str) -> Result<Arc<Job>, ApiError> {
-    let job = target.endpoint.snapshot().get::<Job>(&target.id);
-    let job = job.filter(|job| target.caller.sees(target.kind.prefix, &job.uuid));
-    let job = job.ok_or_else(|| target.not_found())?;
-    target.require(action, &job.machine)?;
-    Ok(job)
+    let (object, _) = objects::permitted(target, &target.endpoint.snapshot(), action)?;
+    object.into_any().downcast().map_err(|_| target.not_found())
 }
 
 async fn actions(target: Target) -> Handled {

@@ -98,8 +98,7 @@ fn of_group(kind: &'static Kind) -> Vec<Route> {
 
 async fn token(target: Target) -> Handled {
     let snapshot = target.endpoint.snapshot();
-    let (object, _) = objects::find(&target, &snapshot)?;
-    target.require("token", &object.key())?;
+    let (object, _) = objects::permitted(&target, &snapshot, "token")?;
     let seconds = users::lifetime(&target.query)?;
     let machine = Machine::of(object.as_ref()).cloned().unwrap_or_default();
     let token = auth::machine_token(&target.endpoint, &snapshot, &machine, seconds);
@@ -123,7 +122,7 @@ async fn start(target: Target, body: Json) -> Handled {
 
 /// Removes an object at once, or has it go through its last workflow first.
 async fn clean_up(target: Target) -> Handled {
-    let key = objects::find(&target, &target.endpoint.snapshot())?.0.key();
+    let key = objects::permitted(&target, &target.endpoint.snapshot(), "delete")?.0.key();
     match cleaned_up(&target.endpoint, target.request(), key).await? {
         Cleaned::Removed(object) => objects::written(StatusCode::OK, &object),
         Cleaned::Begun(object) => objects::written(StatusCode::ACCEPTED, &object),
@@ -133,7 +132,7 @@ async fn clean_up(target: Target) -> Handled {
 /// Returns a request about the profile of the group that an object stands for.
 pub(super) fn group(mut target: Target) -> Result<Target, ApiError> {
     let snapshot = target.endpoint.snapshot();
-    let (object, _) = objects::find(&target, &snapshot)?;
+    let (object, _) = objects::readable(&target, &snapshot)?;
     let name = Machine::of(object.as_ref()).map(|machine| machine.name.clone()).unwrap_or_default();
     if snapshot.find(Profile::KIND.prefix, &name).is_none() {
         let message = format!("the group of {name} has no profile\nhint: create the profile {name}");

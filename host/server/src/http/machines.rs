@@ -8,7 +8,7 @@ use formwork_model::{Machine, Record};
 
 use super::{
     answer::{self, Handled},
-    objects,
+    objects::{self, UPDATE},
     request::{Authenticated, Json, Target},
     route::{Body, Route},
 };
@@ -32,8 +32,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Tells what a change of a machine would bring about; nothing is written. The body has the members to change.
 async fn plan(target: Target, body: Json) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
-    target.require("update", &object.key())?;
+    let (object, _) = objects::permitted(&target, &target.endpoint.snapshot(), UPDATE)?;
+    target.require(UPDATE, &object.key())?;
     let members: serde_json::Map<String, serde_json::Value> = body.read("machines", &object.key())?;
     let plan = simulation::plan(&target.endpoint, &object.key(), &members).await?;
     answer::json(StatusCode::OK, &plan)

@@ -1,6 +1,6 @@
 //! The standard routes of every object type (drp-api.md 7).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use axum::http::{HeaderMap, StatusCode};
 use formwork_api::ApiError;
@@ -19,6 +19,7 @@ use super::{
     route::{Body, OF_CHANGE, OF_ONE, Route},
 };
 use crate::{
+    auth::Wanted,
     commands::{
         objects::{self, Change},
         patch,
@@ -99,23 +100,50 @@ pub(super) fn meta_routes() -> Vec<Route> {
     ]
 }
 
-/// Finds the object that a request names by its key or by `INDEX:VALUE` of a unique index (drp-api.md 3.3).
-pub(super) fn find(target: &Target, snapshot: &Snapshot) -> Result<(Arc<dyn Object>, Revision), ApiError> {
-    find_named(target, snapshot, &target.id)
+/// What one does to change something of an object.
+pub(super) const UPDATE: &str = "update";
+
+/// Finds the object that a request names by its key or by `INDEX:VALUE` of a unique index (drp-api.md 3.3), for a caller who
+/// may do something to it; [`UPDATE`] stands for any change of it.
+pub(super) fn permitted(
+    target: &Target,
+    snapshot: &Snapshot,
+    action: &str,
+) -> Result<(Arc<dyn Object>, Revision), ApiError> {
+    permitted_named(target, snapshot, &target.id, action)
 }
 
-/// Finds an object of the type of a request as [`find`] does, by another name than that of its URL.
-pub(super) fn find_named(
+/// Finds an object of the type of a request as [`permitted`] does, by another name than that of its URL.
+///
+/// Whoever may not do it is told so in the same words whether there is such an object or not: he does not learn which keys
+/// there are. What a tenant hides is not there for anybody of it, before all claims (drp-api.md 2.5).
+pub(super) fn permitted_named(
     target: &Target,
     snapshot: &Snapshot,
     id: &str,
+    action: &str,
 ) -> Result<(Arc<dyn Object>, Revision), ApiError> {
-    let prefix = target.kind.prefix;
-    let stored = native_key(snapshot, target.kind, id)
-        .filter(|key| target.caller.sees(prefix, key))
-        .and_then(|key| snapshot.stored(prefix, &key))
-        .ok_or_else(|| ApiError::not_found(target.method.as_str(), prefix, id))?;
-    Ok((stored.object, stored.revision))
+    let (caller, prefix, behaviour) = (&target.caller, target.kind.prefix, kinds::of(target.kind));
+    let missing = || ApiError::not_found(target.method.as_str(), prefix, id);
+    let found = native_key(snapshot, target.kind, id)
+        .filter(|key| caller.sees(prefix, key))
+        .and_then(|key| snapshot.stored(prefix, &key));
+    if found.is_none() && caller.visible(prefix).is_some() {
+        return Err(missing());
+    }
+    let claimed = match &found {
+        Some(found) => Cow::Owned(behaviour.claim_key(found.object.as_ref())),
+        None => Cow::Borrowed(behaviour.claim_key_of_missing(id).unwrap_or_default()),
+    };
+    let may =
+        |key: &str| caller.may(prefix, action, key) || action == UPDATE && caller.touches(prefix, "", key);
+    if !may(&claimed) {
+        // The claim that is missing is named where that tells nothing of an object to somebody who has none like it.
+        let tells = behaviour.claim_key_of_missing(id).is_none() && may("");
+        let specific = if tells { &*claimed } else { id };
+        return Err(caller.deny(&[Wanted { scope: prefix, action: Cow::Borrowed(action), specific }]));
+    }
+    found.map(|found| (found.object, found.revision)).ok_or_else(missing)
 }
 
 /// Returns the key of the object that a text in a URL names.
@@ -142,9 +170,7 @@ pub(super) fn readable(
     target: &Target,
     snapshot: &Snapshot,
 ) -> Result<(Arc<dyn Object>, Revision), ApiError> {
-    let (object, revision) = find(target, snapshot)?;
-    target.require("get", &kinds::claim_key(object.as_ref()))?;
-    Ok((object, revision))
+    permitted(target, snapshot, "get")
 }
 
 /// Changes the object that a request names, and returns it.
@@ -157,7 +183,7 @@ pub(super) async fn update_all(
     target: &Target,
     changes: Vec<Change>,
 ) -> Result<Committed<Arc<dyn Object>>, ApiError> {
-    let key = find(target, &target.endpoint.snapshot())?.0.key();
+    let key = permitted(target, &target.endpoint.snapshot(), UPDATE)?.0.key();
     objects::update(&target.endpoint, target.request(), key, changes).await
 }
 
@@ -215,7 +241,7 @@ pub(super) async fn change(target: Target, body: Json) -> Handled {
 }
 
 pub(super) async fn remove(target: Target) -> Handled {
-    let key = find(&target, &target.endpoint.snapshot())?.0.key();
+    let key = permitted(&target, &target.endpoint.snapshot(), "delete")?.0.key();
     let object = objects::delete(&target.endpoint, target.request(), key).await?;
     written(StatusCode::OK, &object)
 }

@@ -1,17 +1,14 @@
 //! The routes of plugins and their providers beyond the standard ones (drp-api.md 7.19, 11.5).
 
-use axum::{
-    extract::Path,
-    http::{HeaderName, HeaderValue, StatusCode},
-};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use formwork_api::ApiError;
 use formwork_model::{DeadLetter, ObjectsExt, Plugin, PluginProvider, Record};
 use serde_json::{Value, json};
 
 use super::{
     answer::{self, Handled},
-    objects,
-    request::Target,
+    objects::{self, UPDATE},
+    request::{Path, Target},
     route::{Body, OF_ONE, Route},
 };
 use crate::{content, plugins};
@@ -125,9 +122,9 @@ fn shown(letter: &DeadLetter) -> Value {
 
 /// Finds the plugin of a request for a caller who may change it.
 fn changeable(target: &Target) -> Result<String, ApiError> {
-    let (plugin, _) = objects::find(target, &target.endpoint.snapshot())?;
+    let (plugin, _) = objects::permitted(target, &target.endpoint.snapshot(), UPDATE)?;
     let key = plugin.key();
-    target.require("update", &key)?;
+    target.require(UPDATE, &key)?;
     Ok(key)
 }
 

@@ -175,7 +175,7 @@ fn candidates(
     };
     let mut found = Vec::new();
     for id in named {
-        let (object, _) = objects::find_named(machines, snapshot, id)?;
+        let (object, _) = objects::permitted_named(machines, snapshot, id, "get")?;
         let key = object.key();
         if matching.as_ref().is_none_or(|matching| matching.contains(&key)) && !found.contains(&key) {
             found.push(key);
@@ -186,9 +186,8 @@ fn candidates(
 
 /// Gives a machine back to the pool that it was allocated from; its own agent may do that.
 async fn release(target: Target) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
+    let (object, _) = objects::permitted(&target, &target.endpoint.snapshot(), "update:/PoolAllocated")?;
     let key = object.key();
-    target.require("update:/PoolAllocated", &key)?;
     let pool = Machine::of(object.as_ref()).map(|machine| machine.pool.clone()).unwrap_or_default();
     let wanted = Wanted {
         operation: Operation::Release,

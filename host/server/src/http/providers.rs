@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Request as HttpRequest, State},
+    extract::{Request as HttpRequest, State},
     http::StatusCode,
 };
 
@@ -11,7 +11,7 @@ use super::{
     answer::{self, Handled},
     blobs as upload,
     packs::wanted,
-    request::{Authenticated, Query},
+    request::{Authenticated, Path, Query},
     route::{Body, Route, Shape},
 };
 use crate::{

@@ -9,7 +9,7 @@ use super::{
     request::Target,
     route::{Body, OF_ONE, Route},
 };
-use crate::{kinds, secure};
+use crate::secure;
 
 /// Returns the route of one type.
 pub(super) fn routes(kind: &'static Kind) -> Vec<Route> {
@@ -38,8 +38,7 @@ pub(super) fn group_routes() -> Vec<Route> {
 
 /// Answers the key of an object. Who may not seal params has no use for it.
 pub(super) async fn of_object(target: Target) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
-    target.require("updateSecure", &kinds::claim_key(object.as_ref()))?;
+    let (object, _) = objects::permitted(&target, &target.endpoint.snapshot(), "updateSecure")?;
     let (prefix, principal) = (target.kind.prefix, &target.caller.principal);
     let public = secure::public_key(&target.endpoint, principal, prefix, object.key()).await?;
     answer::json(StatusCode::OK, &public)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
 };
 use formwork_api::ApiError;
@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use super::{
     answer::{self, Handled},
     objects,
-    request::{Authenticated, Raw, Target},
+    request::{Authenticated, Path, Raw, Target},
     route::{Body, Route},
 };
 use crate::{auth::Caller, commit::internal, endpoint::Endpoint, render};
@@ -38,7 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Renders the text of the body: a JSON string, or the bytes as they are.
 async fn of_text(target: Target, headers: HeaderMap, Raw(bytes): Raw) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
+    let (object, _) = objects::readable(&target, &target.endpoint.snapshot())?;
     may_render(&target.caller, object.as_ref())?;
     let refused = |words: String| ApiError::new(400, "POST", words).about(target.kind.prefix, &target.id);
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

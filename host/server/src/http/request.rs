@@ -12,7 +12,7 @@ use formwork_model::Kind;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer::Failure;
+use super::{answer::Failure, numbers::oversized};
 use crate::{
     accept::PeerAddress,
     auth::{Caller, Credentials, Sender, authenticate, by_signed_url},
@@ -20,6 +20,9 @@ use crate::{
     connections::Session,
     endpoint::Endpoint,
 };
+
+/// How much of a number is shown, in digits.
+const MAX_SHOWN: usize = 64;
 
 /// What a caller can do whose credentials are refused.
 const HINT: &str = "hint: send `Authorization: Basic` with a user and password, or `Authorization: Bearer` with \
@@ -32,7 +35,8 @@ impl FromRequestParts<Arc<Endpoint>> for Authenticated {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
-        Ok(Self(caller(parts, endpoint, parts.uri.path().trim_matches('/'), "").await?))
+        let (model, key) = named(parts.uri.path());
+        Ok(Self(caller(parts, endpoint, model, &key).await?))
     }
 }
 
@@ -150,6 +154,30 @@ fn named_kind(
     kind.ok_or_else(|| ApiError::new(404, method.as_str(), format!("no type of objects `{prefix}`")))
 }
 
+/// The variables of a path, as [`axum::extract::Path`] reads them; what it cannot read is refused by the error object.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Endpoint>> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, endpoint: &Arc<Endpoint>) -> Result<Self, Failure> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, endpoint).await;
+        let axum::extract::Path(variables) = read.map_err(|rejection| {
+            let (model, key) = named(parts.uri.path());
+            let (status, words) = (rejection.status().as_u16(), rejection.body_text());
+            ApiError::new(status, parts.method.as_str(), words).about(model, &key)
+        })?;
+        Ok(Self(variables))
+    }
+}
+
+/// Returns what a path names where no route does: the service, and of files which.
+fn named(path: &str) -> (&str, String) {
+    let (model, rest) = path.trim_matches('/').split_once('/').unwrap_or((path.trim_matches('/'), ""));
+    let names_file = matches!(model, "files" | "isos") && !rest.is_empty();
+    (model, if names_file { format!("/{rest}") } else { String::new() })
+}
+
 /// The last variable of a path: what is named below an object.
 pub(crate) struct Last(pub(crate) String);
 
@@ -258,7 +286,7 @@ impl Json {
         model: &str,
         key: &str,
     ) -> Result<T, ApiError> {
-        formwork_model::strip_nulls(&mut self.value, &["Object"]);
+        formwork_model::strip_nulls(&mut self.value, &["Object", "Original", "Params"]);
         self.read(model, key)
     }
 }
@@ -286,8 +314,19 @@ impl FromRequest<Arc<Endpoint>> for Json {
         }
         let value = serde_json::from_slice(&bytes)
             .map_err(|error| ApiError::new(400, method.as_str(), format!("the body is not JSON: {error}")))?;
+        keeps_numbers(&bytes, &method)?;
         Ok(Self { value, method })
     }
+}
+
+/// Refuses a body with a whole number that reading would change.
+pub(super) fn keeps_numbers(body: &[u8], method: &Method) -> Result<(), ApiError> {
+    let Some((place, number)) = oversized(body) else { return Ok(()) };
+    // It may be as long as the body.
+    let number = number.get(..MAX_SHOWN).map_or_else(|| number.to_owned(), |first| format!("{first}..."));
+    let message =
+        format!("the whole number {number} at byte {place} has more than 64 bits\nhint: send it as a string");
+    Err(ApiError::new(400, method.as_str(), message))
 }
 
 /// The bytes of a body, up to the limit of the route.

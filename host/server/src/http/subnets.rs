@@ -2,14 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use axum::{extract::Path, http::StatusCode};
+use axum::http::StatusCode;
 use formwork_api::ApiError;
 use formwork_model::{Record, Reservation, Subnet};
 
 use super::{
     answer::Handled,
     objects,
-    request::{Json, Target},
+    request::{Json, Path, Target},
     route::{Body, OF_CHANGE, Route},
 };
 use crate::commands::subnets;
@@ -35,7 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn allocate(target: Target, body: Json) -> Handled {
     let (object, _) = objects::readable(&target, &target.endpoint.snapshot())?;
-    let asked: Reservation = body.read(Reservation::KIND.prefix, "")?;
+    let asked: Reservation = body.read_without_nulls(Reservation::KIND.prefix, "")?;
     let made = subnets::allocate(&target.endpoint, &target.caller, object.key(), asked).await?;
     objects::written(StatusCode::OK, &made)
 }

@@ -12,6 +12,7 @@ use tower::ServiceExt;
 mod agents;
 mod audit;
 mod concurrent;
+mod contract;
 mod dynamic;
 mod guards;
 mod hostile;

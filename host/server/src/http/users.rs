@@ -130,7 +130,7 @@ async fn password(target: Target, body: Json) -> Handled {
     if !target.caller.sees("users", &name) {
         return Err(target.not_found().into());
     }
-    let new: UserPassword = body.read("users", &name)?;
+    let new: UserPassword = body.read_without_nulls("users", &name)?;
     if new.password.is_empty() {
         let message = String::from("the password is empty");
         return Err(ApiError::invalid("users", &name, vec![message]).into());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{Method, StatusCode},
 };
 use formwork_api::ApiError;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     answer::{self, Handled},
-    request::{Authenticated, Raw},
+    request::{Authenticated, Path, Raw},
     route::{Body, Route},
 };
 use crate::{commands::triggers::fire, endpoint::Endpoint};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{
-        FromRequestParts, Path, State,
+        FromRequestParts, State,
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     http::{HeaderMap, request::Parts},
@@ -24,7 +24,7 @@ use formwork_api::ApiError;
 use self::listener::Listener;
 use super::{
     answer::Handled,
-    request::{Authenticated, Query},
+    request::{Authenticated, Path, Query},
     route::Route,
 };
 use crate::{connections::Seat, endpoint::Endpoint};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::{extract::Path, http::StatusCode};
+use axum::http::StatusCode;
 use formwork_api::ApiError;
 use formwork_core::{machine::pipeline::RUN, work_orders::workflow::Restart};
 use formwork_model::{Batch, Machine, Objects, Record, SortKey, Span, WorkOrder};
@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::{
     answer::{self, Handled},
-    objects,
-    request::{Json, Target},
+    objects::{self, UPDATE},
+    request::{Json, Path, Target},
     route::{Body, OF_ONE, Route},
 };
 use crate::{
@@ -64,8 +64,8 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn pick(target: Target, Path((_, key)): Path<(String, String)>) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
-    target.require("update", &kinds::claim_key(object.as_ref()))?;
+    let (object, _) = objects::permitted(&target, &target.endpoint.snapshot(), UPDATE)?;
+    target.require(UPDATE, &kinds::claim_key(object.as_ref()))?;
     let picked = work_orders::pick(&target.endpoint, &target.caller.principal, &object.key(), &key).await?;
     match picked {
         Some(order) => answer::json(StatusCode::OK, &kinds::shown(&order)),
@@ -74,10 +74,10 @@ async fn pick(target: Target, Path((_, key)): Path<(String, String)>) -> Handled
 }
 
 async fn restart_order(target: Target, body: Json) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
-    target.require("update", &kinds::claim_key(object.as_ref()))?;
+    let (object, _) = objects::permitted(&target, &target.endpoint.snapshot(), UPDATE)?;
+    target.require(UPDATE, &kinds::claim_key(object.as_ref()))?;
     target.require("create", "")?;
-    let wanted: RestartBody = body.read(target.kind.prefix, &target.id)?;
+    let wanted: RestartBody = body.read_without_nulls(target.kind.prefix, &target.id)?;
     let how = match wanted.mode {
         RestartMode::Retry => Restart::Retry,
         RestartMode::Continue => Restart::Continue,
@@ -109,8 +109,8 @@ enum RestartMode {
 }
 
 async fn restart_batch(target: Target) -> Handled {
-    let (object, _) = objects::find(&target, &target.endpoint.snapshot())?;
-    target.require("update", &kinds::claim_key(object.as_ref()))?;
+    let (object, _) = objects::permitted(&target, &target.endpoint.snapshot(), UPDATE)?;
+    target.require(UPDATE, &kinds::claim_key(object.as_ref()))?;
     let made = batches::restart(&target.endpoint, &target.caller, &object.key()).await?;
     answer::json(StatusCode::CREATED, &kinds::shown(&made))
 }

@@ -40,6 +40,11 @@ impl Behaviour for Jobs {
         Err(ApiError::new(409, "DELETE", message).about(object.kind().prefix, &job.uuid).into())
     }
 
+    fn delete_with(&self, work: &mut Work<'_>, object: &dyn Object, _force: bool) -> Result<(), Stop> {
+        let Some(job) = object.as_any().downcast_ref::<Job>() else { return Ok(()) };
+        jobs::deleted(&*work.tx, job, work.now).map_or(Ok(()), |moved| put_moved(work, moved))
+    }
+
     fn deleted<'a>(&'a self, endpoint: &'a Endpoint, object: &'a dyn Object) -> BoxFuture<'a, ()> {
         async move { endpoint.logs.remove([object.key().as_str()]).await }.boxed()
     }
@@ -47,6 +52,10 @@ impl Behaviour for Jobs {
     /// A job is covered by claims for its machine.
     fn claim_key(&self, object: &dyn Object) -> String {
         object.as_any().downcast_ref::<Job>().map_or_else(|| object.key(), |job| job.machine.clone())
+    }
+
+    fn claim_key_of_missing<'a>(&self, _key: &'a str) -> Option<&'a str> {
+        None
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use formwork_api::ApiError;
 use formwork_core::{
-    jobs,
+    Refusal, availability, jobs,
     machine::{self, Fresh, Rules, pipeline},
     pools,
     work_orders::workflow,
@@ -30,6 +30,38 @@ use crate::{
 const OWN_META: &[&str] =
     &[GOES_AFTER, pools::DESTINATION, Machine::ROLE, workflow::ORDER, workflow::RETURNS];
 
+/// Returns a new machine whose UUID can be its own, without what only the endpoint writes of it. It may have none yet.
+fn identified(work: &Work<'_>, object: &dyn Object) -> Result<Option<Machine>, Stop> {
+    let kind = object.kind();
+    let Some(mut machine) = Machine::of(object).cloned() else { return Ok(None) };
+    machine.uuid.make_ascii_lowercase();
+    if !machine.uuid.is_empty() && !is_uuid(&machine.uuid) {
+        let uuid = &machine.uuid;
+        let message = format!("{uuid}: Invalid Uuid `{uuid}`\nhint: leave it out to have one made");
+        return Err(ApiError::invalid(kind.prefix, uuid, vec![message]).into());
+    }
+    // A token names no more than a UUID, so none of the three types may have one of another.
+    if let Some(other) = Machine::find(&*work.tx, &machine.uuid)
+        && other.kind().prefix != kind.prefix
+    {
+        let message = format!("{} has the Uuid already", other.kind().prefix);
+        return Err(ApiError::new(409, "CREATE", message).about(kind.prefix, &machine.uuid).into());
+    }
+    OWN_META.iter().for_each(|name| {
+        machine.header.meta.remove(*name);
+    });
+    Ok(Some(machine))
+}
+
+/// Adds what else is wrong with a machine to why its change is refused: all of it is told at once (drp-api.md 5.5).
+fn with_others(work: &Work<'_>, new: &dyn Object, refusal: Refusal) -> Refusal {
+    let Refusal::Invalid(mut messages) = refusal else { return refusal };
+    if let Err(Refusal::Invalid(more)) = availability::admit(&*work.tx, new.boxed().as_mut(), Vec::new()) {
+        messages.extend(more);
+    }
+    Refusal::Invalid(messages)
+}
+
 /// How machines, clusters and resource brokers behave.
 pub(super) struct Machines;
 
@@ -37,23 +69,7 @@ impl Behaviour for Machines {
     /// Completes a new machine with defaults and its task list.
     fn complete(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
         let kind = object.kind();
-        let Some(mut machine) = Machine::of(object.as_ref()).cloned() else { return Ok(object) };
-        machine.uuid.make_ascii_lowercase();
-        if !machine.uuid.is_empty() && !is_uuid(&machine.uuid) {
-            let uuid = &machine.uuid;
-            let message = format!("{uuid}: Invalid Uuid `{uuid}`\nhint: leave it out to have one made");
-            return Err(ApiError::invalid(kind.prefix, uuid, vec![message]).into());
-        }
-        // A token names no more than a UUID, so none of the three types may have one of another.
-        if let Some(other) = Machine::find(&*work.tx, &machine.uuid)
-            && other.kind().prefix != kind.prefix
-        {
-            let message = format!("{} has the Uuid already", other.kind().prefix);
-            return Err(ApiError::new(409, "CREATE", message).about(kind.prefix, &machine.uuid).into());
-        }
-        OWN_META.iter().for_each(|name| {
-            machine.header.meta.remove(*name);
-        });
+        let Some(mut machine) = identified(work, object.as_ref())? else { return Ok(object) };
         if machine.address.is_empty() {
             machine.address = leased_address(&*work.tx, &machine.hardware_addrs);
         }
@@ -64,6 +80,14 @@ impl Behaviour for Machines {
             pipeline::note_run(&*work.tx, &mut machine, false, random::uuid);
         }
         Ok(machine.into_kind(kind))
+    }
+
+    /// It stays at its place of its task list: what it has done is not done again.
+    fn restore(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        let Some(mut machine) = identified(work, object.as_ref())? else { return Ok(object) };
+        machine.secret = random::secret();
+        machine.pool_status = String::from("Free");
+        Ok(machine.into_kind(object.kind()))
     }
 
     fn change(
@@ -87,7 +111,7 @@ impl Behaviour for Machines {
             Rules { force: request.force, by_user: request.caller.is_user(), fresh_secret: random::secret() };
         let kind = old.kind();
         let decided = machine::change(&*work.tx, before, wanted, &rules)
-            .map_err(|refusal| refused(kind.prefix, &before.uuid, refusal))?;
+            .map_err(|refusal| refused(kind.prefix, &before.uuid, with_others(work, new, refusal)))?;
         let mut machine = settled(work, kind, before, decided, !request.caller.is_user())?;
         stay(&mut machine);
         if machine::ends_job(before, &machine) {

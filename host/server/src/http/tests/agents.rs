@@ -115,19 +115,22 @@ async fn jumps_of_a_state_are_refused_by_name_and_move_nothing() {
     let site = Site::new(Wishes::default());
     let agent = site.agent("m1", &["aa", "bb"]).await;
     let job = uuid_of(agent.ask(json!({})).await);
-    assert_eq!(agent.say(&job, "created", "running").await.0, 200);
     let refused = async |to: &str, words_of_it: &str| {
         let before = agent.see().await;
         let (status, told) = words(agent.insist(&job, to).await);
-        assert!(matches!(status, 400 | 409) && told.contains(words_of_it), "{to}: {status} {told}");
+        assert!(matches!(status, 409 | 422) && told.contains(words_of_it), "{to}: {status} {told}");
         let after = agent.see().await;
         assert_eq!(
             (&before["JobState"], &before["CurrentTask"]),
             (&after["JobState"], &after["CurrentTask"])
         );
     };
+    for state in ["finished", "incomplete"] {
+        refused(state, &format!("cannot go from created to {state}")).await;
+    }
+    assert_eq!(agent.say(&job, "created", "running").await.0, 200);
     refused("created", "cannot go from running to created").await;
-    refused("lost", "unknown variant `lost`").await;
+    refused("lost", "Invalid State `lost`").await;
     assert_eq!(agent.say(&job, "running", "incomplete").await.0, 200);
     refused("finished", "cannot go from incomplete to finished").await;
     assert_eq!(agent.say(&job, "incomplete", "running").await.0, 200);

@@ -78,7 +78,7 @@ async fn deep_pointer_is_enough_for_a_deep_change() {
         error.messages[0].starts_with("user:deep lacks profiles update:/Params/cc/e p1; role `deeps` has"),
         "{error}"
     );
-    assert_eq!(site.status("PATCH", "/profiles/p2", &token, json!([])).await, 404);
+    assert_eq!(site.status("PATCH", "/profiles/p2", &token, json!([])).await, 403, "nothing is told of p2");
 }
 
 #[tokio::test]

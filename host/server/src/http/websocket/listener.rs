@@ -8,6 +8,7 @@ use formwork_store::{Feed, FeedError, Revision};
 use futures_util::SinkExt as _;
 use serde_json::Value;
 use tokio::time::{interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
 use super::Given;
 use crate::{
@@ -26,6 +27,9 @@ const SEND: Duration = Duration::from_secs(30);
 /// How long a listener may take to end the connection after it was told to, and to be told.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// What a frame of bytes is answered with.
+const NO_TEXT: &str = "commands are text frames";
+
 /// Why a connection ends.
 enum End {
     /// The listener is gone.
@@ -36,6 +40,23 @@ enum End {
     Told(String),
     /// Who listens may not any more.
     Refused(String),
+    /// It sent what is none of the protocol, with the code for that (RFC 6455, section 7.4.1).
+    Broken(u16, String),
+}
+
+impl End {
+    /// Returns why nothing more can be read.
+    fn of(error: axum::Error) -> Self {
+        let Ok(error) = error.into_inner().downcast::<tungstenite::Error>() else { return Self::Gone };
+        let code = match &*error {
+            tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return Self::Gone,
+            tungstenite::Error::Protocol(_) => close_code::PROTOCOL,
+            tungstenite::Error::Utf8(_) => close_code::INVALID,
+            tungstenite::Error::Capacity(_) => close_code::SIZE,
+            _ => return Self::Gone,
+        };
+        Self::Broken(code, error.to_string())
+    }
 }
 
 /// One connection.
@@ -86,6 +107,7 @@ impl Listener {
         let told = match &end {
             End::Told(reason) => Some((close_code::AGAIN, reason)),
             End::Refused(reason) => Some((close_code::POLICY, reason)),
+            End::Broken(code, reason) => Some((*code, reason)),
             End::Gone | End::Goodbye => None,
         };
         if let Some((code, reason)) = told {
@@ -111,8 +133,11 @@ impl Listener {
                 message = socket.recv() => match message {
                     Some(Ok(Message::Text(text))) => self.obey(text.as_str()),
                     Some(Ok(Message::Close(_))) => return Err(End::Goodbye),
-                    Some(Err(_)) | None => return Err(End::Gone),
-                    Some(Ok(_)) => {}
+                    // Its sender may wait for an acknowledgement too.
+                    Some(Ok(Message::Binary(_))) => self.acknowledge("", "", Err(NO_TEXT.to_owned())),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Err(error)) => return Err(End::of(error)),
+                    None => return Err(End::Gone),
                 },
                 () = expired.as_mut() => return Err(End::Refused(String::from("the token is expired"))),
                 () = self.subscription.doubted() => self.again().await?,
@@ -225,14 +250,6 @@ impl Listener {
     fn obey(&mut self, text: &str) {
         let (word, filter) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
         let filter = filter.trim();
-        let mut event = Event {
-            time: now(),
-            r#type: String::from("websocket"),
-            action: word.to_owned(),
-            key: filter.to_owned(),
-            principal: String::from("system"),
-            ..Event::default()
-        };
         let obeyed = match word {
             "register" => self.subscription.register(filter),
             "deregister" => {
@@ -240,6 +257,19 @@ impl Listener {
                 Ok(())
             }
             _ => Err(format!("unknown command `{word}`; known are register and deregister")),
+        };
+        self.acknowledge(word, filter, obeyed);
+    }
+
+    /// Tells that a command is in force, or why it is not.
+    fn acknowledge(&mut self, word: &str, filter: &str, obeyed: Result<(), String>) {
+        let mut event = Event {
+            time: now(),
+            r#type: String::from("websocket"),
+            action: word.to_owned(),
+            key: filter.to_owned(),
+            principal: String::from("system"),
+            ..Event::default()
         };
         if let Err(reason) = obeyed {
             event.action = String::from("error");

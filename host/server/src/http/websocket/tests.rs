@@ -290,3 +290,36 @@ async fn command_that_is_too_long_ends_the_stream_before_it_has_come() {
     let ended = async { while let Some(Ok(_)) = stream.next().await {} };
     tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the rest is waited for");
 }
+
+#[tokio::test]
+async fn frame_that_is_none_of_the_protocol_is_answered_with_its_code() {
+    let served = Served::new(Wishes::default(), 10).await;
+    // Frames as they stand on the wire, with a mask of zeros where there is one.
+    let masked = |first: u8, payload: &[u8]| {
+        let mut frame = vec![first, 0x80 | u8::try_from(payload.len()).unwrap(), 0, 0, 0, 0];
+        frame.extend_from_slice(payload);
+        frame
+    };
+    let oversized = [&[0x81, 0xff][..], &(1_u64 << 40).to_be_bytes(), &[0; 4]].concat();
+    for (frame, code) in [
+        (masked(0x81, b"\xff\xfe"), 1007),
+        (vec![0x81, 0x01, b'a'], 1002),
+        (masked(0x83, b"a"), 1002),
+        (oversized, 1009),
+    ] {
+        let mut stream = served.stream("").await;
+        stream.get_mut().write_all(&frame).await.unwrap();
+        assert_eq!(next(&mut stream).await.unwrap_err().0, code, "{frame:x?}");
+    }
+}
+
+#[tokio::test]
+async fn frame_of_bytes_is_acknowledged_as_no_command() {
+    let served = Served::new(Wishes::default(), 10).await;
+    let mut stream = served.stream("").await;
+    stream.send(Message::Binary(b"register machines.*.*".to_vec().into())).await.unwrap();
+    let told = next(&mut stream).await.unwrap();
+    assert_eq!((told.r#type.as_str(), told.action.as_str()), ("websocket", "error"));
+    stream.send(Message::Text("register machines.*.*".into())).await.unwrap();
+    assert_eq!(next(&mut stream).await.unwrap().action, "register");
+}
