@@ -58,10 +58,8 @@ impl Client {
         context: &str,
         uuid: &str,
     ) -> Result<JobCreation, ClientError> {
-        let mut asked = json!({"Uuid": uuid, "Machine": machine, "Context": context});
-        if let Some(order) = order {
-            asked["WorkOrder"] = order.into();
-        }
+        let order = order.unwrap_or_default();
+        let asked = json!({"Uuid": uuid, "Machine": machine, "Context": context, "WorkOrder": order});
         self.ask_for_job(&asked, &Query::new().with("run", "true")).await
     }
 

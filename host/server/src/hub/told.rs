@@ -111,7 +111,7 @@ impl Told {
         let head = written(&self.event(change, Value::Null, Value::Null));
         let Some(open) = head.strip_suffix(NO_OBJECTS) else { return written(&self.of_change(change)) };
         let mut text = open.as_bytes().to_vec();
-        let (object, original) = objects(change);
+        let [object, original] = objects(change);
         for (name, object) in [("\"Object\":", object), (",\"Original\":", original)] {
             text.extend_from_slice(name.as_bytes());
             match object {
@@ -125,7 +125,7 @@ impl Told {
     }
 
     fn of_change(&self, change: &Change) -> Event {
-        let (object, original) = objects(change);
+        let [object, original] = objects(change);
         let shown = |object: Option<&Arc<dyn Object>>| {
             object.map_or(Value::Null, |object| kinds::shown(object.as_ref()))
         };
@@ -150,11 +150,11 @@ impl Told {
 const NO_OBJECTS: &str = r#""Object":null,"Original":null}"#;
 
 /// Returns the objects that the event of a change has: as it is now, and as it was.
-fn objects(change: &Change) -> (Option<&Arc<dyn Object>>, Option<&Arc<dyn Object>>) {
+fn objects(change: &Change) -> [Option<&Arc<dyn Object>>; 2] {
     match change.action {
-        Action::Deleted => (change.before.as_ref(), None),
-        Action::Created => (change.after.as_ref(), None),
-        Action::Updated => (change.after.as_ref(), change.before.as_ref()),
+        Action::Deleted => [change.before.as_ref(), None],
+        Action::Created => [change.after.as_ref(), None],
+        Action::Updated => [change.after.as_ref(), change.before.as_ref()],
     }
 }
 
