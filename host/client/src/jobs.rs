@@ -46,8 +46,8 @@ impl Client {
         self.ask_for_job(&asked, &Query::new()).await
     }
 
-    /// Asks for the next job of a machine, or of a work order that runs on it, to run it at once: it comes running. An endpoint
-    /// that does not know this hands it out as [`Client::job_create`] does.
+    /// Asks for the next job of a machine, or of a work order that runs on it, to run it at once: a new one comes running.
+    /// An endpoint that does not know this hands it out as [`Client::job_create`] does.
     ///
     /// # Errors
     ///

@@ -72,11 +72,8 @@ impl JobLogs {
         if bytes.is_empty() {
             return Ok(());
         }
-        let (done, is_done) = oneshot::channel();
-        let append = Append { job: name(job), bytes: bytes.to_vec(), done };
-        let gone = || Error::other("the keeper of job logs has ended");
-        self.queue.send(Asked::Append(append)).await.map_err(|_| gone())?;
-        is_done.await.map_err(|_| gone())?
+        let (job, bytes) = (name(job), bytes.to_vec());
+        self.ask(|done| Asked::Append(Append { job, bytes, done })).await
     }
 
     /// Reads the log of a job from an offset on, at most `limit` bytes; a job without output has an empty log.
@@ -107,13 +104,21 @@ impl JobLogs {
             .map_err(Error::other)?
     }
 
-    /// Removes the logs of jobs.
-    pub(crate) async fn remove(&self, jobs: impl IntoIterator<Item = &str>) {
-        let many = self.shelf.recent().remove(jobs.into_iter().map(name));
-        // A keeper that has ended leaves it to the next start.
-        if many {
-            self.queue.send(Asked::Settle).await.ok();
-        }
+    /// Removes the logs of jobs. They are gone for good when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; then the next start may find them again, if their jobs are there again too.
+    pub(crate) async fn remove(&self, jobs: impl IntoIterator<Item = &str>) -> Result<()> {
+        let jobs = jobs.into_iter().map(name).collect();
+        self.ask(|done| Asked::Remove(jobs, done)).await
+    }
+
+    async fn ask(&self, asked: impl FnOnce(oneshot::Sender<Result<()>>) -> Asked) -> Result<()> {
+        let (done, is_done) = oneshot::channel();
+        let gone = || Error::other("the keeper of job logs has ended");
+        self.queue.send(asked(done)).await.map_err(|_| gone())?;
+        is_done.await.map_err(|_| gone())?
     }
 }
 

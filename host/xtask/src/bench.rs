@@ -43,11 +43,19 @@ enum Suite {
     Templates,
     /// The API with many machines, writers and listeners, beside Ironic.
     Api,
-    /// Machines that run workflows, and machines that wait.
+    /// Machines that run workflows, and machines that wait; and the templates of their tasks.
     Workflow,
 }
 
 impl Suite {
+    /// The suites whose programs run, one after the other.
+    fn parts(self) -> Vec<Self> {
+        match self {
+            Self::Workflow => vec![Self::Workflow, Self::Templates],
+            Self::Sandbox | Self::Uploads | Self::Templates | Self::Api => vec![self],
+        }
+    }
+
     /// The package that the program belongs to.
     fn package(self) -> &'static str {
         match self {
@@ -96,19 +104,26 @@ impl Suite {
 /// Builds a suite and runs it.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let workspace = Workspace::read()?;
-    let (suite, triple) = (args.suite, shell::host_triple()?);
-    // The programs that a suite starts, such as its peers, are examples of its package. All is built as what ships is.
-    let mut examples = workspace.cargo();
-    examples.args(["build", "--release", "--locked", "--package", suite.package(), "--examples"]);
-    shell::run(product::make_static(&mut examples, &triple))?;
-    let mut command = workspace.cargo();
-    command.args(["bench", "--locked", "--package", suite.package(), "--bench", suite.target()]);
-    product::make_static(&mut command, &triple);
-    suite.prepare(&workspace, &mut command);
+    let triple = shell::host_triple()?;
+    let mut programs = Vec::new();
+    for suite in args.suite.parts() {
+        // The programs that a suite starts, such as its peers, are examples of its package. All is built as what ships is.
+        let mut examples = workspace.cargo();
+        examples.args(["build", "--release", "--locked", "--package", suite.package(), "--examples"]);
+        shell::run(product::make_static(&mut examples, &triple))?;
+        let mut command = workspace.cargo();
+        command.args(["bench", "--locked", "--package", suite.package(), "--bench", suite.target()]);
+        product::make_static(&mut command, &triple);
+        suite.prepare(&workspace, &mut command);
+        programs.push(command);
+    }
     if !args.json {
         say(&format!("load before: {}", load()));
     }
-    let rows = take(&mut command, args.json)?;
+    let mut rows = Vec::new();
+    for program in &mut programs {
+        rows.extend(take(program, args.json)?);
+    }
     if !args.json {
         say(&format!("\n{}\n\nload after: {}", render(&rows), load()));
     }

@@ -6,7 +6,7 @@ use formwork_model::{
 };
 use serde_json::Value;
 
-use super::{Answer, Ended, Step, Subject, limits, mirror, update};
+use super::{Answer, Step, Subject, limits, mirror};
 use crate::{
     Refusal,
     machine::{length, pipeline},
@@ -14,8 +14,9 @@ use crate::{
 };
 
 /// Decides which job an agent gets: the next of its machine's list, or of a work order's. `fresh` makes random UUIDs; the request
-/// has the one that the agent wants. One whose state is running asks for a job that is running already, which saves the agent
-/// the next request; jobs that the endpoint itself does begin as ever.
+/// has the one that the agent wants. One whose state is running asks for a new job to be running already, which saves the agent
+/// the next request. Jobs that the endpoint itself does begin as ever, and one that goes on stays incomplete: an agent that asks
+/// again after a lost answer knows a new job by its UUID, and the other only by that.
 ///
 /// # Errors
 ///
@@ -50,15 +51,9 @@ pub fn create(
         fresh,
     };
     let Some(index) = advance.next_index()? else {
-        let Some(job) = advance.current else {
-            return Ok(Step { answer: Answer::Nothing, moved: None, jobs: Vec::new() });
-        };
-        if !runs_at_once(request, &job.task) {
-            return Ok(Step { answer: Answer::Resumed(Box::new(job)), moved: None, jobs: Vec::new() });
-        }
-        let Ended { job, moved } =
-            update(objects, &job, Job { state: JobState::Running, ..job.clone() }, None, now)?;
-        return Ok(Step { answer: Answer::Resumed(Box::new(job.clone())), moved, jobs: vec![job] });
+        let resumed = advance.current.map(Box::new);
+        let answer = resumed.map_or(Answer::Nothing, Answer::Resumed);
+        return Ok(Step { answer, moved: None, jobs: Vec::new() });
     };
     let answer = advance.run_from(index, request);
     Ok(advance.step(answer))
@@ -278,14 +273,12 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
     fn job(&mut self, text: &str, index: i64, next: i64, asked: String) -> Job {
         let machine = &self.subject.machine;
         let uuid = if asked.is_empty() { (self.fresh)() } else { asked };
+        // Also when that job was deleted, unless this one has its UUID.
+        let previous = Some(&machine.current_job).filter(|job| !job.is_empty() && **job != uuid).cloned();
         Job {
             uuid,
             machine: machine.uuid.clone(),
-            // Also when that job was deleted.
-            previous: Some(&machine.current_job)
-                .filter(|job| !job.is_empty())
-                .cloned()
-                .unwrap_or_else(|| NO_JOB.to_owned()),
+            previous: previous.unwrap_or_else(|| NO_JOB.to_owned()),
             task: text.to_owned(),
             stage: machine.stage.clone(),
             workflow: machine.workflow.clone(),

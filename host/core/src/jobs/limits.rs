@@ -28,12 +28,15 @@ const REBOOTS_META: &str = "reboots";
 /// Notes in a new job how long a run of it may take.
 pub(super) fn note_timeout(objects: &(impl Objects + ?Sized), subject: &Subject, task: &Task, job: &mut Job) {
     let of_machine = subject.param(objects, TIMEOUTS).and_then(|by_task| by_task.get(&task.name).cloned());
-    let text = match of_machine {
+    let of_machine = match of_machine {
         Some(Value::String(text)) => Some(text),
         Some(Value::Number(seconds)) => Some(seconds.to_string()),
-        _ => task.header.meta.get(TIMEOUT_META).cloned(),
+        _ => None,
     };
-    let timeout = text.and_then(|text| parse_duration(&text, Duration::from_secs(1)));
+    // What cannot be read limits nothing, and the task's own counts.
+    let read = |text: &String| parse_duration(text, Duration::from_secs(1));
+    let timeout =
+        of_machine.as_ref().and_then(read).or_else(|| task.header.meta.get(TIMEOUT_META).and_then(read));
     if let Some(timeout) = timeout.filter(|timeout| !timeout.is_zero()) {
         job.header.meta.insert(String::from(TIMEOUT_META), timeout.as_secs().max(1).to_string());
     }

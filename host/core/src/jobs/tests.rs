@@ -94,7 +94,7 @@ impl World {
         if job.state.is_final() {
             return Some(job.task);
         }
-        if self.runs_at_once {
+        if self.runs_at_once && job.state != JobState::Incomplete {
             assert_eq!(job.state, JobState::Running);
         } else {
             self.end(&job.uuid, JobState::Running, None).unwrap();
@@ -447,4 +447,13 @@ fn job_that_is_asked_for_running_is_as_one_that_is_handed_out_and_begun() {
 fn action_of_the_endpoint_is_never_handed_out_running() {
     let mut world = World { runs_at_once: true, ..World::new(&["action:power"]) };
     assert!(matches!(world.ask().unwrap(), Answer::Created(job) if job.state == JobState::Created));
+}
+
+#[test]
+fn job_that_goes_on_is_handed_out_again_to_an_agent_that_missed_the_answer() {
+    let mut world = World { runs_at_once: true, ..World::new(&["a"]) };
+    world.run(JobState::Incomplete);
+    for _ in 0..2 {
+        assert!(matches!(world.ask().unwrap(), Answer::Resumed(job) if job.state == JobState::Incomplete));
+    }
 }

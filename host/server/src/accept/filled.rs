@@ -9,15 +9,18 @@ const EMPTY: &str = "content-length: 0\r\n";
 /// What stands in place of a method: there was none that could be read.
 const TYPE: &str = "HTTP";
 
-/// Returns the answer with a body, if these bytes are the whole of a refusal without one. Those of the routes are never
-/// taken for one: they all say what they hold.
+/// The codes that the HTTP library gives by itself.
+const BY_ITSELF: [u16; 3] = [400, 414, 431];
+
+/// Returns the answer with a body, if these bytes are the whole of a refusal without one. Those of the routes with one of these
+/// codes all say what they hold.
 pub(super) fn filled(bytes: &[u8]) -> Option<Vec<u8>> {
     if !bytes.starts_with(b"HTTP/1.1 4") && !bytes.starts_with(b"HTTP/1.0 4") {
         return None;
     }
     let head =
         std::str::from_utf8(bytes).ok().filter(|head| head.find("\r\n\r\n") == Some(head.len() - 4))?;
-    let code = head.get(9..12)?.parse().ok()?;
+    let code = head.get(9..12)?.parse().ok().filter(|code| BY_ITSELF.contains(code))?;
     let (before, after) = head.split_once(EMPTY).filter(|_| !head.contains("content-type:"))?;
     let words = match code {
         414 => "the URL is too long\nhint: send less in the query, or ask by several requests",
@@ -55,6 +58,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\nmore",
+            "HTTP/1.1 416 Range Not Satisfiable\r\ncontent-range: bytes */3\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 3\r\n\r\n",
             "HTTP/1.1 4",
             "",

@@ -113,9 +113,9 @@ fn next(endpoint: &Endpoint, machine: &str, key: &str) -> Result<Option<Arc<Work
         }
         None => {
             let heads = endpoint.queue.heads(&endpoint.store, &context);
-            let fitting = heads.into_iter().find(|head| selects(snapshot, &head.filter, machine));
-            // The queue may be ahead of the snapshot.
-            fitting.and_then(|head| endpoint.snapshot().get::<WorkOrder>(&head.uuid))
+            let mut fitting = heads.into_iter().filter(|head| selects(snapshot, &head.filter, machine));
+            // The queue may be ahead of the snapshot, and an order may just have gone.
+            fitting.find_map(|head| endpoint.snapshot().get::<WorkOrder>(&head.uuid))
         }
     });
     let oldest = own.into_iter().min_by_key(|order| order.create_time);

@@ -11,6 +11,7 @@ use formwork_core::work_orders::workflow;
 use formwork_model::{Machine, Object, Objects, Record, SortKey, Span, WorkOrder};
 use formwork_store::{Entry, Snapshot};
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 use super::{
     PRINCIPAL,
@@ -28,6 +29,9 @@ const MAX_FREE: usize = 1_000;
 
 /// Machines that are told for each order that waits: some of them may have no agent, and all of them will ask at once.
 const TOLD: usize = 32;
+
+/// Most filters whose machines are told at a time; agents ask from time to time also when they hear nothing.
+const MAX_FILTERS: usize = 100;
 
 /// What an agent is told of its machine when an order waits that the machine may take.
 const WAITS: &str = "work_order";
@@ -105,8 +109,12 @@ impl Waiting {
             report("work order", begun);
         }
         let troubled = std::mem::take(&mut self.is_news) && begin_queued(endpoint).await;
-        for (filter, count) in std::mem::take(&mut self.queued) {
-            tell(endpoint, &filter, count);
+        let queued = std::mem::take(&mut self.queued);
+        if endpoint.hub.has_listeners() && !queued.is_empty() {
+            apart(endpoint, move |endpoint| {
+                queued.iter().take(MAX_FILTERS).for_each(|(filter, count)| tell(endpoint, filter, *count));
+            })
+            .await;
         }
         self.is_news = troubled;
         self.machines = again;
@@ -114,12 +122,28 @@ impl Waiting {
     }
 }
 
+/// Looks for machines where nobody waits for it: each filter is a search of its own.
+async fn apart<T: Default + Send + 'static>(
+    endpoint: &Arc<Endpoint>,
+    look: impl FnOnce(&Arc<Endpoint>) -> T + Send + 'static,
+) -> T {
+    let endpoint = Arc::clone(endpoint);
+    let found = spawn_blocking(move || look(&endpoint)).await;
+    found
+        .inspect_err(|error| tracing::error!(%error, "failed to look for machines of work orders"))
+        .unwrap_or_default()
+}
+
 /// Has machines begin the orders in workflow mode that any machine of their filter may take, oldest first. Returns true when
 /// that is to be tried again.
 async fn begin_queued(endpoint: &Arc<Endpoint>) -> bool {
     let (mut orders, mut machines, mut again) = (Vec::new(), HashMap::new(), false);
-    for (filter, waiting) in endpoint.queue.in_workflow(&endpoint.store, MAX_FREE) {
-        let free = may_take(endpoint, &filter);
+    let found = apart(endpoint, |endpoint| {
+        let waiting = endpoint.queue.in_workflow(&endpoint.store, MAX_FREE).into_iter();
+        let with_free = waiting.map(|(filter, waiting)| (may_take(endpoint, &filter), filter, waiting));
+        with_free.collect::<Vec<_>>()
+    });
+    for (free, filter, waiting) in found.await {
         again |= waiting.len() == MAX_FREE && free.len() > MAX_FREE;
         orders.extend(waiting.into_iter().take(free.len()).map(|place| (place, filter.clone())));
         machines.insert(filter, free.into_iter());
@@ -142,9 +166,6 @@ async fn begin_queued(endpoint: &Arc<Endpoint>) -> bool {
 /// Tells agents of machines that have nothing to do of so many orders in task mode. Which machines of many are told changes from
 /// one time to the next, so that those without an agent keep no order from the others.
 fn tell(endpoint: &Arc<Endpoint>, filter: &str, orders: usize) {
-    if !endpoint.hub.has_listeners() {
-        return;
-    }
     let mut machines = may_take(endpoint, filter);
     let wanted = orders.saturating_mul(TOLD).min(machines.len());
     if wanted < machines.len() {

@@ -40,7 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
             .query(&[(
                 "run",
                 Shape::Flag,
-                "The job comes running, so that the agent need not begin it (Formwork's own).",
+                "A new job comes running, so that the agent need not begin it (Formwork's own).",
             )])
             .takes(Body::Object(Job::KIND))
             .answers(201, Body::Object(Job::KIND))

@@ -48,7 +48,10 @@ impl Told {
             "isos" => Some(("isos", event.key.clone())),
             LOG => Some(("logs", event.key.clone())),
             MACHINE_JOBS => Some(("jobs", event.key.clone())),
-            _ => None,
+            own => Machine::PREFIXES
+                .iter()
+                .find(|prefix| **prefix == own)
+                .map(|prefix| (*prefix, event.key.clone())),
         };
         let about = match event.r#type.as_str() {
             MACHINE_JOBS => subjects(&event.key, &[], objects),

@@ -46,7 +46,12 @@ impl Behaviour for Jobs {
     }
 
     fn deleted<'a>(&'a self, endpoint: &'a Endpoint, object: &'a dyn Object) -> BoxFuture<'a, ()> {
-        async move { endpoint.logs.remove([object.key().as_str()]).await }.boxed()
+        async move {
+            if let Err(error) = endpoint.logs.remove([object.key().as_str()]).await {
+                tracing::warn!(job = object.key(), %error, "failed to remove the log of a job");
+            }
+        }
+        .boxed()
     }
 
     /// A job is covered by claims for its machine.

@@ -11,6 +11,8 @@ use std::{
     path::Path,
 };
 
+use crate::clock::now;
+
 /// At this length the journal begins again.
 const FULL: u64 = 4 << 20;
 
@@ -27,6 +29,13 @@ pub(super) struct Record {
     pub(super) name: String,
     pub(super) offset: u64,
     pub(super) bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Says that a log begins anew.
+    pub(super) fn removal(name: String) -> Self {
+        Self { name, offset: 0, bytes: Vec::new() }
+    }
 }
 
 /// An open journal.
@@ -59,7 +68,9 @@ impl Journal {
             rest = behind;
         }
         let end = (text.len() - rest.len()) as u64;
-        Ok((Self { file, pass: pass.unwrap_or(0), end }, records))
+        // What is there of older passes must not be taken for records of this one.
+        let pass = pass.unwrap_or_else(|| u64::try_from(now().millis()).unwrap_or(0));
+        Ok((Self { file, pass, end }, records))
     }
 
     /// Writes records and flushes them.

@@ -30,7 +30,10 @@ const MAX_GROUP_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) enum Asked {
     Append(Append),
+    /// Remove logs.
+    Remove(Vec<String>, oneshot::Sender<Result<()>>),
     /// Bring the table up to date.
+    #[cfg(test)]
     Settle,
 }
 
@@ -58,13 +61,13 @@ impl Keeper {
         let (journal, records) = Journal::open(&folder.join("journal"))?;
         let table = Table::open(&folder.join("logs.redb"))?;
         let mut recent = Recent::default();
-        recent.remove(table.unknown(&known)?.into_iter());
+        table.unknown(&known)?.iter().for_each(|job| recent.remove(job));
         for record in records.iter().filter(|record| known(&record.name)) {
             if record.offset == 0 {
-                // What there was before is of a job that was deleted and made anew.
-                recent.remove([record.name.clone()].into_iter());
+                // The table may have it already, from before a crash, and more than is here of an older one by that name.
+                recent.remove(&record.name);
             }
-            recent.append(&record.name, record.offset, &record.bytes);
+            take(&mut recent, record);
         }
         let shelf = Arc::new(Shelf { recent: recent.into(), table });
         let mut keeper = Self { shelf, journal, must_settle: true };
@@ -81,16 +84,13 @@ impl Keeper {
                 let mut group = Vec::new();
                 let mut next = Some(first);
                 while let Some(one) = next {
-                    match one {
-                        Asked::Append(append) => {
-                            size += append.bytes.len();
-                            group.push(append);
-                        }
-                        Asked::Settle => self.must_settle = true,
+                    if let Asked::Append(append) = &one {
+                        size += append.bytes.len();
                     }
+                    group.push(one);
                     next = if size < MAX_GROUP_BYTES { asked.try_recv().ok() } else { None };
                 }
-                self.append(group);
+                self.serve(group);
                 if self.must_settle
                     && let Err(error) = self.settle()
                 {
@@ -102,18 +102,27 @@ impl Keeper {
         Ok(shelf)
     }
 
-    fn append(&mut self, group: Vec<Append>) {
+    fn serve(&mut self, group: Vec<Asked>) {
         let mut lengths = HashMap::new();
         let mut waiting = Vec::new();
         let mut records = Vec::new();
-        for Append { job, bytes, done } in group {
-            match self.placed(&mut lengths, job, bytes) {
-                Ok(Some(record)) => {
-                    records.push(record);
+        for asked in group {
+            match asked {
+                Asked::Append(Append { job, bytes, done }) => match self.placed(&mut lengths, job, bytes) {
+                    Ok(Some(record)) => {
+                        records.push(record);
+                        waiting.push(done);
+                    }
+                    Ok(None) => answer(done, Ok(())),
+                    Err(error) => answer(done, Err(error)),
+                },
+                Asked::Remove(jobs, done) => {
+                    lengths.extend(jobs.iter().map(|job| (job.clone(), 0)));
+                    records.extend(jobs.into_iter().map(Record::removal));
                     waiting.push(done);
                 }
-                Ok(None) => answer(done, Ok(())),
-                Err(error) => answer(done, Err(error)),
+                #[cfg(test)]
+                Asked::Settle => self.must_settle = true,
             }
         }
         let written = if records.is_empty() { Ok(()) } else { self.write(&records) };
@@ -132,21 +141,24 @@ impl Keeper {
         }
         let written = self.journal.append(records);
         // After a failure the journal may hold what was never acknowledged, and which must not come back over what will be.
-        self.must_settle = self.journal.is_full() || written.is_err();
+        self.must_settle |= self.journal.is_full() || written.is_err();
         written?;
         let mut recent = self.shelf.recent();
         for record in records {
-            recent.append(&record.name, record.offset, &record.bytes);
+            take(&mut recent, record);
         }
+        self.must_settle |= recent.has_many_to_remove();
         Ok(())
     }
 
     /// Brings the table up to date, so that the journal can begin again.
     fn settle(&mut self) -> Result<()> {
         let arrears = self.shelf.recent().arrears();
-        self.shelf.table.settle(&arrears)?;
+        let table = &self.shelf.table;
+        // The table has all or nothing of it; a second time changes nothing.
+        table.settle(&arrears).or_else(|_| table.open_again().and_then(|()| table.settle(&arrears)))?;
         self.journal.begin_again();
-        self.shelf.recent().settled(&arrears);
+        self.shelf.recent().settled();
         self.must_settle = false;
         Ok(())
     }
@@ -173,6 +185,15 @@ impl Keeper {
         }
         lengths.insert(job.clone(), length + bytes.len() as u64);
         Ok(Some(Record { name: job, offset: length, bytes }))
+    }
+}
+
+/// Does what a record says.
+fn take(recent: &mut Recent, record: &Record) {
+    if record.bytes.is_empty() {
+        recent.remove(&record.name);
+    } else {
+        recent.append(&record.name, record.offset, &record.bytes);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::{
     io::{Error, Result},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
 };
 
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTable, TableDefinition};
@@ -20,7 +21,9 @@ const CACHE_BYTES: usize = 4 << 20;
 /// An open table.
 #[derive(Debug)]
 pub(super) struct Table {
-    database: Database,
+    path: PathBuf,
+    /// None where it could not be opened again.
+    database: RwLock<Option<Database>>,
 }
 
 impl Table {
@@ -30,20 +33,41 @@ impl Table {
     ///
     /// The operating system's; the file is no table, or damaged; and another process has it open.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(Error::other)?;
-        let table = Self { database };
-        table.write(|_| Ok(())).map_err(Error::other)?;
+        let table = Self { path: path.to_owned(), database: RwLock::new(None) };
+        table.open_again()?;
         Ok(table)
+    }
+
+    /// Opens the file again: after an error of the disk nothing more is written to it before that.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::open`].
+    pub(super) fn open_again(&self) -> Result<()> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // It is locked as long as it is open.
+        *database = None;
+        *database =
+            Some(Builder::new().set_cache_size(CACHE_BYTES).create(&self.path).map_err(Error::other)?);
+        drop(database);
+        self.write(|_| Ok(()))
+    }
+
+    /// Does something with the open file.
+    fn with<T>(&self, work: impl FnOnce(&Database) -> std::result::Result<T, redb::Error>) -> Result<T> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database =
+            database.as_ref().ok_or_else(|| Error::other("the logs of jobs could not be opened"))?;
+        work(database).map_err(Error::other)
     }
 
     /// Returns how long a log is.
     pub(super) fn length(&self, job: &str) -> Result<u64> {
-        let length = || -> std::result::Result<_, redb::Error> {
-            let pieces = self.database.begin_read()?.open_table(PIECES)?;
+        self.with(|database| {
+            let pieces = database.begin_read()?.open_table(PIECES)?;
             let last = pieces.range((job, 0)..=(job, u64::MAX))?.next_back().transpose()?;
             Ok(last.map_or(0, |(key, bytes)| key.value().1 + bytes.value().len() as u64))
-        };
-        length().map_err(Error::other)
+        })
     }
 
     /// Appends to `out` what a log has from an offset on, at most `limit` bytes.
@@ -52,8 +76,8 @@ impl Table {
             return Ok(());
         }
         let mut left = limit;
-        let mut read = || -> std::result::Result<_, redb::Error> {
-            let pieces = self.database.begin_read()?.open_table(PIECES)?;
+        self.with(|database| {
+            let pieces = database.begin_read()?.open_table(PIECES)?;
             let within = pieces.range((job, 0)..=(job, offset))?.next_back().transpose()?;
             let first = within.map_or(offset, |(key, _)| key.value().1);
             for piece in pieces.range((job, first)..=(job, u64::MAX))? {
@@ -68,8 +92,7 @@ impl Table {
                 }
             }
             Ok(())
-        };
-        read().map_err(Error::other)
+        })
     }
 
     /// Takes what was not here yet. All of it is on disk when this returns, or nothing.
@@ -85,13 +108,13 @@ impl Table {
             }
             Ok(())
         };
-        self.write(all).map_err(Error::other)
+        self.write(all)
     }
 
     /// Returns the jobs that have logs here and are not `known`.
     pub(super) fn unknown(&self, known: impl Fn(&str) -> bool) -> Result<Vec<String>> {
-        let find = || -> std::result::Result<_, redb::Error> {
-            let pieces = self.database.begin_read()?.open_table(PIECES)?;
+        self.with(|database| {
+            let pieces = database.begin_read()?.open_table(PIECES)?;
             let mut unknown: Vec<String> = Vec::new();
             for piece in pieces.iter()? {
                 let key = piece?.0;
@@ -102,8 +125,7 @@ impl Table {
                 }
             }
             Ok(unknown)
-        };
-        find().map_err(Error::other)
+        })
     }
 
     fn write(
@@ -111,11 +133,13 @@ impl Table {
         change: impl FnOnce(
             &mut redb::Table<'_, (&'static str, u64), &'static [u8]>,
         ) -> std::result::Result<(), redb::StorageError>,
-    ) -> std::result::Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
-        // A start after a crash must not have to read all of the file.
-        transaction.set_quick_repair(true);
-        change(&mut transaction.open_table(PIECES)?)?;
-        Ok(transaction.commit()?)
+    ) -> Result<()> {
+        self.with(|database| {
+            let mut transaction = database.begin_write()?;
+            // A start after a crash must not have to read all of the file.
+            transaction.set_quick_repair(true);
+            change(&mut transaction.open_table(PIECES)?)?;
+            Ok(transaction.commit()?)
+        })
     }
 }

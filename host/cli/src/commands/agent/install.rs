@@ -28,7 +28,8 @@ const SETTINGS: &str = "etc/formwork/agent.env";
 const UNITS: &str = "etc/systemd/system";
 const WANTED: &str = "etc/systemd/system/multi-user.target.wants";
 
-/// How long the service's token is good, which an endpoint without a network must outlive; the agent replaces it while it runs.
+/// How long the service's token is good: a machine that was off for longer is installed again. The agent goes on with fresh
+/// tokens while it runs, and keeps none of them.
 const TOKEN_LIFE: &str = "3y";
 
 /// Flags of the installation.

@@ -61,6 +61,8 @@ async fn remove(
         Ok(taken)
     });
     let taken = taken.await?;
-    endpoint.logs.remove(taken.iter().map(String::as_str)).await;
+    if let Err(error) = endpoint.logs.remove(taken.iter().map(String::as_str)).await {
+        tracing::warn!(jobs = taken.len(), %error, "failed to remove the logs of jobs");
+    }
     Ok(taken)
 }
