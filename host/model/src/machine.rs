@@ -212,7 +212,8 @@ macro_rules! machine_like {
             params = params,
             normalise = |object| crate::machine::normalise(object),
             problems = crate::machine::problems,
-            references = crate::machine::references
+            references = crate::machine::references,
+            refers_alike = crate::machine::refers_alike
         );
     };
 }
@@ -307,7 +308,8 @@ object!(
     params = params,
     normalise = normalise,
     problems = problems,
-    references = references
+    references = references,
+    refers_alike = refers_alike
 );
 
 /// Brings the members of a machine or something like it into the canonical form.
@@ -388,6 +390,18 @@ pub(crate) fn references(machine: &Machine) -> Vec<Reference> {
         .tasks(&machine.tasks)
         .one("pipelines", "Pipeline", &machine.pipeline)
         .done()
+}
+
+/// Tells whether the members that [`references`] looks at are the same: every job changes a machine, and few change these.
+pub(crate) fn refers_alike(machine: &Machine, other: &dyn Object) -> bool {
+    Machine::of(other).is_some_and(|other| {
+        machine.stage == other.stage
+            && machine.boot_env == other.boot_env
+            && machine.workflow == other.workflow
+            && machine.pipeline == other.pipeline
+            && machine.profiles == other.profiles
+            && machine.tasks == other.tasks
+    })
 }
 
 #[cfg(test)]
@@ -489,5 +503,33 @@ mod tests {
             ]
         );
         assert_eq!(needed[1].unavailable.as_deref(), Some("BootEnv b1 is not available"));
+    }
+
+    #[test]
+    fn machines_that_refer_alike_have_the_same_references() {
+        let machine = Machine::of(round_trip("machines", members()).as_ref()).unwrap().clone();
+        let names: Vec<String> = machine.to_json().as_object().unwrap().keys().cloned().collect();
+        let mut differ = 0;
+        for name in names {
+            let mut json = machine.to_json();
+            let member = json.get_mut(&name).unwrap();
+            *member = match member.take() {
+                Value::String(text) => json!(format!("{text}x")),
+                Value::Array(mut list) if list.iter().all(Value::is_string) => {
+                    list.push(json!("more"));
+                    Value::Array(list)
+                }
+                other => other,
+            };
+            let Ok(other) = (kind_of("machines").unwrap().decode)(json) else { continue };
+            let needed = |object: &dyn Object| -> Vec<_> {
+                let references = object.references().into_iter();
+                references.map(|reference| (reference.prefix, reference.key)).collect()
+            };
+            let same = needed(&machine) == needed(other.as_ref());
+            differ += usize::from(!same);
+            assert!(same || !machine.refers_alike(other.as_ref()), "{name}");
+        }
+        assert_eq!(differ, 6, "stage, boot environment, workflow, profiles, tasks, pipeline");
     }
 }

@@ -68,6 +68,10 @@ pub trait Object: Any + Debug + Send + Sync {
     fn references(&self) -> Vec<Reference> {
         Vec::new()
     }
+    /// Tells whether it surely refers to what another object of its type refers to, faster than by comparing the references.
+    fn refers_alike(&self, _other: &dyn Object) -> bool {
+        false
+    }
     /// Returns what is wrong with the object among the others, one message a problem: overlaps, circles, words that
     /// only another object can declare. They refuse it, as [`Object::problems`] do.
     fn conflicts(&self, others: &dyn Objects) -> Vec<String> {
@@ -267,7 +271,8 @@ pub(crate) fn tell<R: Record>(schema: &mut Schema) {
 /// Writes the parts of [`Object`] and [`Record`] that are the same for every type.
 macro_rules! object {
     ($type:ident, $kind:path, key = $key:expr $(, params = $params:ident)? $(, normalise = $normalise:expr)?
-     $(, problems = $problems:path)? $(, references = $references:path)? $(, conflicts = $conflicts:path)?) => {
+     $(, problems = $problems:path)? $(, references = $references:path)? $(, refers_alike = $alike:path)?
+     $(, conflicts = $conflicts:path)?) => {
         impl crate::Object for $type {
             fn kind(&self) -> &'static crate::Kind { &$kind }
             fn key(&self) -> String { let key: fn(&$type) -> String = $key; key(self) }
@@ -280,6 +285,7 @@ macro_rules! object {
             $(fn normalise(&mut self) { let normalise: fn(&mut $type) = $normalise; normalise(self) })?
             $(fn problems(&self) -> Vec<String> { $problems(self) })?
             $(fn references(&self) -> Vec<crate::Reference> { $references(self) })?
+            $(fn refers_alike(&self, other: &dyn crate::Object) -> bool { $alike(self, other) })?
             $(
                 fn conflicts(&self, others: &dyn crate::Objects) -> Vec<String> { $conflicts(self, others) }
             )?

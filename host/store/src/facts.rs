@@ -25,4 +25,13 @@ impl Facts {
         needed.dedup();
         Self { values: index_entries(object), needed }
     }
+
+    /// Returns the facts of an object and of another that takes its place. What both surely refer to is left out of both.
+    pub(crate) fn of_both(before: &dyn Object, after: &dyn Object) -> (Self, Self) {
+        if !before.refers_alike(after) {
+            return (Self::of(before), Self::of(after));
+        }
+        let values = |object| Self { values: index_entries(object), needed: Vec::new() };
+        (values(before), values(after))
+    }
 }

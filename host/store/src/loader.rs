@@ -64,7 +64,7 @@ impl Loader {
         });
         for row in decoded.into_iter().flat_map(|share: Vec<_>| share) {
             let Row { key, object, revision, facts } = row?;
-            self.state.put(key, object, revision, &facts);
+            self.state.put(key, object, revision, Some(facts));
         }
         Ok(())
     }

@@ -58,8 +58,7 @@ impl State {
         for object in objects {
             let key = Arc::<str>::from(object.key());
             base.entry(object.kind().prefix).or_default().insert(Arc::clone(&key), Arc::clone(&object));
-            let facts = Facts::of(&*object);
-            state.show(key, uncovered(object), &facts);
+            state.show(key, uncovered(object), None);
         }
         state.base = Arc::new(base);
         state
@@ -76,13 +75,13 @@ impl State {
         self.shelves.get(prefix)?.table.get(key)
     }
 
-    /// Sets a row, of which the facts are known, and returns what readers saw before.
+    /// Sets a row, of which the facts may be known already, and returns what readers saw before.
     pub(crate) fn put(
         &mut self,
         key: Arc<str>,
         object: Arc<dyn Object>,
         revision: Revision,
-        facts: &Facts,
+        facts: Option<Facts>,
     ) -> Option<Stored> {
         self.show(key, Stored { object, revision, base: false }, facts)
     }
@@ -90,8 +89,7 @@ impl State {
     /// Lets readers see again what they saw before under a key: an object or none.
     pub(crate) fn put_back(&mut self, prefix: &'static str, key: Arc<str>, before: Option<Stored>) {
         if let Some(stored) = before {
-            let facts = Facts::of(&*stored.object);
-            self.show(key, stored, &facts);
+            self.show(key, stored, None);
         } else if let Some(object) = self.stored(prefix, &key).map(|stored| Arc::clone(&stored.object)) {
             self.remove(prefix, &key, &*object);
         }
@@ -107,8 +105,8 @@ impl State {
         }
         match self.base.get(prefix).and_then(|objects| objects.get(&key)) {
             Some(object) => {
-                let (object, facts) = (Arc::clone(object), Facts::of(&**object));
-                self.show(Arc::clone(&key), uncovered(object), &facts);
+                let object = Arc::clone(object);
+                self.show(Arc::clone(&key), uncovered(object), None);
             }
             None => self.remove(prefix, &key, &*row.object),
         }
@@ -122,13 +120,16 @@ impl State {
     }
 
     /// Lets readers see an object, and returns what they saw before.
-    fn show(&mut self, key: Arc<str>, stored: Stored, facts: &Facts) -> Option<Stored> {
+    fn show(&mut self, key: Arc<str>, stored: Stored, facts: Option<Facts>) -> Option<Stored> {
         let kind = stored.object.kind();
         let shelf = self.shelves.entry(kind.prefix).or_insert_with(|| Arc::new(Shelf::new(kind)));
         // All that looks into objects comes before the first change, so that a panic in one leaves nothing half done.
-        let (known, old) = match shelf.table.get_full(&*key) {
-            Some((key, before)) => (Some(Arc::clone(key)), Facts::of(&*before.object)),
-            None => (None, Facts::default()),
+        let (known, old, facts) = match shelf.table.get_full(&*key) {
+            Some((key, before)) => {
+                let (old, new) = Facts::of_both(&*before.object, &*stored.object);
+                (Some(Arc::clone(key)), old, new)
+            }
+            None => (None, Facts::default(), facts.unwrap_or_else(|| Facts::of(&*stored.object))),
         };
         // The indexes share the text of the key with the table.
         let key = known.unwrap_or(key);

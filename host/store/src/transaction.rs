@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use formwork_model::{Object, Objects, Span};
 
-use crate::{Action, Change, Revision, Stored, facts::Facts, state::State};
+use crate::{Action, Change, Revision, Stored, state::State};
 
 /// The latest state with the changes of one writer on top. Reads see them; nobody else does before the commit.
 pub struct Transaction {
@@ -49,8 +49,7 @@ impl Transaction {
     /// This counts as a change even when nothing is different; [`Self::put_if_changed`] does not.
     pub fn put(&mut self, object: Arc<dyn Object>) {
         let (prefix, key) = (object.kind().prefix, Arc::<str>::from(object.key()));
-        let facts = Facts::of(&*object);
-        let before = self.state.put(Arc::clone(&key), object, self.revision, &facts);
+        let before = self.state.put(Arc::clone(&key), object, self.revision, None);
         self.touch(prefix, key, before);
     }
 
