@@ -208,6 +208,10 @@ impl<O: Objects + ?Sized> Advance<'_, O> {
     /// Consumes `stage:`, `bootenv:` and `context:` entries. Returns the next index, and whether the agent must
     /// look at its machine again before it goes on.
     fn roll_forward(&mut self, first: i64) -> (i64, bool) {
+        let at_first = usize::try_from(first).ok().and_then(|first| self.subject.machine.tasks.get(first));
+        if at_first.is_none_or(|text| !Entry::parse(text).rolls_forward()) {
+            return (first, false);
+        }
         let before = self.subject.machine.clone();
         let mut index = first;
         let mut must_look_again = false;
