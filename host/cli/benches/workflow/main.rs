@@ -50,6 +50,10 @@ const LOOKS: usize = 10;
 /// How often the operator has finished jobs removed.
 const PURGE: Duration = Duration::from_secs(20);
 
+/// How long the memory is looked at for its highest: longer than from one removal to the end of the next, between which it
+/// goes up and down with the jobs that there are.
+const CYCLE: Duration = Duration::from_secs(40);
+
 /// Machines that wait.
 const IDLE: u32 = 10_000;
 
@@ -139,10 +143,10 @@ async fn again(endpoint: &Endpoint, client: &Client) {
     };
     let sizes = async {
         tokio::time::sleep(WARM).await;
-        let early = resident(endpoint).await;
+        let early = highest(endpoint).await;
         // The last looks are over before the fleet ends.
-        tokio::time::sleep(TIME - WARM - LOOK * 2 * (LOOKS as u32) - LOOK * 2).await;
-        (early, resident(endpoint).await)
+        tokio::time::sleep(TIME - WARM - CYCLE * 2 - LOOK * 4).await;
+        (early, highest(endpoint).await)
     };
     let (early, late) = tokio::select! {
         sizes = sizes => sizes,
@@ -150,7 +154,8 @@ async fn again(endpoint: &Endpoint, client: &Client) {
     };
     let (summary, _) = fleet.end().await;
     let note = format!(
-        "RSS {early:.0} MiB after {} s, {late:.0} MiB at the end of {} s; {} jobs, removed every {} s",
+        "RSS at most {early:.0} MiB in {} s after the first {}, {late:.0} MiB at the end of {} s; {} jobs, removed every {} s",
+        CYCLE.as_secs(),
         WARM.as_secs(),
         TIME.as_secs(),
         number(&summary, "jobs-finished"),
@@ -204,6 +209,17 @@ async fn resident(endpoint: &Endpoint) -> f64 {
         tokio::time::sleep(LOOK).await;
     }
     looks.median()
+}
+
+/// Returns how much memory the endpoint has resident at most within a cycle, in MiB.
+async fn highest(endpoint: &Endpoint) -> f64 {
+    let until = tokio::time::Instant::now() + CYCLE;
+    let mut highest = 0.0_f64;
+    while tokio::time::Instant::now() < until {
+        highest = highest.max(usize_as_number(endpoint.resident_kib() as usize) / 1024.0);
+        tokio::time::sleep(LOOK).await;
+    }
+    highest
 }
 
 fn busy(process: u32) -> f64 {
