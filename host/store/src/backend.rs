@@ -21,6 +21,12 @@ pub(crate) trait Backend: Send {
 
     /// Saves a batch, whole or not at all. When this returns, the batch outlives a loss of power.
     fn commit(&mut self, batch: Batch) -> Result<(), BackendError>;
+
+    /// Does what a commit has put off, after those who wait for the commit have their answers.
+    fn tidy(&mut self) {}
+
+    /// Does all that was put off, after the last commit.
+    fn close(&mut self) {}
 }
 
 /// The writes of a group of transactions.

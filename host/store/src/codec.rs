@@ -108,11 +108,6 @@ pub(crate) fn push_entry(out: &mut Vec<u8>, entry: &Entry, rows: &[Row]) -> Resu
     Ok(out.len() - begin)
 }
 
-/// Returns the JSON of an entry as [`push_entry`] would have written it.
-pub(crate) fn framed(revision: Revision, entry: &[u8]) -> Vec<u8> {
-    [&revision.0.to_be_bytes()[..], &(entry.len() as u64).to_be_bytes(), entry].concat()
-}
-
 fn write_entry(out: &mut Vec<u8>, entry: &Entry, rows: &[Row]) -> Result<(), serde_json::Error> {
     out.extend_from_slice(br#"{"principal":"#);
     serde_json::to_writer(&mut *out, &*entry.principal)?;

@@ -61,6 +61,18 @@ pub enum OpenError {
         /// What does not fit.
         reason: String,
     },
+    /// The journal beside the file, in the folder that is called as the file with `.journal`, cannot be read, or does not go with
+    /// the file. Without it changes would be lost that were acknowledged, so the store does not open.
+    #[error(
+        "the journal of the database at `{path}` does not go with it: {reason}\n\
+         hint: nothing was changed; keep the file and the folder `{path}.journal` together, or restore a backup of both"
+    )]
+    Journal {
+        /// The data file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
     /// The system gave no thread for the committer.
     #[error("failed to start the thread that commits")]
     Thread(#[source] io::Error),

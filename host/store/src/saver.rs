@@ -64,6 +64,7 @@ impl Saver {
             while let Ok(group) = received.recv() {
                 self.save(group, &sender);
             }
+            self.backend.close();
         })?;
         Ok(Saves { groups, saved, thread })
     }
@@ -88,6 +89,7 @@ impl Saver {
         group::answer(group.answers, None);
         self.news.send_replace(revision);
         drop(replaced);
+        self.backend.tidy();
     }
 }
 

@@ -1,16 +1,22 @@
-//! The backend of one machine: a redb file.
+//! The backend of one machine: a redb file and a journal beside it.
 //!
-//! A commit appends entries to the feed, and that is what makes it durable; rows of objects follow later (see [`late`]). A
-//! start reads the rows, and over them the entries since the revision up to which the rows are complete.
+//! A commit appends its entries to the journal, and that is what makes it durable: one write and one flush, where a commit of
+//! redb takes two flushes and a dozen pages. The rows of objects follow later (see [`late`]), many with one commit of redb. A start
+//! reads the rows, and over them the entries of the journal since the revision up to which the rows are complete. The journal is
+//! the feed as well: it keeps the entries that readers may still ask for.
+//!
+//! When the store is closed, all rows go to their table: the file is then whole without the journal.
 
 mod late;
 
 use std::{
     fs::{self, File, TryLockError},
+    hash::{BuildHasher as _, RandomState},
     io,
     path::{Path, PathBuf},
 };
 
+use formwork_journal::{Folder, Journal, Media, Records};
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
     TableError, WriteTransaction,
@@ -25,33 +31,49 @@ use crate::{
 };
 
 const OBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("objects");
-/// The entries of each commit together, by the revision of the last.
-const GROUPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("groups");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 const FORMAT: &str = "format";
+/// The latest revision of which the table of objects has something.
 const REVISION: &str = "revision";
 /// The revision up to which all changes are in the table of objects.
 const SAVED: &str = "saved";
-/// The revision from which entries are kept for readers of the feed.
-const KEPT: &str = "kept";
+/// A number that only this file and its journal have.
+const STORE: &str = "store";
 
 /// The format that this release writes, and the latest that it reads.
-const FORMAT_KNOWN: u64 = 2;
+const FORMAT_KNOWN: u64 = 3;
 
 /// The feed of format 1, an entry a row. Its rows of objects were always complete.
 const FEED_1: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
+
+/// The feed of format 2: the entries of each commit together, by the revision of the last.
+const GROUPS_2: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("groups");
 
 /// All reads come from the state in memory, so the file's cache only has to hold the inner pages of its trees: those of 100,000
 /// machines take a third of this. A start fills it, and it stays.
 const CACHE_BYTES: usize = 16 << 20;
 
-/// A redb file with one table each for objects, the feed and the store's own numbers.
+/// A segment of the journal is used again when none of its entries is needed.
+const SEGMENT_BYTES: u64 = 8 << 20;
+
+/// The length of what is in front of the entries of a record: the number of the store, and the revision from which entries are
+/// kept for readers of the feed.
+const HEAD_BYTES: usize = 16;
+
+/// A redb file with one table each for objects and the store's own numbers, and its journal.
 pub(crate) struct RedbBackend {
     database: Database,
     path: PathBuf,
-    limits: Limits,
+    store: u64,
+    /// The revision that is durable.
+    revision: Revision,
+    journal: Journal,
+    /// What the journal held when it was opened, until that is loaded.
+    found: Records,
     late: Late,
+    /// Why rows could not be written; nothing is saved after that.
+    broken: Option<String>,
 }
 
 impl RedbBackend {
@@ -63,11 +85,16 @@ impl RedbBackend {
             return Ok(created);
         }
         let opened = builder().open(path).map_err(|error| open_error(path, error))?;
-        Self::prepare(opened, path, limits)
+        Self::prepare(opened, Box::new(journal_beside(path)), path, limits)
     }
 
     /// Takes a database and makes its tables when it has none.
-    pub(crate) fn prepare(database: Database, path: &Path, limits: Limits) -> Result<Self, OpenError> {
+    pub(crate) fn prepare(
+        database: Database,
+        journal: Box<dyn Media>,
+        path: &Path,
+        limits: Limits,
+    ) -> Result<Self, OpenError> {
         let failed =
             |source: redb::Error| OpenError::Open { path: path.to_owned(), source: Box::new(source) };
         match format(&database).map_err(failed)? {
@@ -75,11 +102,20 @@ impl RedbBackend {
             Some(found) if found > FORMAT_KNOWN => {
                 return Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT_KNOWN });
             }
-            Some(1) => upgrade(&database).map_err(failed)?,
-            Some(_) => {}
+            Some(FORMAT_KNOWN) => {}
+            Some(_) => upgrade(&database, path, limits)?,
         }
-        let late = Late::new(limits, Revision(0));
-        Ok(Self { database, path: path.to_owned(), limits, late })
+        let numbers = Numbers::read(&database).map_err(failed)?;
+        let wrong = |reason| OpenError::Journal { path: path.to_owned(), reason };
+        let (journal, found) =
+            Journal::open(journal, SEGMENT_BYTES).map_err(|error| wrong(error.to_string()))?;
+        if found.iter().any(|(_, record)| !record.starts_with(&numbers.store.to_le_bytes())) {
+            return Err(wrong(String::from("it belongs to another database")));
+        }
+        let revision = Revision(numbers.revision.max(journal.last()));
+        let late = Late::new(limits, Revision(numbers.saved));
+        let path = path.to_owned();
+        Ok(Self { database, path, store: numbers.store, revision, journal, found, late, broken: None })
     }
 
     /// Makes the file under another name and moves it into place, so that a crash leaves a whole file or none.
@@ -103,87 +139,120 @@ impl RedbBackend {
         }
         file.set_len(0).map_err(failed)?;
         let database = builder().create_file(file).map_err(|error| open_error(path, error))?;
-        let backend = Self::prepare(database, path, limits)?;
+        let backend = Self::prepare(database, Box::new(journal_beside(path)), path, limits)?;
         fs::rename(&unfinished, path).and_then(|()| sync_parent(path)).map_err(failed)?;
         Ok(Some(backend))
     }
 
-    fn write(&mut self, batch: Batch, transaction: WriteTransaction) -> Result<(), Failure> {
-        {
-            let mut meta = transaction.open_table(META)?;
-            let found = Revision(number(&meta, REVISION)?.unwrap_or(0));
-            if found != batch.expected {
-                return Err(Failure::Conflict(found));
-            }
-            // What may be refused comes before the rows begin to wait: they would not go away with the transaction.
-            let mut groups = transaction.open_table(GROUPS)?;
-            if !batch.entries.is_empty() {
-                groups.insert(batch.revision.0, batch.entries.as_slice())?;
-            }
-            self.late.add(batch.rows, batch.entries.len());
-            let mut objects = transaction.open_table(OBJECTS)?;
-            for (key, value) in self.late.due(batch.revision) {
-                match value {
-                    Some(value) => objects.insert(key.as_slice(), value.as_slice())?,
-                    None => objects.remove(key.as_slice())?,
-                };
-            }
-            let saved = self.late.saved();
-            meta.insert(REVISION, batch.revision.0)?;
-            meta.insert(SAVED, saved.0)?;
-            meta.insert(KEPT, batch.keep_from.0)?;
-            groups.retain_in(..batch.keep_from.min(saved.next()).0, |_, _| false)?;
+    fn append(&mut self, batch: &Batch) -> io::Result<()> {
+        if batch.entries.is_empty() {
+            return Ok(());
         }
+        let needed = batch.keep_from.min(self.late.saved().next());
+        let (store, kept) = (self.store.to_le_bytes(), batch.keep_from.0.to_le_bytes());
+        self.journal.append(batch.revision.0, needed.0, &[&store, &kept, &batch.entries])
+    }
+
+    /// Writes rows that it is time to write.
+    fn write(&self, rows: &[codec::Row]) -> Result<(), redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_quick_repair(true);
+        put(&transaction, rows)?;
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(REVISION, self.revision.0)?;
+        meta.insert(SAVED, self.late.saved().0)?;
+        drop(meta);
         Ok(transaction.commit()?)
     }
 
+    /// Writes the rows that were taken out; when that fails, nothing is saved any more.
+    fn settle(&mut self, rows: &[codec::Row]) {
+        if let Err(error) = self.write(rows) {
+            tracing::error!(%error, "the rows of objects could not be written; their changes are in the journal");
+            self.broken = Some(error.to_string());
+        }
+    }
+
     fn load_rows(&mut self, loader: &mut Loader) -> Result<Result<Revision, OpenError>, redb::Error> {
-        let transaction = self.database.begin_read()?;
+        let found = std::mem::take(&mut self.found);
+        let saved = self.late.saved();
         let bad = |bad: BadRow| OpenError::Row { path: self.path.clone(), key: bad.key, reason: bad.reason };
-        let meta = transaction.open_table(META)?;
-        let revision = Revision(number(&meta, REVISION)?.unwrap_or(0));
-        let saved = Revision(number(&meta, SAVED)?.unwrap_or(revision.0));
-        let kept = Revision(number(&meta, KEPT)?.unwrap_or(0));
-        let groups = transaction.open_table(GROUPS)?;
-        let mut late = Late::new(self.limits, saved);
-        for group in groups.range(saved.next().0..)? {
-            if let Err(wrong) = read_again(group?.1.value(), saved, &mut late) {
+        let mut next = saved.next();
+        for (_, record) in found.iter() {
+            if let Err(wrong) = read_again(entries_of(record), &mut next, &mut self.late) {
                 return Ok(Err(bad(wrong)));
             }
         }
+        let transaction = self.database.begin_read()?;
+        let known = Revision(number(&transaction.open_table(META)?, REVISION)?.unwrap_or(0));
+        if next <= known {
+            let reason = format!("the revisions from {next} to {known} are missing");
+            return Ok(Err(OpenError::Journal { path: self.path.clone(), reason }));
+        }
         for row in transaction.open_table(OBJECTS)?.iter()? {
             let (key, value) = row?;
-            if late.goes_before(key.value(), value.value()) {
+            if self.late.goes_before(key.value(), value.value()) {
                 continue;
             }
             if let Err(wrong) = loader.row(key.value(), value.value()) {
                 return Ok(Err(bad(wrong)));
             }
         }
-        let rest = late.rows().try_for_each(|(key, value)| loader.row(key, value));
+        let rest = self.late.rows().try_for_each(|(key, value)| loader.row(key, value));
         if let Err(wrong) = rest.and_then(|()| loader.rows_end()) {
             return Ok(Err(bad(wrong)));
         }
-        for group in groups.iter()? {
-            let group = group?.1;
-            for (revision, entry) in codec::split_entries(group.value()).unwrap_or_default() {
+        let kept = found.iter().last().and_then(|(_, record)| kept_of(record)).unwrap_or_default();
+        for (_, record) in found.iter() {
+            for (revision, entry) in codec::split_entries(entries_of(record)).unwrap_or_default() {
                 if revision >= kept {
                     loader.entry(revision, entry);
                 }
             }
         }
-        self.late = late;
-        Ok(Ok(revision))
+        Ok(Ok(self.revision))
     }
 }
 
-/// Lets the rows wait that the entries of a group after a revision have changed.
-fn read_again(group: &[u8], saved: Revision, late: &mut Late) -> Result<(), BadRow> {
+/// Where the journal of a data file is.
+fn journal_beside(path: &Path) -> Folder {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".journal");
+    Folder::new(name)
+}
+
+fn entries_of(record: &[u8]) -> &[u8] {
+    record.get(HEAD_BYTES..).unwrap_or_default()
+}
+
+fn kept_of(record: &[u8]) -> Option<Revision> {
+    let kept = record.get(HEAD_BYTES / 2..HEAD_BYTES)?.try_into().ok()?;
+    Some(Revision(u64::from_le_bytes(kept)))
+}
+
+/// Lets the rows wait that the entries of a group have changed, from the revision `next` on, which comes to be the one after them.
+fn read_again(group: &[u8], next: &mut Revision, late: &mut Late) -> Result<(), BadRow> {
     let bad = |revision: Revision| move |reason: String| BadRow { key: format!("feed/{revision}"), reason };
-    let entries = codec::split_entries(group).map_err(|reason| bad(saved.next())(reason.into()))?;
-    for (revision, entry) in entries.into_iter().filter(|(revision, _)| *revision > saved) {
+    let entries = codec::split_entries(group).map_err(|reason| bad(*next)(reason.into()))?;
+    let first = *next;
+    for (revision, entry) in entries.into_iter().filter(|(revision, _)| *revision >= first) {
+        if revision != *next {
+            return Err(bad(*next)(format!("it is missing, and the next one is {revision}")));
+        }
         let rows = codec::rows_of_entry(revision, entry).map_err(bad(revision))?;
         late.add(rows, entry.len());
+        *next = revision.next();
+    }
+    Ok(())
+}
+
+fn put(transaction: &WriteTransaction, rows: &[codec::Row]) -> Result<(), redb::Error> {
+    let mut objects = transaction.open_table(OBJECTS)?;
+    for (key, value) in rows {
+        match value {
+            Some(value) => objects.insert(key.as_slice(), value.as_slice())?,
+            None => objects.remove(key.as_slice())?,
+        };
     }
     Ok(())
 }
@@ -196,29 +265,30 @@ impl Backend for RedbBackend {
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), BackendError> {
-        let expected = batch.expected;
-        let begin = || {
-            let mut transaction = self.database.begin_write()?;
-            transaction.set_quick_repair(true);
-            Ok(transaction)
-        };
-        begin().and_then(|transaction| self.write(batch, transaction)).map_err(|failure| match failure {
-            Failure::Conflict(found) => BackendError::Conflict { expected, found },
-            Failure::Database(error @ redb::Error::ValueTooLarge(_)) => BackendError::Refused(error.into()),
-            Failure::Database(error) => BackendError::Broken(error.into()),
-        })
+        if batch.expected != self.revision {
+            return Err(BackendError::Conflict { expected: batch.expected, found: self.revision });
+        }
+        if let Some(reason) = &self.broken {
+            return Err(BackendError::Broken(reason.as_str().into()));
+        }
+        self.append(&batch).map_err(|error| BackendError::Broken(error.into()))?;
+        self.revision = batch.revision;
+        self.late.add(batch.rows, batch.entries.len());
+        Ok(())
     }
-}
 
-/// Why a batch was not written.
-enum Failure {
-    Conflict(Revision),
-    Database(redb::Error),
-}
+    fn tidy(&mut self) {
+        let rows = self.late.due(self.revision);
+        if !rows.is_empty() {
+            self.settle(&rows);
+        }
+    }
 
-impl<E: Into<redb::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Database(error.into())
+    fn close(&mut self) {
+        let rows = self.late.all(self.revision);
+        if self.broken.is_none() {
+            self.settle(&rows);
+        }
     }
 }
 
@@ -244,35 +314,72 @@ fn format(database: &Database) -> Result<Option<u64>, redb::Error> {
     }
 }
 
+/// The numbers of a file.
+struct Numbers {
+    store: u64,
+    revision: u64,
+    saved: u64,
+}
+
+impl Numbers {
+    fn read(database: &Database) -> Result<Self, redb::Error> {
+        let meta = database.begin_read()?.open_table(META)?;
+        let number = |name| number(&meta, name);
+        let revision = number(REVISION)?.unwrap_or(0);
+        Ok(Self { store: number(STORE)?.unwrap_or(0), revision, saved: number(SAVED)?.unwrap_or(revision) })
+    }
+}
+
 fn initialise(database: &Database) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
-    {
-        let mut meta = transaction.open_table(META)?;
-        meta.insert(FORMAT, FORMAT_KNOWN)?;
-        meta.insert(REVISION, 0)?;
-        transaction.open_table(OBJECTS)?;
-        transaction.open_table(GROUPS)?;
-    }
+    transaction.open_table(OBJECTS)?;
+    transaction.open_table(META)?.insert(REVISION, 0)?;
+    begin_format(&transaction)?;
     Ok(transaction.commit()?)
 }
 
-/// Makes a file of format 1 one of this format, its feed included.
-fn upgrade(database: &Database) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_quick_repair(true);
-    {
-        let feed = transaction.open_table(FEED_1)?;
-        let mut groups = transaction.open_table(GROUPS)?;
-        for row in feed.iter()? {
-            let (revision, entry) = row?;
-            let group = codec::framed(Revision(revision.value()), entry.value());
-            groups.insert(revision.value(), group.as_slice())?;
+/// Writes what this format has and those before it had not.
+fn begin_format(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut meta = transaction.open_table(META)?;
+    meta.insert(FORMAT, FORMAT_KNOWN)?;
+    // Its keys are from the system's source of random numbers.
+    meta.insert(STORE, RandomState::new().hash_one(STORE))?;
+    Ok(())
+}
+
+/// Makes a file of an earlier format one of this format: all rows come to their table. Readers of the feed begin anew.
+fn upgrade(database: &Database, path: &Path, limits: Limits) -> Result<(), OpenError> {
+    let failed = |source: redb::Error| OpenError::Open { path: path.to_owned(), source: Box::new(source) };
+    let upgrade = || -> Result<Result<(), BadRow>, redb::Error> {
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(true);
+        let meta = transaction.open_table(META)?;
+        let revision = number(&meta, REVISION)?.unwrap_or(0);
+        let saved = number(&meta, SAVED)?.unwrap_or(revision);
+        drop(meta);
+        let mut late = Late::new(limits, Revision(saved));
+        if saved < revision {
+            let mut next = Revision(saved).next();
+            for group in transaction.open_table(GROUPS_2)?.iter()? {
+                if let Err(bad) = read_again(group?.1.value(), &mut next, &mut late) {
+                    return Ok(Err(bad));
+                }
+            }
         }
-        transaction.open_table(META)?.insert(FORMAT, FORMAT_KNOWN)?;
-    }
-    transaction.delete_table(FEED_1)?;
-    Ok(transaction.commit()?)
+        put(&transaction, &late.all(Revision(revision)))?;
+        transaction.delete_table(FEED_1)?;
+        transaction.delete_table(GROUPS_2)?;
+        transaction.open_table(META)?.insert(SAVED, revision)?;
+        begin_format(&transaction)?;
+        transaction.commit()?;
+        Ok(Ok(()))
+    };
+    upgrade().map_err(failed)?.map_err(|bad| OpenError::Row {
+        path: path.to_owned(),
+        key: bad.key,
+        reason: bad.reason,
+    })
 }
 
 fn number(meta: &impl ReadableTable<&'static str, u64>, name: &str) -> Result<Option<u64>, StorageError> {

@@ -1,16 +1,16 @@
 //! Rows whose changes are durable as entries of the feed, and which are not in their table yet.
 //!
-//! A commit of a few rows out of many costs a page for each of them and for each level above. Rows that wait until there are
-//! more go into the table in the order of their keys, some with each commit, so that neighbours share pages, no commit waits
-//! for all of them, and an object that changes often is written once. One way through all keys is a turn: when it ends, every
-//! change from before it is in the table.
+//! To write a few rows out of many costs a page for each of them and for each level above. Rows that wait until there are more
+//! go into the table in the order of their keys, a part at a time, so that neighbours share pages, nobody waits for all of
+//! them, and an object that changes often is written once. One way through all keys is a turn: when it ends, every change from
+//! before it is in the table.
 
 use std::{collections::BTreeMap, ops::Bound};
 
 use crate::{Limits, Revision, codec::Row};
 
-/// The rows that a commit writes beyond those that it must, once the feed has grown too long since the turn began.
-const SHARE: usize = 64;
+/// One in so many of the rows that may wait are written at a time.
+const PARTS: usize = 4;
 
 /// The rows that wait.
 pub(super) struct Late {
@@ -51,21 +51,41 @@ impl Late {
         }
     }
 
-    /// Takes out the rows that it is time to write, when the latest change that waits is that of a revision.
+    /// Takes out the rows that it is time to write, when the latest change that waits is that of a revision: a part when too many
+    /// wait, or when the feed has grown too long since the turn began.
     pub(super) fn due(&mut self, latest: Revision) -> Vec<Row> {
         let mut taken = Vec::new();
-        while self.is_over() || (self.feed_bytes > self.limits.late_feed_bytes && taken.len() < SHARE) {
-            let ahead = (Bound::Excluded(self.place.as_slice()), Bound::Unbounded);
-            let Some(key) = self.rows.range::<[u8], _>(ahead).next().map(|(key, _)| key.clone()) else {
-                self.end_turn(latest);
-                continue;
-            };
-            let value = self.rows.remove(&key).flatten();
-            self.bytes -= key.len() + value.as_ref().map_or(0, Vec::len);
-            self.place.clone_from(&key);
-            taken.push((key, value));
+        if !self.is_over() && self.feed_bytes <= self.limits.late_feed_bytes {
+            return taken;
+        }
+        let part = self.limits.late_rows / PARTS + 1;
+        while self.is_over() || (taken.len() < part && !self.rows.is_empty()) {
+            match self.next_row() {
+                Some(row) => taken.push(row),
+                None => self.end_turn(latest),
+            }
+        }
+        if self.rows.is_empty() {
+            self.end_turn(latest);
         }
         taken
+    }
+
+    /// Takes out all rows; then all changes up to a revision are in the table.
+    pub(super) fn all(&mut self, latest: Revision) -> Vec<Row> {
+        self.bytes = 0;
+        let rows = std::mem::take(&mut self.rows).into_iter().collect();
+        self.end_turn(latest);
+        rows
+    }
+
+    fn next_row(&mut self) -> Option<Row> {
+        let ahead = (Bound::Excluded(self.place.as_slice()), Bound::Unbounded);
+        let key = self.rows.range::<[u8], _>(ahead).next().map(|(key, _)| key.clone())?;
+        let value = self.rows.remove(&key).flatten();
+        self.bytes -= key.len() + value.as_ref().map_or(0, Vec::len);
+        self.place.clone_from(&key);
+        Some((key, value))
     }
 
     /// Tells whether what waits under a key goes before a row of the table. What is in the table already waits no longer.

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use formwork_journal::Medium;
 use formwork_model::{Objects, ObjectsExt, Preference};
 use redb::StorageBackend;
 
@@ -25,44 +26,61 @@ impl Numbers {
     }
 }
 
-/// A disk that keeps what was synced, and of the rest what chance keeps.
+/// A disk that keeps of each file what was synced, and of the rest what chance keeps. The first file is the database, the others
+/// are segments of its journal.
 #[derive(Clone, Debug)]
 struct Disk(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
+    files: Vec<Content>,
+    /// Operations until the power goes.
+    fuse: u64,
+    numbers: Numbers,
+}
+
+#[derive(Debug, Default)]
+struct Content {
     /// What the program sees.
     cached: Vec<u8>,
     /// What outlives the loss of power for sure.
     synced: Vec<u8>,
     /// Writes since the last sync.
     pending: Vec<(usize, Vec<u8>)>,
-    /// Operations until the power goes.
-    fuse: u64,
-    numbers: Numbers,
 }
 
 impl Disk {
-    fn new(image: Vec<u8>, fuse: u64) -> Self {
+    fn new(images: Vec<Vec<u8>>, fuse: u64) -> Self {
         let numbers = Numbers(fuse.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let inner = Inner { cached: image.clone(), synced: image, pending: Vec::new(), fuse, numbers };
-        Self(Arc::new(Mutex::new(inner)))
+        let files = images
+            .into_iter()
+            .map(|image| Content { cached: image.clone(), synced: image, pending: Vec::new() })
+            .collect();
+        Self(Arc::new(Mutex::new(Inner { files, fuse, numbers })))
+    }
+
+    fn images(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().files.iter().map(|file| file.cached.clone()).collect()
     }
 
     /// Returns what a restart finds: sectors of 512 bytes are written whole or not at all, in any order.
-    fn after_power_loss(&self) -> Vec<u8> {
-        let mut inner = self.0.lock().unwrap();
-        let mut image = inner.synced.clone();
-        image.resize(inner.cached.len(), 0);
-        for (offset, data) in std::mem::take(&mut inner.pending) {
-            for (index, sector) in data.chunks(512).enumerate() {
-                let start = offset + index * 512;
-                if inner.numbers.next() & 1 == 0 && start + sector.len() <= image.len() {
-                    image[start..start + sector.len()].copy_from_slice(sector);
+    fn after_power_loss(&self) -> Vec<Vec<u8>> {
+        let inner = &mut *self.0.lock().unwrap();
+        let mut images = Vec::new();
+        for file in &mut inner.files {
+            let mut image = file.synced.clone();
+            image.resize(file.cached.len(), 0);
+            for (offset, data) in std::mem::take(&mut file.pending) {
+                for (index, sector) in data.chunks(512).enumerate() {
+                    let start = offset + index * 512;
+                    if inner.numbers.next() & 1 == 0 && start + sector.len() <= image.len() {
+                        image[start..start + sector.len()].copy_from_slice(sector);
+                    }
                 }
             }
+            images.push(image);
         }
-        image
+        images
     }
 
     fn operate<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> io::Result<T> {
@@ -75,34 +93,82 @@ impl Disk {
     }
 }
 
-impl StorageBackend for Disk {
+impl Media for Disk {
+    fn open(&mut self, number: usize, make: bool) -> io::Result<Option<Box<dyn Medium>>> {
+        let file = OnDisk { disk: self.clone(), file: number + 1 };
+        if self.0.lock().unwrap().files.get(file.file).is_some() {
+            return Ok(Some(Box::new(file)));
+        }
+        if !make {
+            return Ok(None);
+        }
+        self.operate(|inner| inner.files.push(Content::default()))?;
+        Ok(Some(Box::new(file)))
+    }
+}
+
+#[derive(Debug)]
+struct OnDisk {
+    disk: Disk,
+    file: usize,
+}
+
+impl OnDisk {
+    fn operate(&self, act: impl FnOnce(&mut Content)) -> io::Result<()> {
+        self.disk.operate(|inner| act(&mut inner.files[self.file]))
+    }
+}
+
+impl StorageBackend for OnDisk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().cached.len() as u64)
+        Ok(self.disk.0.lock().unwrap().files[self.file].cached.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let inner = self.0.lock().unwrap();
-        let from = inner.cached.get(offset as usize..offset as usize + out.len());
+        let inner = self.disk.0.lock().unwrap();
+        let from = inner.files[self.file].cached.get(offset as usize..offset as usize + out.len());
         out.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.operate(|inner| inner.cached.resize(len as usize, 0))
+        self.operate(|file| file.cached.resize(len as usize, 0))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.operate(|inner| {
-            inner.synced = inner.cached.clone();
-            inner.pending.clear();
+        self.operate(|file| {
+            file.synced = file.cached.clone();
+            file.pending.clear();
         })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.operate(|inner| {
-            inner.cached[offset as usize..offset as usize + data.len()].copy_from_slice(data);
-            inner.pending.push((offset as usize, data.to_vec()));
+        self.operate(|file| {
+            file.cached[offset as usize..offset as usize + data.len()].copy_from_slice(data);
+            file.pending.push((offset as usize, data.to_vec()));
         })
+    }
+}
+
+impl Medium for OnDisk {
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.disk.0.lock().unwrap().files[self.file].cached.clone())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let end = offset + bytes.len() as u64;
+        if StorageBackend::len(self)? < end {
+            self.set_len(end)?;
+        }
+        StorageBackend::write(self, offset, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.set_len(0)
     }
 }
 
@@ -111,8 +177,8 @@ const FOREVER: u64 = u64::MAX;
 /// The rows of a few steps wait, so that commits write some of them and a start reads the rest from the feed.
 fn store_on(disk: &Disk, late_rows: usize) -> Result<Store, Box<dyn Error>> {
     let limits = Limits { late_rows, late_feed_bytes: 600, ..Limits::default() };
-    let database = builder().create_with_backend(disk.clone())?;
-    let backend = RedbBackend::prepare(database, Path::new("disk"), limits)?;
+    let database = builder().create_with_backend(OnDisk { disk: disk.clone(), file: 0 })?;
+    let backend = RedbBackend::prepare(database, Box::new(disk.clone()), Path::new("disk"), limits)?;
     Ok(Store::start(Box::new(backend), Vec::new(), limits)?)
 }
 
@@ -136,12 +202,12 @@ fn number(objects: &impl Objects, name: &str) -> u64 {
 
 #[tokio::test]
 async fn power_loss_at_any_operation_keeps_acknowledged_transactions_whole() {
-    let fresh = Disk::new(Vec::new(), FOREVER);
+    let fresh = Disk::new(vec![Vec::new()], FOREVER);
     store_on(&fresh, 1).unwrap().close().await;
-    let image = fresh.0.lock().unwrap().cached.clone();
+    let images = fresh.images();
     let mut lost = 0;
     for fuse in 0..120 {
-        let disk = Disk::new(image.clone(), fuse);
+        let disk = Disk::new(images.clone(), fuse);
         let mut acknowledged = 0;
         let mut attempted = 0;
         let late_rows = (fuse % 4) as usize;
@@ -185,14 +251,12 @@ async fn file_of_a_later_format_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = Store::open(&path, Vec::new()).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 4, known: 3, .. }), "{error}");
 }
 
-#[tokio::test]
-async fn file_of_format_1_is_taken_over_with_its_feed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("data");
-    let database = builder().create(&path).unwrap();
+/// Writes a file of an earlier format, with one object that was made and changed.
+fn earlier(path: &Path, format: u64) {
+    let database = builder().create(path).unwrap();
     let transaction = database.begin_write().unwrap();
     let object = |val: &str| serde_json::json!({"Name": "a", "Val": val});
     let entry = |before: Option<&str>, after: &str| {
@@ -200,48 +264,121 @@ async fn file_of_format_1_is_taken_over_with_its_feed() {
         let change = serde_json::json!({"prefix": "preferences", "key": "a", "action": "updated", "before": before, "after": after});
         serde_json::json!({"principal": "p", "changes": [change]}).to_string()
     };
-    {
-        let row = [&2_u64.to_be_bytes()[..], object("2").to_string().as_bytes()].concat();
-        let mut objects = transaction.open_table(OBJECTS).unwrap();
-        objects.insert(&b"preferences\0a"[..], row.as_slice()).unwrap();
-        let mut feed = transaction.open_table(FEED_1).unwrap();
-        feed.insert(1, entry(None, "1").as_bytes()).unwrap();
-        feed.insert(2, entry(Some("1"), "2").as_bytes()).unwrap();
-        let mut meta = transaction.open_table(META).unwrap();
-        meta.insert(FORMAT, 1).unwrap();
-        meta.insert(REVISION, 2).unwrap();
-    }
-    transaction.commit().unwrap();
-    drop(database);
-    for start in 2..5 {
-        let store = Store::open(&path, Vec::new()).unwrap();
-        assert_eq!((store.snapshot().revision(), number(&store.snapshot(), "a")), (Revision(start), start));
-        let mut feed = store.feed_since(Revision(0)).unwrap();
-        for revision in 1..=start {
-            assert_eq!(feed.try_next().unwrap().unwrap().revision, Revision(revision));
+    // In format 2 the row may be late.
+    let saved: u64 = if format == 1 { 2 } else { 1 };
+    let text = object(&saved.to_string()).to_string();
+    let row = [&saved.to_be_bytes()[..], text.as_bytes()].concat();
+    let mut objects = transaction.open_table(OBJECTS).unwrap();
+    objects.insert(&b"preferences\0a"[..], row.as_slice()).unwrap();
+    for (revision, entry) in [(1, entry(None, "1")), (2, entry(Some("1"), "2"))] {
+        if format == 1 {
+            transaction.open_table(FEED_1).unwrap().insert(revision, entry.as_bytes()).unwrap();
+        } else {
+            let length = entry.len() as u64;
+            let group = [&revision.to_be_bytes()[..], &length.to_be_bytes(), entry.as_bytes()].concat();
+            transaction.open_table(GROUPS_2).unwrap().insert(revision, group.as_slice()).unwrap();
         }
-        let next = Preference { name: "a".into(), val: (start + 1).to_string(), ..Preference::default() };
-        let written = store.write("p", |transaction| {
-            transaction.put(Arc::new(next));
-            Ok::<_, Infallible>(())
-        });
-        written.await.unwrap();
-        store.close().await;
+    }
+    let mut meta = transaction.open_table(META).unwrap();
+    meta.insert(FORMAT, format).unwrap();
+    meta.insert(REVISION, 2).unwrap();
+    if format == 2 {
+        meta.insert(SAVED, saved).unwrap();
+    }
+    drop((meta, objects));
+    transaction.commit().unwrap();
+}
+
+#[tokio::test]
+async fn files_of_earlier_formats_are_taken_over_with_all_of_their_objects() {
+    for format in 1..FORMAT_KNOWN {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        earlier(&path, format);
+        for start in 2..5 {
+            let store = Store::open(&path, Vec::new()).unwrap();
+            let snapshot = store.snapshot();
+            assert_eq!((snapshot.revision(), number(&snapshot, "a")), (Revision(start), start));
+            let mut feed = store.feed_since(Revision(2)).unwrap();
+            for revision in 3..=start {
+                assert_eq!(feed.try_next().unwrap().unwrap().revision, Revision(revision));
+            }
+            let next = Preference { name: "a".into(), val: (start + 1).to_string(), ..Preference::default() };
+            let written = store.write("p", |transaction| {
+                transaction.put(Arc::new(next));
+                Ok::<_, Infallible>(())
+            });
+            written.await.unwrap();
+            store.close().await;
+        }
+    }
+}
+
+/// A store in a folder that was left as after a crash: the row of its only change is not in the table yet.
+async fn crashed() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let mut backend = RedbBackend::open(&path, Limits::default()).unwrap();
+    let entry = br#"{"principal":"p","changes":[{"prefix":"preferences","key":"a","action":"created","after":{"Name":"a","Val":"1"}}]}"#;
+    let entries = [&1_u64.to_be_bytes()[..], &(entry.len() as u64).to_be_bytes(), entry].concat();
+    let batch = Batch { revision: Revision(1), entries, ..Batch::default() };
+    backend.commit(batch).unwrap();
+    (folder, path)
+}
+
+#[tokio::test]
+async fn journal_has_what_is_not_in_the_table_after_a_crash() {
+    let (_folder, path) = crashed().await;
+    let store = Store::open(&path, Vec::new()).unwrap();
+    assert_eq!((store.snapshot().revision(), number(&store.snapshot(), "a")), (Revision(1), 1));
+}
+
+#[tokio::test]
+async fn file_is_whole_without_its_journal_after_it_was_closed() {
+    let (_folder, path) = crashed().await;
+    let store = Store::open(&path, Vec::new()).unwrap();
+    step(&store, 2).await.unwrap();
+    store.close().await;
+    fs::remove_dir_all(format!("{}.journal", path.display())).unwrap();
+    let store = Store::open(&path, Vec::new()).unwrap();
+    assert_eq!((store.snapshot().revision(), number(&store.snapshot(), "left")), (Revision(2), 2));
+    assert_eq!(number(&store.snapshot(), "a"), 1);
+}
+
+#[tokio::test]
+async fn journal_of_another_database_is_refused_and_stays() {
+    let (_folder, path) = crashed().await;
+    fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        let error = Store::open(&path, Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("it belongs to another database\nhint: "), "{error}");
     }
 }
 
 #[tokio::test]
-async fn entry_that_rows_are_missing_without_is_named_when_it_cannot_be_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("data");
-    let store = Store::open(&path, Vec::new()).unwrap();
-    step(&store, 1).await.unwrap();
-    store.close().await;
+async fn missing_revisions_of_the_journal_are_named() {
+    let (_folder, path) = crashed().await;
     let database = builder().open(&path).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(GROUPS).unwrap().insert(1, codec::framed(Revision(1), b"{").as_slice()).unwrap();
+    transaction.open_table(META).unwrap().insert(REVISION, 3).unwrap();
+    transaction.open_table(META).unwrap().insert(SAVED, 0).unwrap();
     transaction.commit().unwrap();
     drop(database);
+    let error = Store::open(&path, Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("the revisions from 2 to 3 are missing"), "{error}");
+    fs::remove_dir_all(format!("{}.journal", path.display())).unwrap();
+    let error = Store::open(&path, Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("the revisions from 1 to 3 are missing"), "{error}");
+}
+
+#[test]
+fn entry_that_rows_are_missing_without_is_named_when_it_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let mut backend = RedbBackend::open(&path, Limits::default()).unwrap();
+    let entries = [&1_u64.to_be_bytes()[..], &1_u64.to_be_bytes(), b"{"].concat();
+    backend.commit(Batch { revision: Revision(1), entries, ..Batch::default() }).unwrap();
+    drop(backend);
     let error = Store::open(&path, Vec::new()).unwrap_err();
     assert!(matches!(&error, OpenError::Row { key, .. } if key == "feed/1"), "{error}");
 }
@@ -290,7 +427,5 @@ fn batch_on_another_revision_changes_nothing() {
     let batch = Batch { expected: Revision(3), revision: Revision(4), ..Batch::default() };
     let error = backend.commit(batch).unwrap_err();
     assert!(matches!(error, BackendError::Conflict { found: Revision(0), .. }), "{error}");
-    let batch = Batch { expected: Revision(0), revision: Revision(1), ..Batch::default() };
-    backend.commit(batch).unwrap();
-    assert_eq!(backend.load(&mut Loader::new(Vec::new())).unwrap(), Revision(1));
+    assert_eq!(backend.load(&mut Loader::new(Vec::new())).unwrap(), Revision(0));
 }
