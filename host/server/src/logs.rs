@@ -6,13 +6,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `keeper` | the thread that appends, for many jobs at once |
-//! | `journal` | what makes that durable |
+//! | `record` | what is appended, as bytes of the journal |
 //! | `recent` | what is only in the journal and in memory yet |
 //! | `table` | all that is older |
 
-mod journal;
 mod keeper;
 mod recent;
+mod record;
 mod table;
 
 use std::{

@@ -8,12 +8,13 @@ use std::{
     thread,
 };
 
+use formwork_journal::{Folder, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Shelf,
-    journal::{Journal, Record},
     recent::Recent,
+    record::{self, Record},
     table::Table,
 };
 
@@ -25,6 +26,10 @@ pub(super) const LAST_LINE: &[u8] = b"\n[log full: what follows was dropped]\n";
 
 /// At so many bytes no more appends are put into a group.
 const MAX_GROUP_BYTES: usize = 4 << 20;
+
+/// At so many bytes in the journal they move to the table: few enough to be written at once, and enough for a page of it to
+/// take the words of many jobs.
+const FULL: u64 = 4 << 20;
 
 /// What the thread is asked for.
 #[derive(Debug)]
@@ -50,6 +55,10 @@ pub(super) struct Append {
 pub(super) struct Keeper {
     shelf: Arc<Shelf>,
     journal: Journal,
+    /// The number of the first record of the journal that the table does not have.
+    keep_from: u64,
+    /// The bytes in the journal from there on.
+    length: u64,
     /// True when the table has to be up to date before the journal takes more.
     must_settle: bool,
 }
@@ -58,19 +67,20 @@ impl Keeper {
     /// Opens the journal and the table of a folder. What the journal holds of `known` jobs comes to the table, and what that has
     /// of others goes.
     pub(super) fn open(folder: &Path, known: impl Fn(&str) -> bool) -> Result<Self> {
-        let (journal, records) = Journal::open(&folder.join("journal"))?;
+        let (journal, records) = Journal::open(Box::new(Folder::new(folder.join("logs.journal"))), FULL)?;
         let table = Table::open(&folder.join("logs.redb"))?;
         let mut recent = Recent::default();
         table.unknown(&known)?.iter().for_each(|job| recent.remove(job));
-        for record in records.iter().filter(|record| known(&record.name)) {
+        let records = records.iter().flat_map(|(_, text)| record::read(text));
+        for record in records.filter(|record| known(&record.name)) {
             if record.offset == 0 {
                 // The table may have it already, from before a crash, and more than is here of an older one by that name.
                 recent.remove(&record.name);
             }
-            take(&mut recent, record);
+            take(&mut recent, &record);
         }
         let shelf = Arc::new(Shelf { recent: recent.into(), table });
-        let mut keeper = Self { shelf, journal, must_settle: true };
+        let mut keeper = Self { shelf, journal, keep_from: 0, length: 0, must_settle: true };
         keeper.settle()?;
         Ok(keeper)
     }
@@ -139,9 +149,12 @@ impl Keeper {
         if self.must_settle {
             self.settle()?;
         }
-        let written = self.journal.append(records);
+        let mut text = Vec::new();
+        records.iter().for_each(|record| record.write(&mut text));
+        let written = self.journal.append(self.journal.last() + 1, self.keep_from, &[&text]);
+        self.length += text.len() as u64;
         // After a failure the journal may hold what was never acknowledged, and which must not come back over what will be.
-        self.must_settle |= self.journal.is_full() || written.is_err();
+        self.must_settle |= self.length >= FULL || written.is_err();
         written?;
         let mut recent = self.shelf.recent();
         for record in records {
@@ -151,13 +164,13 @@ impl Keeper {
         Ok(())
     }
 
-    /// Brings the table up to date, so that the journal can begin again.
+    /// Brings the table up to date, so that nothing in the journal is needed any more.
     fn settle(&mut self) -> Result<()> {
         let arrears = self.shelf.recent().arrears();
         let table = &self.shelf.table;
         // The table has all or nothing of it; a second time changes nothing.
         table.settle(&arrears).or_else(|_| table.open_again().and_then(|()| table.settle(&arrears)))?;
-        self.journal.begin_again();
+        (self.keep_from, self.length) = (self.journal.last() + 1, 0);
         self.shelf.recent().settled();
         self.must_settle = false;
         Ok(())

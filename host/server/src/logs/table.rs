@@ -53,6 +53,12 @@ impl Table {
         self.write(|_| Ok(()))
     }
 
+    /// Leaves the table as an error of the disk does from which it could not be opened again.
+    #[cfg(test)]
+    pub(super) fn lose(&self) {
+        *self.database.write().unwrap() = None;
+    }
+
     /// Does something with the open file.
     fn with<T>(&self, work: impl FnOnce(&Database) -> std::result::Result<T, redb::Error>) -> Result<T> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);

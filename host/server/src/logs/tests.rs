@@ -91,6 +91,20 @@ async fn log_without_end_is_cut_at_its_bound_and_says_so_once() {
     }
 }
 
+#[tokio::test]
+async fn table_that_an_error_of_the_disk_has_closed_is_opened_again_when_the_journal_moves_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = open(folder.path(), |_| true);
+    logs.append(JOB, b"one\n").await.unwrap();
+    logs.shelf.table.lose();
+    logs.queue.send(Asked::Settle).await.unwrap();
+    logs.append("another", b"words").await.unwrap();
+    logs.append(JOB, b"two\n").await.unwrap();
+    drop(logs);
+    let again = open(folder.path(), |_| true);
+    assert_eq!(all_of(&again, JOB).await, b"one\ntwo\n");
+}
+
 /// What happens to the logs.
 #[derive(Clone, Debug)]
 enum Step {
