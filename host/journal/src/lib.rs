@@ -42,6 +42,8 @@ struct Segment {
     end: u64,
     /// The number of the last record; zero without any.
     last: u64,
+    /// How many bytes it may have.
+    length: u64,
 }
 
 /// What an opened journal holds.
@@ -77,17 +79,21 @@ impl Journal {
     /// Opens a journal, and returns what it holds. The next records follow that. A segment ends with the first record that goes
     /// beyond `segment_bytes`.
     ///
-    /// A record that was not written whole ends the reading: it was never acknowledged.
+    /// A record that was not written whole ends the reading: it was never acknowledged. One that is whole may not have been
+    /// acknowledged either; it is durable when this returns.
     ///
     /// # Errors
     ///
-    /// Those of the media.
+    /// Those of the media; and a record before the last one of its segment is damaged.
     pub fn open(mut media: Box<dyn Media>, segment_bytes: u64) -> io::Result<(Self, Records)> {
         let (mut segments, mut parts) = (Vec::new(), Vec::new());
         while let Some(mut medium) = media.open(segments.len(), false)? {
             let text = medium.read()?;
-            let frames = frame::scan(&text);
-            segments.push(Segment { medium, end: 0, last: 0 });
+            let frames = frame::scan(&text).map_err(|start| {
+                let reason = format!("the record at byte {start} of segment {} is damaged", segments.len());
+                io::Error::new(io::ErrorKind::InvalidData, reason)
+            })?;
+            segments.push(Segment { medium, end: 0, last: 0, length: text.len() as u64 });
             parts.push(Some(Part { text, frames }));
         }
         let mut journal = Self {
@@ -99,8 +105,10 @@ impl Journal {
             keep_from: 0,
             segment_bytes,
         };
-        let parts = journal.take(parts);
+        let mut parts = journal.take(parts);
+        journal.flush_last(&parts)?;
         let keep_from = journal.keep_from;
+        parts.retain(|part| part.frames.last().is_some_and(|last| last.number >= keep_from));
         Ok((journal, Records { parts, keep_from }))
     }
 
@@ -120,9 +128,11 @@ impl Journal {
         let (text, sum) = frame::encode(self.sum, number, keep_from, payload);
         let place = self.place()?;
         let Some(segment) = self.segments.get_mut(place) else { return Err(io::ErrorKind::NotFound.into()) };
+        let end = segment.end + text.len() as u64;
+        segment.length = segment.length.max(end);
         segment.medium.write(segment.end, &text)?;
         segment.medium.sync()?;
-        segment.end += text.len() as u64;
+        segment.end = end;
         segment.last = number;
         (self.current, self.sum, self.last, self.keep_from) = (Some(place), sum, number, keep_from);
         Ok(())
@@ -144,17 +154,29 @@ impl Journal {
         match self.segments.get_mut(index) {
             Some(segment) => {
                 // One record of unusual length must not keep its room for good.
-                if segment.end > self.segment_bytes.saturating_mul(2) {
+                if segment.length > self.segment_bytes.saturating_mul(2) {
                     segment.medium.clear()?;
+                    segment.length = 0;
                 }
                 segment.end = 0;
             }
             None => {
                 let medium = self.media.open(index, true)?.ok_or(io::ErrorKind::NotFound)?;
-                self.segments.push(Segment { medium, end: 0, last: 0 });
+                self.segments.push(Segment { medium, end: 0, last: 0, length: 0 });
             }
         }
         Ok(index)
+    }
+
+    /// Writes the last record once more over itself. What was read may never have reached the medium: a process that ended between
+    /// its write and its flush has left it in the system's memory, and after a flush that failed the system takes it for clean.
+    fn flush_last(&mut self, parts: &[Part]) -> io::Result<()> {
+        let last = parts.last().and_then(|part| Some((part, part.frames.last()?)));
+        let segment = self.current.and_then(|current| self.segments.get_mut(current));
+        let (Some((part, frame)), Some(segment)) = (last, segment) else { return Ok(()) };
+        let start = frame.payload.start - frame::HEAD;
+        segment.medium.write(start as u64, part.bytes(start..frame.payload.end))?;
+        segment.medium.sync()
     }
 
     /// Goes back from the latest segment as long as each record has the sum of the one before it, and takes those in.

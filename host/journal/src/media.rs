@@ -1,16 +1,16 @@
 //! Where segments are.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Seek as _},
     os::unix::fs::FileExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Opens the segments of one journal.
 pub trait Media: Send {
-    /// Opens the segment of a number, counted from zero without gaps; nothing when it is missing and not to be made. That one
-    /// was made outlives a loss of power when this returns.
+    /// Opens the segment of a number, counted from zero without gaps; nothing when it is missing and not to be made. That it is
+    /// there outlives a loss of power when this returns.
     ///
     /// # Errors
     ///
@@ -74,12 +74,14 @@ impl Media for Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        file.try_lock().map_err(|_| io::Error::other("another process has the journal open"))?;
-        if make {
-            File::open(&self.path)?.sync_all()?;
-            if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                File::open(parent)?.sync_all()?;
-            }
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::other("another process has the journal open"),
+            TryLockError::Error(error) => error,
+        })?;
+        // One that is found may be there since a moment before a crash.
+        for folder in [Some(self.path.as_path()), self.path.parent()].into_iter().flatten() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            File::open(folder)?.sync_all()?;
         }
         Ok(Some(Box::new(file)))
     }

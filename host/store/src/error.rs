@@ -64,7 +64,7 @@ pub enum OpenError {
     /// The journal beside the file, in the folder that is called as the file with `.journal`, cannot be read, or does not go with
     /// the file. Without it changes would be lost that were acknowledged, so the store does not open.
     #[error(
-        "the journal of the database at `{path}` does not go with it: {reason}\n\
+        "the journal of the database at `{path}` cannot be used: {reason}\n\
          hint: nothing was changed; keep the file and the folder `{path}.journal` together, or restore a backup of both"
     )]
     Journal {

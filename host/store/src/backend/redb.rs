@@ -7,11 +7,11 @@
 //!
 //! When the store is closed, all rows go to their table: the file is then whole without the journal.
 
+mod format;
 mod late;
 
 use std::{
     fs::{self, File, TryLockError},
-    hash::{BuildHasher as _, RandomState},
     io,
     path::{Path, PathBuf},
 };
@@ -19,9 +19,10 @@ use std::{
 use formwork_journal::{Folder, Journal, Media, Records};
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
-    TableError, WriteTransaction,
+    WriteTransaction,
 };
 
+use format::{FORMAT_KNOWN, Numbers, format, initialise, upgrade};
 use late::Late;
 
 use super::{Backend, Batch};
@@ -33,23 +34,10 @@ use crate::{
 const OBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("objects");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
-const FORMAT: &str = "format";
 /// The latest revision of which the table of objects has something.
 const REVISION: &str = "revision";
 /// The revision up to which all changes are in the table of objects.
 const SAVED: &str = "saved";
-/// A number that only this file and its journal have.
-const STORE: &str = "store";
-
-/// The format that this release writes, and the latest that it reads.
-const FORMAT_KNOWN: u64 = 3;
-
-/// The feed of format 1, an entry a row. Its rows of objects were always complete.
-const FEED_1: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("feed");
-
-/// The feed of format 2: the entries of each commit together, by the revision of the last.
-const GROUPS_2: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("groups");
-
 /// All reads come from the state in memory, so the file's cache only has to hold the inner pages of its trees: those of 100,000
 /// machines take a third of this. A start fills it, and it stays.
 const CACHE_BYTES: usize = 16 << 20;
@@ -97,21 +85,28 @@ impl RedbBackend {
     ) -> Result<Self, OpenError> {
         let failed =
             |source: redb::Error| OpenError::Open { path: path.to_owned(), source: Box::new(source) };
-        match format(&database).map_err(failed)? {
+        let format = format(&database).map_err(failed)?;
+        if let Some(found) = format.filter(|format| *format > FORMAT_KNOWN) {
+            return Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT_KNOWN });
+        }
+        let wrong = |reason| OpenError::Journal { path: path.to_owned(), reason };
+        let (journal, found) =
+            Journal::open(journal, SEGMENT_BYTES).map_err(|error| wrong(error.to_string()))?;
+        // A file without tables or of another format has no journal.
+        let owner = match format {
+            Some(FORMAT_KNOWN) => Some(Numbers::read(&database).map_err(failed)?.store.to_le_bytes()),
+            _ => None,
+        };
+        let is_own = |record: &[u8]| owner.is_some_and(|owner| record.starts_with(&owner));
+        if !found.iter().all(|(_, record)| is_own(record)) {
+            return Err(wrong(String::from("it belongs to another database")));
+        }
+        match format {
             None => initialise(&database).map_err(failed)?,
-            Some(found) if found > FORMAT_KNOWN => {
-                return Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT_KNOWN });
-            }
             Some(FORMAT_KNOWN) => {}
             Some(_) => upgrade(&database, path, limits)?,
         }
         let numbers = Numbers::read(&database).map_err(failed)?;
-        let wrong = |reason| OpenError::Journal { path: path.to_owned(), reason };
-        let (journal, found) =
-            Journal::open(journal, SEGMENT_BYTES).map_err(|error| wrong(error.to_string()))?;
-        if found.iter().any(|(_, record)| !record.starts_with(&numbers.store.to_le_bytes())) {
-            return Err(wrong(String::from("it belongs to another database")));
-        }
         let revision = Revision(numbers.revision.max(journal.last()));
         let late = Late::new(limits, Revision(numbers.saved));
         let path = path.to_owned();
@@ -304,82 +299,6 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenError {
         DatabaseError::DatabaseAlreadyOpen => OpenError::Held { path },
         error => OpenError::Open { path, source: Box::new(error.into()) },
     }
-}
-
-fn format(database: &Database) -> Result<Option<u64>, redb::Error> {
-    match database.begin_read()?.open_table(META) {
-        Ok(meta) => Ok(meta.get(FORMAT)?.map(|format| format.value())),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The numbers of a file.
-struct Numbers {
-    store: u64,
-    revision: u64,
-    saved: u64,
-}
-
-impl Numbers {
-    fn read(database: &Database) -> Result<Self, redb::Error> {
-        let meta = database.begin_read()?.open_table(META)?;
-        let number = |name| number(&meta, name);
-        let revision = number(REVISION)?.unwrap_or(0);
-        Ok(Self { store: number(STORE)?.unwrap_or(0), revision, saved: number(SAVED)?.unwrap_or(revision) })
-    }
-}
-
-fn initialise(database: &Database) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_quick_repair(true);
-    transaction.open_table(OBJECTS)?;
-    transaction.open_table(META)?.insert(REVISION, 0)?;
-    begin_format(&transaction)?;
-    Ok(transaction.commit()?)
-}
-
-/// Writes what this format has and those before it had not.
-fn begin_format(transaction: &WriteTransaction) -> Result<(), redb::Error> {
-    let mut meta = transaction.open_table(META)?;
-    meta.insert(FORMAT, FORMAT_KNOWN)?;
-    // Its keys are from the system's source of random numbers.
-    meta.insert(STORE, RandomState::new().hash_one(STORE))?;
-    Ok(())
-}
-
-/// Makes a file of an earlier format one of this format: all rows come to their table. Readers of the feed begin anew.
-fn upgrade(database: &Database, path: &Path, limits: Limits) -> Result<(), OpenError> {
-    let failed = |source: redb::Error| OpenError::Open { path: path.to_owned(), source: Box::new(source) };
-    let upgrade = || -> Result<Result<(), BadRow>, redb::Error> {
-        let mut transaction = database.begin_write()?;
-        transaction.set_quick_repair(true);
-        let meta = transaction.open_table(META)?;
-        let revision = number(&meta, REVISION)?.unwrap_or(0);
-        let saved = number(&meta, SAVED)?.unwrap_or(revision);
-        drop(meta);
-        let mut late = Late::new(limits, Revision(saved));
-        if saved < revision {
-            let mut next = Revision(saved).next();
-            for group in transaction.open_table(GROUPS_2)?.iter()? {
-                if let Err(bad) = read_again(group?.1.value(), &mut next, &mut late) {
-                    return Ok(Err(bad));
-                }
-            }
-        }
-        put(&transaction, &late.all(Revision(revision)))?;
-        transaction.delete_table(FEED_1)?;
-        transaction.delete_table(GROUPS_2)?;
-        transaction.open_table(META)?.insert(SAVED, revision)?;
-        begin_format(&transaction)?;
-        transaction.commit()?;
-        Ok(Ok(()))
-    };
-    upgrade().map_err(failed)?.map_err(|bad| OpenError::Row {
-        path: path.to_owned(),
-        key: bad.key,
-        reason: bad.reason,
-    })
 }
 
 fn number(meta: &impl ReadableTable<&'static str, u64>, name: &str) -> Result<Option<u64>, StorageError> {
