@@ -56,9 +56,9 @@ impl Behaviour for Batches {
 
     /// Whoever writes a batch has its work orders made.
     fn given(&self, objects: &dyn Objects, old: Option<&dyn Object>, new: &dyn Object) -> Vec<Claim> {
-        let of = |object: &'_ dyn Object| object.as_any().downcast_ref::<Batch>().cloned();
-        let Some(batch) = of(new) else { return Vec::new() };
-        if old.and_then(of).is_some_and(|old| batches::has_same_templates(&old, &batch)) {
+        let Some(batch) = new.as_any().downcast_ref::<Batch>() else { return Vec::new() };
+        let before = old.and_then(|old| old.as_any().downcast_ref::<Batch>());
+        if before.is_some_and(|before| batches::has_same_templates(before, batch)) {
             return Vec::new();
         }
         let setup = std::iter::once(&batch.setup_work_order_template);
