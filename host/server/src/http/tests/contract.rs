@@ -225,6 +225,39 @@ async fn bundle_with_objects_that_none_can_bring_is_refused_by_its_name() {
 }
 
 #[tokio::test]
+async fn bundle_brings_preferences_as_long_as_it_is_installed() {
+    let site = Site::new(Wishes::default());
+    let prefs = async || site.taken("GET", "/prefs", &Value::Null).await.0;
+    let bundle = |preferences: Value| json!({"meta": {"Name": "b1"}, "sections": {"preferences": preferences, "stages": {"first": {}}}});
+    let stage = json!({"defaultStage": {"Meta": {"color": "red"}, "Name": "defaultStage", "Val": "first"}});
+    let (told, _) = site.taken("POST", "/contents", &bundle(stage.clone())).await;
+    assert_eq!((&told["Counts"]["preferences"], &told["Warnings"]), (&json!(1), &json!([])));
+    assert_eq!(prefs().await["defaultStage"], "first");
+    assert_eq!(site.taken("POST", "/machines", &json!({"Name": "m1"})).await.0["Stage"], "first");
+    let error = refused(&site, "POST", "/prefs", &json!({"defaultStage": "none", "jobsToKeep": "5"})).await;
+    assert_eq!(error, (409, String::from("POST"), vec![String::from("readonly: defaultStage")]));
+    assert_eq!(prefs().await["jobsToKeep"], "");
+    for (name, value, words) in [
+        ("baseTokenSecret", "abc", "is a secret of the endpoint"),
+        ("defaultStage", "nowhere", "Stage nowhere does not exist"),
+        ("defaultColour", "red", "unknown preference `defaultColour`"),
+        ("manager", "true", "cannot manage others yet"),
+    ] {
+        let wrong = bundle(json!({name: {"Name": name, "Val": value}}));
+        let (code, _, messages) = refused(&site, "PUT", "/contents/b1", &wrong).await;
+        assert!(code == 422 && messages[0].contains(words), "{code} {messages:?}");
+        assert!(messages[0].starts_with(&format!("preferences:{name}: ")), "{messages:?}");
+    }
+    let narrow = site.token(60, &[Claim::new("contents,stages", "*", "*")]);
+    let error = site.refused("PUT", "/contents/b1", &narrow, &bundle(stage).to_string()).await;
+    assert!(error.code == 403 && error.messages[0].contains("lacks preferences post"), "{error}");
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    assert_eq!(site.send("DELETE", "/machines/Name:m1?force=true", &all, "").await.status(), 200);
+    assert_eq!(site.send("DELETE", "/contents/b1", &all, "").await.status(), 204);
+    assert_eq!(prefs().await["defaultStage"], "none");
+}
+
+#[tokio::test]
 async fn path_that_is_no_text_is_refused_with_the_error_object() {
     let site = Site::new(Wishes::default());
     let all = site.token(60, &[Claim::new("*", "*", "*")]);
