@@ -32,6 +32,17 @@ impl Behaviour for Batches {
         Ok(Box::new(batch))
     }
 
+    fn is_record(&self) -> bool {
+        true
+    }
+
+    fn restore(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        let Some(batch) = object.as_any().downcast_ref::<Batch>() else { return Ok(object) };
+        batches::without_secrets(&*work.tx, batch)
+            .map_err(|refusal| refused(Batch::KIND.prefix, &batch.uuid, refusal))?;
+        Ok(Box::new(batches::put_back(batch, work.now)))
+    }
+
     /// The orders before and after the members end with it at once, the members soon.
     fn change(
         &self,
