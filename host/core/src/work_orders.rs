@@ -155,14 +155,22 @@ pub fn change(
 }
 
 /// Returns a work order as it is put back from a backup. One that is over stays as it was. One that is not waits from its beginning,
-/// held until somebody lets it run: its job is in no backup, and it may run elsewhere.
+/// held until somebody lets it run: its job is in no backup, and it may run elsewhere. It is cancelled where its machine is gone.
 ///
 /// # Errors
 ///
 /// It is not over and could not run as it stands.
-pub fn put_back(objects: &(impl Objects + ?Sized), order: &WorkOrder) -> Result<WorkOrder, Refusal> {
+pub fn put_back(
+    objects: &(impl Objects + ?Sized),
+    order: &WorkOrder,
+    now: Timestamp,
+) -> Result<WorkOrder, Refusal> {
     if order.is_final() {
         return Ok(order.clone());
+    }
+    if !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none() {
+        let status = format!("Machine {} does not exist", order.machine);
+        return Ok(WorkOrder { state: String::from("cancelled"), status, end_time: now, ..order.clone() });
     }
     fits(objects, order)?;
     let tasks = order.task_error_stacks.first().map_or(&order.tasks, |stack| &stack.task_list);

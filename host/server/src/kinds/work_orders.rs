@@ -47,7 +47,7 @@ impl Behaviour for WorkOrders {
     fn restore(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
         let Some(order) = object.as_any().downcast_ref::<WorkOrder>() else { return Ok(object) };
         check_filter(work, order)?;
-        let order = work_orders::put_back(&*work.tx, order)
+        let order = work_orders::put_back(&*work.tx, order, work.now)
             .map_err(|refusal| refused(WorkOrder::KIND.prefix, &order.uuid, refusal))?;
         Ok(Box::new(order))
     }

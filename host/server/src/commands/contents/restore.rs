@@ -42,10 +42,15 @@ pub(super) async fn restore(
     mut content: Content,
 ) -> Result<ContentSummary, ApiError> {
     let values = settings(content.sections.remove(Preference::KIND.prefix).unwrap_or_default())?;
-    let wanted = Arc::new(read(content)?);
-    let by = caller.clone();
+    // What ran is of machines that are there by then, or are there no more.
+    let parts: (Vec<_>, Vec<_>) =
+        read(content)?.into_iter().partition(|one| !kinds::of(one.kind).is_record());
+    let (by, parts) = (caller.clone(), Arc::new(parts));
     commit(endpoint, &caller.principal, move |work| {
-        put_all(work, &by, &wanted)?;
+        let (others, records) = &*parts;
+        put_all(work, &by, others)?;
+        work.recompute();
+        put_all(work, &by, records)?;
         if values.is_empty() {
             return Ok(());
         }
