@@ -102,6 +102,18 @@ pub fn change(old: &Batch, mut new: Batch, now: Timestamp) -> Result<Batch, Refu
     Ok(new)
 }
 
+/// Returns a batch as it is put back from a backup. One that is over stays as it was. One that is not is cancelled: what it had
+/// begun may run elsewhere, and nothing begins by putting it back.
+#[must_use]
+pub fn put_back(batch: &Batch, now: Timestamp) -> Batch {
+    let mut batch = batch.clone();
+    if !batch.is_final() {
+        let status = format!("it was {} when it was kept\nhint: make a new batch", batch.state);
+        end(&mut batch, "cancelled", status, now);
+    }
+    batch
+}
+
 /// Refuses templates that would keep a secret for everybody to read: nothing seals what is inside of a template.
 ///
 /// # Errors

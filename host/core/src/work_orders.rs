@@ -154,6 +154,47 @@ pub fn change(
     Ok(new)
 }
 
+/// Returns a work order as it is put back from a backup. One that is over stays as it was. One that is not waits from its beginning,
+/// held until somebody lets it run: its job is in no backup, and it may run elsewhere. It is cancelled where its machine is gone.
+///
+/// # Errors
+///
+/// It is not over and could not run as it stands.
+pub fn put_back(
+    objects: &(impl Objects + ?Sized),
+    order: &WorkOrder,
+    now: Timestamp,
+) -> Result<WorkOrder, Refusal> {
+    if order.is_final() {
+        return Ok(order.clone());
+    }
+    if !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none() {
+        let status = format!("Machine {} does not exist", order.machine);
+        return Ok(WorkOrder { state: String::from("cancelled"), status, end_time: now, ..order.clone() });
+    }
+    fits(objects, order)?;
+    let tasks = order.task_error_stacks.first().map_or(&order.tasks, |stack| &stack.task_list);
+    Ok(WorkOrder {
+        uuid: order.uuid.clone(),
+        machine: order.machine.clone(),
+        filter: order.filter.clone(),
+        blueprint: order.blueprint.clone(),
+        status: String::from("it was put back\nhint: set SchedulingHold to false to have it run"),
+        mode: order.mode.clone(),
+        on_failure: order.on_failure.clone(),
+        runnable: order.runnable || order.state != "created",
+        scheduling_hold: true,
+        context: order.context.clone(),
+        tasks: tasks.clone(),
+        params: order.params.clone(),
+        profiles: order.profiles.clone(),
+        predecessor: order.predecessor.clone(),
+        create_time: order.create_time,
+        header: order.header.clone(),
+        ..WorkOrder::default()
+    })
+}
+
 /// Tells whether a work order waits for an agent to run its tasks.
 #[must_use]
 pub fn is_waiting(order: &WorkOrder) -> bool {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Header, Kind, Layers, Surface, object::object};
+use crate::{Header, Kind, Surface, object::object};
 
 /// One setting. The API shows all of them as one map.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +21,6 @@ pub struct Preference {
 pub(crate) static KIND: Kind = Kind {
     columns: &["Name", "Val"],
     surface: Surface::Own,
-    layers: Layers::Writable,
     ..Kind::of::<Preference>("preferences", "Name", "preference")
 };
 

@@ -2,7 +2,8 @@
 //!
 //! | in the folder | is |
 //! |---|---|
-//! | `._FIELD.meta` | a member of the meta data, as plain text |
+//! | `._FIELD.meta` | a member of the meta data, as plain text; a link to a file beside it stands for that file, as to `README.md` |
+//! | `meta.yaml`, `meta.yml`, `meta.json` | members of the meta data, as far as no `._FIELD.meta` says them |
 //! | `templates/...` | a template: the path is its id, the bytes are its contents |
 //! | `TYPE/....yaml`, `.yml`, `.json` | an object |
 //! | all else | nothing: other files, folders that are no type of object, links among them |
@@ -10,7 +11,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -25,6 +26,9 @@ use crate::{
     path::path_problem,
 };
 
+/// Files of many members of the meta data; a folder has one of them at most.
+const META: [&str; 3] = ["meta.json", "meta.yaml", "meta.yml"];
+
 /// How the keys of types that are not built in may be called, the likeliest first.
 const KEYS: [&str; 5] = ["Name", "ID", "Id", "Uuid", "Addr"];
 
@@ -35,20 +39,56 @@ const KEYS: [&str; 5] = ["Name", "ID", "Id", "Uuid", "Addr"];
 ///
 /// # Errors
 ///
-/// A limit that is exceeded or a link in the place of an object; else all files that cannot be read as objects together.
+/// A limit that is exceeded, a link in the place of an object or one of the meta data that leads elsewhere; else all files that cannot be read as objects together.
 pub fn bundle_folder(path: &Path) -> Result<Content, PackError> {
-    let files = read_folder(path, &wanted)?;
-    let mut bundler = Bundler { meta: Map::new(), content: Content::default(), faults: Vec::new() };
+    let links = meta_links(path)?;
+    let is_target = |path: &str| links.values().any(|target| target == path);
+    let mut files = read_folder(path, &|path| is_target(path) || wanted(path) && !links.contains_key(path))?;
+    for (link, target) in &links {
+        let Some(bytes) = files.get(target).cloned() else {
+            return Err(PackError::refused(link, format!("it leads to `{target}`, which is no file")));
+        };
+        files.insert(link.clone(), bytes);
+    }
+    files.retain(|path, _| wanted(path));
+    let mut bundler = Bundler::default();
+    // Single members come first: their names begin with a dot.
     for (path, bytes) in &files {
         bundler.file(path, bytes);
     }
     bundler.finish()
 }
 
+/// Returns the links among the files of single members, and to which file beside them each leads.
+fn meta_links(root: &Path) -> Result<BTreeMap<String, String>, PackError> {
+    let failed = |source: io::Error| PackError::Read { path: root.to_owned(), source: Arc::new(source) };
+    let mut links = BTreeMap::new();
+    for entry in fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Some(name) =
+            entry.file_name().to_str().filter(|name| meta_field(name).is_some()).map(str::to_owned)
+        else {
+            continue;
+        };
+        if !entry.file_type().map_err(failed)?.is_symlink() {
+            continue;
+        }
+        let target = fs::read_link(entry.path()).map_err(failed)?;
+        let mut parts = target.components();
+        match (parts.next(), parts.next()) {
+            (Some(Component::Normal(file)), None) if file.to_str().is_some() => {
+                links.insert(name, file.to_string_lossy().into_owned());
+            }
+            _ => return Err(PackError::refused(name, "a link that leads to no file beside it")),
+        }
+    }
+    Ok(links)
+}
+
 /// Tells whether a path may be part of a bundle.
 fn wanted(path: &str) -> bool {
     match path.split_once('/') {
-        None => is_type(path) || meta_field(path).is_some(),
+        None => is_type(path) || meta_field(path).is_some() || META.contains(&path),
         Some(("templates", _)) => true,
         // Folders within folders are looked into; files count by their endings.
         Some((_, rest)) => stem(rest).is_some() || !rest.contains('.'),
@@ -65,8 +105,19 @@ fn stem(file: &str) -> Option<&str> {
     [".yaml", ".yml", ".json"].iter().find_map(|ending| file.strip_suffix(ending))
 }
 
+/// Reads JSON or YAML.
+fn parsed(bytes: &[u8]) -> Result<Value, String> {
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Ok(value),
+        Err(_) => parse_lenient(bytes),
+    }
+}
+
+#[derive(Default)]
 struct Bundler {
     meta: Map<String, Value>,
+    /// True once one of [`META`] was read.
+    has_members: bool,
     content: Content,
     faults: Vec<Fault>,
 }
@@ -74,6 +125,7 @@ struct Bundler {
 impl Bundler {
     fn file(&mut self, path: &str, bytes: &[u8]) {
         let result = match path.split_once('/') {
+            None if META.contains(&path) => self.meta_members(bytes),
             None => self.meta_file(path, bytes),
             Some(("templates", id)) => self.template(id, bytes),
             Some((prefix, rest)) if stem(rest).is_some() => self.object(prefix, bytes),
@@ -82,6 +134,19 @@ impl Bundler {
         if let Err(reason) = result {
             self.faults.push(Fault::new(path, reason));
         }
+    }
+
+    fn meta_members(&mut self, bytes: &[u8]) -> Result<(), String> {
+        if std::mem::replace(&mut self.has_members, true) {
+            return Err(format!("only one of {} can be there", META.join(", ")));
+        }
+        let Value::Object(members) = parsed(bytes)? else {
+            return Err(String::from("it must be a map of the members of the meta data"));
+        };
+        for (field, value) in members {
+            self.meta.entry(field).or_insert(value);
+        }
+        Ok(())
     }
 
     fn meta_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
@@ -107,10 +172,7 @@ impl Bundler {
     }
 
     fn object(&mut self, prefix: &str, bytes: &[u8]) -> Result<(), String> {
-        let mut value = match serde_json::from_slice(bytes) {
-            Ok(value) => value,
-            Err(_) => parse_lenient(bytes)?,
-        };
+        let mut value = parsed(bytes)?;
         let kind = kind_of(prefix);
         if let Some(kind) = kind {
             soften(kind, &mut value);

@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(
             refused.map(|kind| kind.prefix).collect::<Vec<_>>().join(" "),
             "activities alerts batches catalog_items clusters contents dead_letters jobs leases machines \
-             object_keys pack_values packs plugin_cursors plugin_providers preferences publishers reservations \
+             object_keys pack_values packs plugin_cursors plugin_providers publishers reservations \
              resource_brokers work_orders"
         );
         assert_eq!(

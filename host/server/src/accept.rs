@@ -9,11 +9,13 @@
 //! | `places` | that table for the process, with what it counts and logs |
 //! | `activity` | from when on nobody waits for a connection any more: pure |
 //! | `filled` | the body of what the HTTP library answers by itself: pure |
+//! | `heads` | how long a head of HTTP/2 may be: pure |
 //! | `watched` | the stream and the answers of a connection, which note its activity |
 //! | `seldom` | what happens often and is logged seldom: pure |
 
 mod activity;
 mod filled;
+mod heads;
 mod places;
 mod seldom;
 mod table;
@@ -67,10 +69,6 @@ const REST: Duration = Duration::from_millis(50);
 /// The most bytes of the head of a request of HTTP/1.1, and about what is held of an answer that is not taken. The longest
 /// query that is read has room in it twice.
 const BUFFER_BYTES: usize = 64 << 10;
-
-/// The most bytes of the head of a request of HTTP/2, which tells its clients and refuses a longer one with 431. It is less than
-/// for HTTP/1.1, since a connection has as many heads as streams, and some bytes of a client stand for thousands (RFC 7541).
-const HEAD_BYTES: u32 = 16 << 10;
 
 /// Connections that are told at the same time that there is no place for them; others are closed without a word.
 const TURNED_AWAY: usize = 64;
@@ -207,8 +205,17 @@ async fn talk<S>(
         }
         known.insert(Arc::clone(&sitting));
         let in_flight = watching.request();
-        let answered = routes.clone().oneshot(request);
-        async move { Ok::<_, Infallible>(answered.await?.map(|body| Answer::new(body, in_flight))) }
+        let answered = match heads::fits(&request) {
+            Ok(()) => Ok(routes.clone().oneshot(request)),
+            Err(error) => Err(Failure::from(error).into_response()),
+        };
+        async move {
+            let answer = match answered {
+                Ok(answered) => answered.await?,
+                Err(refusal) => refusal,
+            };
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, in_flight)))
+        }
     });
     let builder = builder(service.door);
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
@@ -240,7 +247,7 @@ fn builder(door: Door) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(ALIVE)
         .keep_alive_timeout(PATIENCE)
-        .max_header_list_size(HEAD_BYTES)
+        .max_header_list_size(heads::READ_BYTES)
         .max_concurrent_streams(door.streams());
     builder
 }

@@ -155,27 +155,22 @@ impl Work<'_> {
         Ok(object)
     }
 
-    /// Recomputes the availability of everything that depends on what came, went or changed its own.
+    /// Ends what was decided: availability is as it will be, and what is owed to that is the endpoint's own change.
     fn settle(&mut self) {
         secure::forget(self.tx);
-        let causes: Vec<_> = self
-            .tx
-            .changes()
-            .iter()
-            .filter(|change| {
-                change.action != Action::Updated
-                    || change.prefix == "plugin_providers"
-                    || change.before.as_ref().map(|object| object.header().available)
-                        != change.after.as_ref().map(|object| object.header().available)
-            })
-            .map(|change| (change.prefix, change.key.to_string()))
-            .collect();
+        // A plugin's own changes lead to others that must still be known as its own, or it could go round in circles.
+        if !self.causes().is_empty() && is_asked_for(self.tx.principal()) {
+            self.tx.go_on_as(SYSTEM);
+        }
+        self.recompute();
+    }
+
+    /// Recomputes the availability of everything that depends on what came, went or changed its own. Every transaction ends with
+    /// it; in between it is for one that puts what others of it need.
+    pub(crate) fn recompute(&mut self) {
+        let causes = self.causes();
         if causes.is_empty() {
             return;
-        }
-        // A plugin's own changes lead to others that must still be known as its own, or it could go round in circles.
-        if is_asked_for(self.tx.principal()) {
-            self.tx.go_on_as(SYSTEM);
         }
         let files = self.files;
         let touched =
@@ -183,6 +178,18 @@ impl Work<'_> {
         for object in touched {
             self.tx.put(object);
         }
+    }
+
+    /// Returns what came, went or changed its availability so far.
+    fn causes(&self) -> Vec<(&'static str, String)> {
+        let changes = self.tx.changes();
+        let causes = changes.iter().filter(|change| {
+            change.action != Action::Updated
+                || change.prefix == "plugin_providers"
+                || change.before.as_ref().map(|object| object.header().available)
+                    != change.after.as_ref().map(|object| object.header().available)
+        });
+        causes.map(|change| (change.prefix, change.key.to_string())).collect()
     }
 }
 

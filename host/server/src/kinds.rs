@@ -59,6 +59,18 @@ pub(crate) trait Behaviour: Sync {
         self.complete(work, object)
     }
 
+    /// Does what follows from an object that was put back.
+    fn restored(&self, work: &mut Work<'_>, object: &dyn Object) -> Result<(), Stop> {
+        let _ = (work, object);
+        Ok(())
+    }
+
+    /// Tells whether objects say what ran. Put back, they keep what only the endpoint writes; one that is there has gone on since,
+    /// and stays.
+    fn is_record(&self) -> bool {
+        false
+    }
+
     /// Returns a stored object with the change that a creation makes of it where no new object comes of that.
     fn instead(&self, work: &Work<'_>, object: &dyn Object) -> Option<Box<dyn Object>> {
         let _ = (work, object);

@@ -1,5 +1,7 @@
 //! Debian and Ubuntu packages: which are missing, how they are installed, and where a kernel comes from.
 
+mod tool;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,6 +10,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::report::say;
 use crate::shell;
+
+pub(crate) use tool::Tool;
 
 /// Where the static busybox stands.
 pub(crate) const BUSYBOX: &str = "/bin/busybox";
@@ -241,19 +245,50 @@ fn apt_get() -> Command {
     command
 }
 
-/// Returns whether `elf` is a 64-bit program that asks for no interpreter (`PT_INTERP`, System V ABI chapter 5).
+/// What is in the program headers of a program, as far as it matters here (System V ABI chapter 5).
+enum Linked {
+    /// It asks for no interpreter.
+    Static,
+    /// It asks for the one at this path.
+    By(String),
+}
+
+/// Returns whether `elf` is a 64-bit program that asks for no interpreter.
 pub(crate) fn is_static(elf: &[u8]) -> bool {
+    matches!(linked(elf), Some(Linked::Static))
+}
+
+/// Returns the path of the interpreter that a 64-bit program asks for.
+fn interpreter(elf: &[u8]) -> Option<String> {
+    match linked(elf)? {
+        Linked::Static => None,
+        Linked::By(path) => Some(path),
+    }
+}
+
+/// Looks for an interpreter (`PT_INTERP`); nothing for what is no 64-bit program.
+fn linked(elf: &[u8]) -> Option<Linked> {
     const PROGRAM_INTERPRETER: u64 = 3;
-    let number = |at: u64, size: usize| {
-        let at = usize::try_from(at).ok()?;
-        let bytes = elf.get(at..at.checked_add(size)?)?;
-        Some(bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)))
+    let part = |at: u64, size: u64| {
+        let (at, end) = (usize::try_from(at).ok()?, usize::try_from(at.checked_add(size)?).ok()?);
+        elf.get(at..end)
     };
-    let is_elf_64_little = elf.starts_with(b"\x7fELF\x02\x01");
-    let table = || Some((number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?));
-    let Some((start, size, count)) = table().filter(|_| is_elf_64_little) else { return false };
-    let kinds = (0..count).map(|index| start.checked_add(index * size).and_then(|at| number(at, 4)));
-    kinds.into_iter().all(|kind| kind.is_some_and(|kind| kind != PROGRAM_INTERPRETER))
+    let number = |at: u64, size: u64| {
+        Some(part(at, size)?.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)))
+    };
+    if !elf.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (start, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
+    for index in 0..count {
+        let header = start.checked_add(index * size)?;
+        if number(header, 4)? == PROGRAM_INTERPRETER {
+            let path = part(number(header.checked_add(8)?, 8)?, number(header.checked_add(32)?, 8)?)?;
+            let path = String::from_utf8_lossy(path);
+            return Some(Linked::By(path.trim_end_matches('\0').to_owned()));
+        }
+    }
+    Some(Linked::Static)
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ fn prepare_files(plan: &Plan<'_>) -> Result<()> {
         // The packages first: the boot loaders are in them.
         let kernel = setup::to_boot(plan.workspace)?;
         let install = discovery::boot_files(&plan.folders.data)?;
-        discovery::make(&kernel, plan.program, &install)?;
+        discovery::make(&kernel, plan.program, &plan.workspace.cache(), &install)?;
         return Ok(());
     }
     let install = discovery::boot_files(&plan.folders.data)?;

@@ -1,7 +1,7 @@
 //! `cargo xtask discovery`: the kernel and the initramfs that an unknown machine boots.
 //!
-//! The initramfs holds a static busybox, the kernel modules of [`modules`], the static agent and `init.sh`. It is
-//! made without root, and the same inputs give the same bytes.
+//! The initramfs holds a static busybox, the kernel modules of [`modules`], the static agent, `kexec` with what it is linked to, and
+//! `init.sh`. It is made without root, and the same inputs give the same bytes.
 
 mod modules;
 mod newc;
@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, GzBuilder};
 
 use crate::build;
-use crate::debian::{self, Kernel};
+use crate::debian::{self, Kernel, Tool};
 use crate::report::say;
 use crate::shell;
 use crate::workspace::Workspace;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DiscoveryArgs) -> Result<()> {
         None => build::program(&workspace)?,
     };
     let out = boot_files(&args.data)?;
-    let size = make(&kernel, &agent, &out)?;
+    let size = make(&kernel, &agent, &workspace.cache(), &out)?;
     say(&format!(
         "discovery: boot loaders, {} and initrd.img ({size} bytes) in {}",
         kernel.release(),
@@ -73,12 +73,17 @@ pub(crate) fn boot_files(data: &Path) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// Writes `vmlinuz` and `initrd.img` into `out` and returns the size of the latter in bytes.
+/// Writes `vmlinuz` and `initrd.img` into `out` and returns the size of the latter in bytes. `cache` is where `kexec` is, or is
+/// fetched to. An image without it is as good, but that machines reboot through their firmware: where there is none to be had,
+/// that is told, and the image is made.
 ///
 /// # Errors
 /// An agent or a busybox that needs a dynamic loader: there is none in the initramfs.
-pub(crate) fn make(kernel: &Kernel, agent: &Path, out: &Path) -> Result<usize> {
-    let archive = archive(kernel, &read_static(agent)?, &read_static(Path::new(debian::BUSYBOX))?)?;
+pub(crate) fn make(kernel: &Kernel, agent: &Path, cache: &Path, out: &Path) -> Result<usize> {
+    let kexec = Tool::fetch("kexec-tools", "kexec", cache);
+    let kexec = kexec.inspect_err(|error| say(&format!("the image has no kexec: {error:#}"))).ok();
+    let programs = [read_static(agent)?, read_static(Path::new(debian::BUSYBOX))?];
+    let archive = archive(kernel, programs.each_ref().map(Vec::as_slice), kexec.as_ref())?;
     // Speed before size: the guest reads it from a local network, and it is made anew with each agent.
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast());
     encoder.write_all(&archive).context("failed to compress the initramfs")?;
@@ -95,7 +100,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn archive(kernel: &Kernel, agent: &[u8], busybox: &[u8]) -> Result<Vec<u8>> {
+fn archive(kernel: &Kernel, [agent, busybox]: [&[u8]; 2], kexec: Option<&Tool>) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for folder in ["dev", "etc", "proc", "root", "run", "sys", "tmp"] {
         archive.folder(folder)?;
@@ -119,8 +124,15 @@ fn archive(kernel: &Kernel, agent: &[u8], busybox: &[u8]) -> Result<Vec<u8>> {
     archive.file(&format!("{folder}/modules.alias"), 0o644, modules::alias_file(&modules).as_bytes())?;
     archive.file("etc/udhcpc.script", 0o755, include_bytes!("discovery/udhcpc.sh"))?;
     archive.file("bin/formwork", 0o755, agent)?;
+    add(kexec, &mut archive)?;
     archive.file("init", 0o755, include_bytes!("discovery/init.sh"))?;
     archive.finish()
+}
+
+/// Puts a program where the agent finds it, and what it is linked to where its loader does.
+fn add(tool: Option<&Tool>, archive: &mut Archive) -> Result<()> {
+    let files = tool.into_iter().flat_map(|tool| &tool.files);
+    files.into_iter().try_for_each(|(path, bytes)| archive.file(path, 0o755, bytes))
 }
 
 /// Returns the names under which the busybox of this machine runs.
@@ -157,6 +169,20 @@ mod tests {
         require_static(Path::new("agent"), &load).unwrap();
         let error = require_static(Path::new("agent"), &interpreter).unwrap_err();
         assert!(error.to_string().contains("`agent` is no static program"));
+    }
+
+    #[test]
+    fn kexec_is_in_the_initramfs_with_what_it_is_linked_to() {
+        let file = |path: &str| (path.to_owned(), path.as_bytes().to_vec());
+        let tool = Tool { files: vec![file("bin/kexec"), file("lib64/ld.so.2"), file("lib/libc.so.6")] };
+        let mut archive = Archive::default();
+        add(Some(&tool), &mut archive).unwrap();
+        let bytes = archive.finish().unwrap();
+        for (path, _) in &tool.files {
+            // The name of an entry ends with a zero, and its bytes follow.
+            let entry = format!("{path}\0").into_bytes();
+            assert!(bytes.windows(entry.len()).any(|part| part == entry), "{path}");
+        }
     }
 
     #[test]

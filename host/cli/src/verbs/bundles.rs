@@ -60,8 +60,8 @@ pub(super) async fn bundle(given: Given<'_>, context: &mut Context) -> Result<()
 pub(super) fn note_unnamed(name: &str, folder: &str) {
     if name == "Unspecified" {
         tracing::warn!(
-            "the bundle of `{folder}` is called `{name}`: no file `._Name.meta` there names it\nhint: write the name \
-             into that file"
+            "the bundle of `{folder}` is called `{name}`: neither `meta.yaml` nor `._Name.meta` there names it\nhint: \
+             write the name into one of them"
         );
     }
 }

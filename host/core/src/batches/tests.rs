@@ -31,6 +31,15 @@ fn step(batch: &Batch, orders: &Orders) -> Option<Step> {
 }
 
 #[test]
+fn batch_that_is_not_over_is_put_back_cancelled() {
+    let cancelled = put_back(&batch(), now());
+    assert_eq!((cancelled.state.as_str(), cancelled.end_time), ("cancelled", now()));
+    assert_eq!(step(&cancelled, &Orders::default()), None, "nothing begins by that");
+    let over = Batch { state: "failed".into(), status: "its setup is failed".into(), ..batch() };
+    assert_eq!(put_back(&over, now()), over);
+}
+
+#[test]
 fn batch_goes_from_its_setup_over_its_members_to_its_last_order() {
     let mut orders = Orders::default();
     let begun = step(&batch(), &orders).unwrap();

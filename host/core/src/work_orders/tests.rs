@@ -1,4 +1,4 @@
-use formwork_model::Task;
+use formwork_model::{Task, TaskStack};
 use serde_json::json;
 
 use super::*;
@@ -42,6 +42,41 @@ fn new_order_has_what_its_blueprint_has_and_its_own_goes_before() {
     assert_eq!(made.profiles, words(&["quick", "careful"]));
     assert_eq!(json!(made.params.values()), json!({"passes": 1, "slow": true}));
     assert_eq!((made.current_task, made.create_time), (-1, Timestamp::from_millis(7)));
+}
+
+#[test]
+fn order_that_is_not_over_is_put_back_held_at_its_beginning_and_without_its_machine_cancelled() {
+    let stack = TaskStack { task_list: words(&["erase", "report"]), ..TaskStack::default() };
+    let begun = WorkOrder {
+        state: "running".into(),
+        tasks: words(&["mend"]),
+        current_task: 0,
+        current_job: "j1".into(),
+        retry_task_attempt: 2,
+        task_error_stacks: vec![stack],
+        start_time: Timestamp::from_millis(5),
+        create_time: Timestamp::from_millis(4),
+        ..order()
+    };
+    let now = Timestamp::from_millis(9);
+    let held = put_back(&shelf(), &begun, now).unwrap();
+    let wanted = WorkOrder {
+        tasks: words(&["erase", "report"]),
+        scheduling_hold: true,
+        status: held.status.clone(),
+        create_time: begun.create_time,
+        ..order()
+    };
+    assert_eq!(held, wanted);
+    let mut usable = held;
+    usable.header.available = true;
+    assert!(!is_waiting(&usable) && is_waiting(&WorkOrder { scheduling_hold: false, ..usable }));
+    let lost = put_back(&shelf(), &WorkOrder { machine: "m2".into(), ..begun.clone() }, now).unwrap();
+    assert_eq!((lost.state.as_str(), lost.end_time), ("cancelled", now));
+    let over = WorkOrder { state: "failed".into(), ..lost };
+    assert_eq!(put_back(&shelf(), &over, now).unwrap(), over);
+    let wrong = WorkOrder { filter: "Pool=spare".into(), ..begun };
+    assert!(put_back(&shelf(), &wrong, now).unwrap_err().to_string().contains("and not both"));
 }
 
 #[test]

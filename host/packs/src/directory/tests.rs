@@ -60,6 +60,59 @@ fn files_become_meta_data_and_sections() {
 }
 
 #[test]
+fn file_of_the_meta_data_says_what_no_file_of_one_member_says() {
+    for (file, text) in [
+        ("meta.yaml", "Name:\tacme\nVersion: v0.1.0\nOrder: 100\nWritable: true\nIcon:\nUnheard: x\n"),
+        ("meta.yml", "{Name: acme, Version: v0.1.0, Order: '100', Writable: true}"),
+        (
+            "meta.json",
+            r#"{"Name": "acme", "Version": "v0.1.0", "Order": "100", "Writable": true, "Icon": null}"#,
+        ),
+    ] {
+        let folder = folder(&[(file, text), ("._Version.meta", "v1.2.0\n"), ("README.md", "# Acme\n")]);
+        symlink("README.md", folder.path().join("._Documentation.meta")).unwrap();
+        let meta = ContentMeta {
+            name: "acme".into(),
+            version: "v1.2.0".into(),
+            documentation: "# Acme\n".into(),
+            order: "100".into(),
+            writable: true,
+            r#type: "dynamic".into(),
+            ..ContentMeta::default()
+        };
+        assert_eq!(bundle_folder(folder.path()).unwrap().meta, meta, "{file}");
+    }
+}
+
+#[test]
+fn meta_data_that_cannot_be_read_is_refused_by_its_file() {
+    let refusal = |files: &[(&str, &str)], link: Option<&str>| {
+        let folder = folder(files);
+        if let Some(target) = link {
+            symlink(target, folder.path().join("._Name.meta")).unwrap();
+        }
+        bundle_folder(folder.path()).unwrap_err().to_string()
+    };
+    for (files, words) in [
+        (&[("meta.yaml", "- Name\n")][..], "`meta.yaml`: it must be a map"),
+        (&[("meta.yaml", "Name: [\n")], "`meta.yaml`: "),
+        (
+            &[("meta.json", "{}"), ("meta.yaml", "{}")],
+            "`meta.yaml`: only one of meta.json, meta.yaml, meta.yml",
+        ),
+    ] {
+        let told = refusal(files, None);
+        assert!(told.contains(words), "{told}");
+    }
+    for target in ["/etc/hostname", "../name", "tasks/name", "."] {
+        let told = refusal(&[("tasks/name", "acme")], Some(target));
+        assert!(told.contains("`._Name.meta`: a link that leads to no file beside it"), "{target}: {told}");
+    }
+    let told = refusal(&[("tasks/one.yaml", "Name: one\n")], Some("gone"));
+    assert!(told.contains("`._Name.meta`: it leads to `gone`, which is no file"), "{told}");
+}
+
+#[test]
 fn empty_folder_has_the_default_meta_data() {
     let content = bundle_folder(folder(&[("._Name.meta", "\n")]).path()).unwrap();
     let meta = &content.meta;

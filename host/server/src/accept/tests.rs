@@ -107,6 +107,28 @@ async fn client_of_http2_without_a_stream_is_let_go() {
     assert!(began.elapsed() < PATIENCE * 2, "{:?}", began.elapsed());
 }
 
+#[tokio::test]
+async fn head_of_http2_that_is_too_long_is_refused_with_the_error_object() {
+    let (address, _stop) = served(8).await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    // By RFC 9113 the others of this request count 4 * 32 bytes, `:method` to `:path` with `GET`, `http`, `h` and `/`, and the field 33.
+    let room = (16 << 10) - (4 * 32 + 29 + 3 + 4 + 1 + 1) - 33;
+    for (bytes, code) in [(room, 200), (room + 1, 431), (30 << 10, 431)] {
+        let request = Request::builder().uri("http://h/").header("x", "y".repeat(bytes)).body(()).unwrap();
+        client = client.ready().await.unwrap();
+        let answer = client.send_request(request, true).unwrap().0.await.unwrap();
+        assert_eq!(answer.status(), code, "{bytes}");
+        if code == 431 {
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json; charset=utf-8");
+            let body = answer.into_body().data().await.unwrap().unwrap();
+            let error: ApiError = serde_json::from_slice(&body).unwrap();
+            assert!(error.code == 431 && error.messages[0].contains("longer than 16384 bytes"), "{error}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn client_that_sends_no_head_is_let_go() {
     let (address, _stop) = served(8).await;

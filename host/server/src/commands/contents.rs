@@ -13,6 +13,7 @@ use formwork_model::{
     Content, ContentMeta, ContentSummary, InstalledContent, InstalledPack, Object, Objects, ObjectsExt, kinds,
 };
 use formwork_packs::{PackError, layers::LayerType};
+use serde_json::Value;
 
 use self::{
     layer::Layer,
@@ -86,7 +87,9 @@ pub(crate) fn show(endpoint: &Endpoint, caller: &Caller, name: &str) -> Result<C
                 && caller.may(prefix, "get", &claimed)
                 && !preferences::is_secret(prefix, &key)
         });
-        return Ok(formwork_packs::to_content(&writable_meta(), &objects));
+        let mut content = formwork_packs::to_content(&writable_meta(), &objects);
+        objects.iter().for_each(|object| keep_record(&mut content, object.as_ref()));
+        return Ok(content);
     }
     if let Some(layer) = endpoint.library.base().layer(name) {
         let mut content = layer.content();
@@ -96,6 +99,17 @@ pub(crate) fn show(endpoint: &Endpoint, caller: &Caller, name: &str) -> Result<C
     let content = snapshot.get::<InstalledContent>(name).ok_or_else(|| missing("GET", name))?;
     let whole = formwork_packs::to_content(&content.content_meta, &of_bundle(&snapshot, name));
     Ok(Content { artifacts: content.artifacts.clone(), ..whole })
+}
+
+/// Keeps what only the endpoint writes of an object that says what ran: without it there is nothing of that to put back.
+fn keep_record(content: &mut Content, object: &dyn Object) {
+    let kind = object.kind();
+    if !kinds::of(kind).is_record() {
+        return;
+    }
+    let place = content.sections.get_mut(kind.prefix).and_then(|section| section.get_mut(&object.key()));
+    let (Some(Value::Object(kept)), Value::Object(all)) = (place, object.to_json()) else { return };
+    kept.extend(all.into_iter().filter(|(name, _)| kind.read_only.contains(&name.as_str())));
 }
 
 /// Leaves out secure params in the clear: a layer of the start is shown as it was given, and may well have some.

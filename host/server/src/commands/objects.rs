@@ -47,7 +47,7 @@ pub(crate) async fn create(
     body: Value,
 ) -> Result<Committed<Arc<dyn Object>>, ApiError> {
     request.caller.require(request.kind.prefix, "create", "")?;
-    let mut body = without_read_only(request.kind, body);
+    let mut body = without(read_only(request.kind), body);
     if request.kind.key == UUID {
         complete_text(&mut body, UUID, random::uuid);
     }
@@ -73,12 +73,19 @@ pub(super) fn restore_in(
     body: Value,
 ) -> Result<Arc<dyn Object>, Stop> {
     request.caller.require(request.kind.prefix, "create", "")?;
-    let wanted = decode(request.kind, request.method.as_str(), "", without_read_only(request.kind, body))?;
-    let object = kinds::of(request.kind).restore(work, wanted.boxed())?;
+    let behaviour = kinds::of(request.kind);
+    let body = match behaviour.is_record() {
+        true => without(Header::READ_ONLY.iter().copied(), body),
+        false => without(read_only(request.kind), body),
+    };
+    let wanted = decode(request.kind, request.method.as_str(), "", body)?;
+    let object = behaviour.restore(work, wanted.boxed())?;
     if secure::holds_any(&*work.tx, object.as_ref()) {
         claims::require_secure(&request.caller, object.as_ref())?;
     }
-    put_new(work, &request.caller, object)
+    let stored = put_new(work, &request.caller, object)?;
+    behaviour.restored(work, stored.as_ref())?;
+    Ok(stored)
 }
 
 fn put_new(work: &mut Work<'_>, caller: &Caller, object: Box<dyn Object>) -> Result<Arc<dyn Object>, Stop> {
@@ -347,9 +354,9 @@ fn read_only(kind: &Kind) -> impl Iterator<Item = &'static str> {
     Header::READ_ONLY.iter().chain(kind.read_only).copied()
 }
 
-fn without_read_only(kind: &Kind, mut body: Value) -> Value {
+fn without<'a>(names: impl Iterator<Item = &'a str>, mut body: Value) -> Value {
     if let Some(members) = body.as_object_mut() {
-        read_only(kind).for_each(|name| {
+        names.for_each(|name| {
             members.remove(name);
         });
     }

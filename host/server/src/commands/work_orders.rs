@@ -25,7 +25,7 @@ use crate::{
 
 pub(crate) use self::{
     queue::{Queue, is_queued},
-    workflow::{begin_next, may_take, restart},
+    workflow::{begin_next, may_begin, may_pick, restart},
 };
 
 /// Most work orders that one transaction removes.

@@ -318,7 +318,7 @@ fn faults(work: &mut Work<'_>, layer: &BaseLayer, about: &About<'_>) -> Result<V
             }
             continue;
         }
-        match work.put(object.boxed()) {
+        match layer::put_one(work, object.boxed()) {
             Ok(stored) if is_in_order(stored.as_ref(), object.as_ref()) => {
                 work.tx.delete(prefix, &key);
             }

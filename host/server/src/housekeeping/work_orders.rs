@@ -1,5 +1,5 @@
-//! Work orders in workflow mode begin as soon as their machines have nothing else to do. Agents of machines that have nothing to
-//! do are told of orders in task mode that any machine of a filter may take.
+//! Work orders in workflow mode begin as soon as their machines have nothing else to do. Agents that
+//! have nothing to do are told of orders in task mode that any machine of a filter may take.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -19,7 +19,7 @@ use super::{
     report,
 };
 use crate::{
-    commands::work_orders::{begin_next, is_queued, may_take},
+    commands::work_orders::{begin_next, is_queued, may_begin, may_pick},
     endpoint::Endpoint,
     random,
 };
@@ -30,7 +30,7 @@ const MAX_FREE: usize = 1_000;
 /// Machines that are told for each order that waits: some of them may have no agent, and all of them will ask at once.
 const TOLD: usize = 32;
 
-/// Most filters whose machines are told at a time; agents ask from time to time also when they hear nothing.
+/// Most filters and contexts whose machines are told at a time; agents ask from time to time also when they hear nothing.
 const MAX_FILTERS: usize = 100;
 
 /// What an agent is told of its machine when an order waits that the machine may take.
@@ -43,8 +43,8 @@ struct Waiting {
     machines: BTreeSet<String>,
     /// True when an order in workflow mode may have come that any machine of its filter may take, or such a machine.
     is_news: bool,
-    /// How many orders in task mode have come that any machine of their filter may take, by the filter.
-    queued: BTreeMap<String, usize>,
+    /// How many orders in task mode have come that any machine of their filter may take, by the filter and the context.
+    queued: BTreeMap<(String, String), usize>,
 }
 
 /// Has machines begin their work orders until the store is closed.
@@ -93,7 +93,9 @@ impl Waiting {
         match (workflow::is_waiting(order), is_queued(order)) {
             (true, true) => self.is_news = true,
             (true, false) => drop(self.machines.insert(order.machine.clone())),
-            (false, true) => *self.queued.entry(order.filter.clone()).or_default() += 1,
+            (false, true) => {
+                *self.queued.entry((order.filter.clone(), order.context.clone())).or_default() += 1;
+            }
             (false, false) => {}
         }
     }
@@ -112,7 +114,7 @@ impl Waiting {
         let queued = std::mem::take(&mut self.queued);
         if endpoint.hub.has_listeners() && !queued.is_empty() {
             apart(endpoint, move |endpoint| {
-                queued.iter().take(MAX_FILTERS).for_each(|(filter, count)| tell(endpoint, filter, *count));
+                queued.iter().take(MAX_FILTERS).for_each(|(group, count)| tell(endpoint, group, *count));
             })
             .await;
         }
@@ -140,7 +142,7 @@ async fn begin_queued(endpoint: &Arc<Endpoint>) -> bool {
     let (mut orders, mut machines, mut again) = (Vec::new(), HashMap::new(), false);
     let found = apart(endpoint, |endpoint| {
         let waiting = endpoint.queue.in_workflow(&endpoint.store, MAX_FREE).into_iter();
-        let with_free = waiting.map(|(filter, waiting)| (may_take(endpoint, &filter), filter, waiting));
+        let with_free = waiting.map(|(filter, waiting)| (may_begin(endpoint, &filter), filter, waiting));
         with_free.collect::<Vec<_>>()
     });
     for (free, filter, waiting) in found.await {
@@ -163,10 +165,10 @@ async fn begin_queued(endpoint: &Arc<Endpoint>) -> bool {
     again
 }
 
-/// Tells agents of machines that have nothing to do of so many orders in task mode. Which machines of many are told changes from
+/// Tells agents of machines that may take them of so many orders in task mode of one filter and context. Which machines of many are told changes from
 /// one time to the next, so that those without an agent keep no order from the others.
-fn tell(endpoint: &Arc<Endpoint>, filter: &str, orders: usize) {
-    let mut machines = may_take(endpoint, filter);
+fn tell(endpoint: &Arc<Endpoint>, (filter, context): &(String, String), orders: usize) {
+    let mut machines = may_pick(endpoint, filter, context);
     let wanted = orders.saturating_mul(TOLD).min(machines.len());
     if wanted < machines.len() {
         let first = random::below(machines.len());

@@ -115,8 +115,9 @@ pub(super) fn permitted(
 
 /// Finds an object of the type of a request as [`permitted`] does, by another name than that of its URL.
 ///
-/// Whoever may not do it is told so in the same words whether there is such an object or not: he does not learn which keys
-/// there are. What a tenant hides is not there for anybody of it, before all claims (drp-api.md 2.5).
+/// Whoever may not do it gets the same answer whether there is such an object or not: he does not learn which keys there are.
+/// It is 403, but 404 where the claim is about something that only the object tells (a job's machine) and the caller has it
+/// for others of the type. What a tenant hides is not there for anybody of it, before all claims (drp-api.md 2.5).
 pub(super) fn permitted_named(
     target: &Target,
     snapshot: &Snapshot,
@@ -138,10 +139,12 @@ pub(super) fn permitted_named(
     let may =
         |key: &str| caller.may(prefix, action, key) || action == UPDATE && caller.touches(prefix, "", key);
     if !may(&claimed) {
-        // The claim that is missing is named where that tells nothing of an object to somebody who has none like it.
-        let tells = behaviour.claim_key_of_missing(id).is_none() && may("");
-        let specific = if tells { &*claimed } else { id };
-        return Err(caller.deny(&[Wanted { scope: prefix, action: Cow::Borrowed(action), specific }]));
+        // Where only the object tells which claim it takes, one that is not there cannot be refused to somebody who has such
+        // a claim for others: he reads of both that there is none, and auditors learn what he lacks.
+        let hides = behaviour.claim_key_of_missing(id).is_none() && may("");
+        let specific = if hides { &*claimed } else { id };
+        let denied = caller.deny(&[Wanted { scope: prefix, action: Cow::Borrowed(action), specific }]);
+        return Err(if hides { missing() } else { denied });
     }
     found.map(|found| (found.object, found.revision)).ok_or_else(missing)
 }

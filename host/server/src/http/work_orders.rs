@@ -35,7 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
             .tells("Has a work order in workflow mode run again that failed or is paused, as another that follows it.")
             .takes(Body::json::<RestartBody>())
             .answers(201, Body::Object(WorkOrder::KIND))
-            .refuses(&[400, 404, 409])
+            .refuses(&[400, 404, 409, 422])
             .about(WorkOrder::KIND),
         Route::post(batch, restart_a_batch, restart_batch)
             .tells("Makes a batch of what failed in another.")
@@ -78,11 +78,11 @@ async fn restart_order(target: Target, body: Json) -> Handled {
     target.require(UPDATE, &kinds::claim_key(object.as_ref()))?;
     target.require("create", "")?;
     let wanted: RestartBody = body.read_without_nulls(target.kind.prefix, &target.id)?;
-    let how = match wanted.mode {
-        RestartMode::Retry => Restart::Retry,
-        RestartMode::Continue => Restart::Continue,
-        RestartMode::FromStart => Restart::FromStart,
-    };
+    let how = wanted.how().ok_or_else(|| {
+        let known = MODES.map(|(word, _)| word).join(", ");
+        let message = format!("{}: Invalid mode `{}`\nhint: it is one of {known}", object.key(), wanted.mode);
+        ApiError::invalid(target.kind.prefix, &object.key(), vec![message])
+    })?;
     let made = work_orders::restart(&target.endpoint, &target.caller, &object.key(), how).await?;
     answer::json(StatusCode::CREATED, &kinds::shown(&made))
 }
@@ -91,21 +91,23 @@ async fn restart_order(target: Target, body: Json) -> Handled {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct RestartBody {
-    /// From where.
-    mode: RestartMode,
+    /// From where; empty for `retry`.
+    #[schemars(extend("enum" = MODES.map(|(word, _)| word)))]
+    mode: String,
 }
 
-/// From where a work order is run again.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum RestartMode {
-    /// From the task that failed.
-    #[default]
-    Retry,
-    /// From the task behind the one that failed.
-    Continue,
-    /// From the beginning of its workflow.
-    FromStart,
+/// What the words of [`RestartBody::mode`] mean.
+const MODES: [(&str, Restart); 3] =
+    [("retry", Restart::Retry), ("continue", Restart::Continue), ("from-start", Restart::FromStart)];
+
+impl RestartBody {
+    /// Returns how the order is run again; nothing for a word that is none of [`MODES`].
+    fn how(&self) -> Option<Restart> {
+        if self.mode.is_empty() {
+            return Some(Restart::default());
+        }
+        MODES.iter().find(|(word, _)| *word == self.mode).map(|(_, how)| *how)
+    }
 }
 
 async fn restart_batch(target: Target) -> Handled {

@@ -32,6 +32,17 @@ impl Behaviour for Batches {
         Ok(Box::new(batch))
     }
 
+    fn is_record(&self) -> bool {
+        true
+    }
+
+    fn restore(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        let Some(batch) = object.as_any().downcast_ref::<Batch>() else { return Ok(object) };
+        batches::without_secrets(&*work.tx, batch)
+            .map_err(|refusal| refused(Batch::KIND.prefix, &batch.uuid, refusal))?;
+        Ok(Box::new(batches::put_back(batch, work.now)))
+    }
+
     /// The orders before and after the members end with it at once, the members soon.
     fn change(
         &self,
@@ -56,9 +67,9 @@ impl Behaviour for Batches {
 
     /// Whoever writes a batch has its work orders made.
     fn given(&self, objects: &dyn Objects, old: Option<&dyn Object>, new: &dyn Object) -> Vec<Claim> {
-        let of = |object: &'_ dyn Object| object.as_any().downcast_ref::<Batch>().cloned();
-        let Some(batch) = of(new) else { return Vec::new() };
-        if old.and_then(of).is_some_and(|old| batches::has_same_templates(&old, &batch)) {
+        let Some(batch) = new.as_any().downcast_ref::<Batch>() else { return Vec::new() };
+        let before = old.and_then(|old| old.as_any().downcast_ref::<Batch>());
+        if before.is_some_and(|before| batches::has_same_templates(before, batch)) {
             return Vec::new();
         }
         let setup = std::iter::once(&batch.setup_work_order_template);

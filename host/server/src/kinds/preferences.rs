@@ -1,6 +1,6 @@
 //! Preferences: some hold secrets of the endpoint, which no event tells (drp-api.md 2.2, 12.4).
 
-use formwork_model::Object;
+use formwork_model::{Claim, Object, Objects};
 use serde_json::Value;
 
 use super::Behaviour;
@@ -10,6 +10,11 @@ use crate::commands::preferences::is_secret;
 pub(super) struct Preferences;
 
 impl Behaviour for Preferences {
+    /// Whoever loads a bundle sets what it brings.
+    fn given(&self, _objects: &dyn Objects, _old: Option<&dyn Object>, new: &dyn Object) -> Vec<Claim> {
+        vec![Claim::new(new.kind().prefix, "post", "*")]
+    }
+
     fn shown(&self, object: &dyn Object) -> Option<Value> {
         if !is_secret(object.kind().prefix, &object.key()) {
             return None;

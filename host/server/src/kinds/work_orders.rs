@@ -40,6 +40,22 @@ impl Behaviour for WorkOrders {
         Ok(Box::new(order))
     }
 
+    fn is_record(&self) -> bool {
+        true
+    }
+
+    fn restore(&self, work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Box<dyn Object>, Stop> {
+        let Some(order) = object.as_any().downcast_ref::<WorkOrder>() else { return Ok(object) };
+        check_filter(work, order)?;
+        let order = work_orders::put_back(&*work.tx, order, work.now)
+            .map_err(|refusal| refused(WorkOrder::KIND.prefix, &order.uuid, refusal))?;
+        Ok(Box::new(order))
+    }
+
+    fn restored(&self, work: &mut Work<'_>, object: &dyn Object) -> Result<(), Stop> {
+        count(work, None, object.as_any().downcast_ref::<WorkOrder>())
+    }
+
     fn change(
         &self,
         work: &mut Work<'_>,

@@ -15,6 +15,7 @@ use formwork_packs::{
 };
 
 use crate::{
+    commands::preferences,
     commit::{Stop, Work},
     content::{FEATURES, Library, WRITABLE},
 };
@@ -31,6 +32,8 @@ const ORDER: &[&str] = &[
     "workflows",
     "users",
     "machines",
+    // They name stages, workflows and boot environments.
+    "preferences",
 ];
 
 /// The objects and components that are put into the stack as one.
@@ -243,7 +246,7 @@ fn put_objects(work: &mut Work<'_>, layer: &Layer, about: &About<'_>) -> Result<
         object.header_mut().bundle.clone_from(&layer.meta.name);
         object.header_mut().read_only = true;
         let name = format!("{}:{}", object.kind().prefix, object.key());
-        match work.put(object) {
+        match put_one(work, object) {
             Ok(stored) => warnings.extend(stored.header().errors.iter().cloned()),
             Err(Stop::Fail(error)) => {
                 refused.extend(error.messages.iter().map(|message| format!("{name}: {message}")))
@@ -252,6 +255,12 @@ fn put_objects(work: &mut Work<'_>, layer: &Layer, about: &About<'_>) -> Result<
         }
     }
     if refused.is_empty() { Ok(warnings) } else { Err(about.refused(422, &layer.meta.name, refused)) }
+}
+
+/// Puts one object of a layer, unless layers may not bring it as it is.
+pub(crate) fn put_one(work: &mut Work<'_>, object: Box<dyn Object>) -> Result<Arc<dyn Object>, Stop> {
+    preferences::check_brought(&*work.tx, object.as_ref())?;
+    work.put(object)
 }
 
 fn keys(objects: &[Arc<dyn Object>]) -> BTreeMap<String, Vec<String>> {

@@ -1,7 +1,8 @@
 //! The writable layer, put back from what `GET /contents/BackingStore` answered (drp-api.md 11.4).
 //!
 //! Each object takes its place again, created or replaced, all of them in one commit; what the bundle does not have stays as
-//! it is. Whoever puts them back needs the rights that each by itself would take.
+//! it is. Whoever puts them back needs the rights that each by itself would take. Nothing begins by that: of what ran, what is
+//! over comes back as it was, a work order that is not over is held, and a batch that is not over is cancelled.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,10 +22,8 @@ use crate::{
     commit::{Stop, Work, commit},
     content::{WRITABLE, is_brought_along},
     endpoint::Endpoint,
+    kinds,
 };
-
-/// Types whose objects say what ran: put back they would run again.
-const RECORDS: [&str; 2] = ["batches", "work_orders"];
 
 /// How often those are tried again that needed others; more is no order of needs, but a circle.
 const PASSES: usize = 16;
@@ -42,25 +41,23 @@ pub(super) async fn restore(
     caller: &Caller,
     mut content: Content,
 ) -> Result<ContentSummary, ApiError> {
-    let mut warnings = Vec::new();
-    for prefix in RECORDS {
-        let count = content.sections.remove(prefix).map_or(0, |section| section.len());
-        if count > 0 {
-            warnings.push(format!("{prefix}: {count} objects say what ran, and are not put back"));
-        }
-    }
     let values = settings(content.sections.remove(Preference::KIND.prefix).unwrap_or_default())?;
-    let wanted = Arc::new(read(content)?);
-    let by = caller.clone();
+    // What ran is of machines that are there by then, or are there no more.
+    let parts: (Vec<_>, Vec<_>) =
+        read(content)?.into_iter().partition(|one| !kinds::of(one.kind).is_record());
+    let (by, parts) = (caller.clone(), Arc::new(parts));
     commit(endpoint, &caller.principal, move |work| {
-        put_all(work, &by, &wanted)?;
+        let (others, records) = &*parts;
+        put_all(work, &by, others)?;
+        work.recompute();
+        put_all(work, &by, records)?;
         if values.is_empty() {
             return Ok(());
         }
         preferences::put(work, &by, &values)
     })
     .await?;
-    Ok(ContentSummary { warnings, ..writable_summary(&endpoint.snapshot()) })
+    Ok(writable_summary(&endpoint.snapshot()))
 }
 
 fn refused(messages: Vec<String>) -> ApiError {
@@ -119,6 +116,8 @@ fn put_all(work: &mut Work<'_>, caller: &Caller, wanted: &[Wanted]) -> Result<()
         if waiting.is_empty() || waiting.len() == before {
             break;
         }
+        // What some of them need may be usable only now that what it needs itself is there.
+        work.recompute();
     }
     if waiting.is_empty() { Ok(()) } else { Err(refused(messages).into()) }
 }
@@ -130,6 +129,7 @@ fn put(work: &mut Work<'_>, caller: &Caller, wanted: &Wanted) -> Result<(), Stop
         work.tx.find(kind.prefix, key).is_some_and(|old| !is_brought_along(&*work.tx, old.as_ref()));
     match is_there {
         true if !caller.sees(kind.prefix, key) => Err(ApiError::not_found("PUT", kind.prefix, key).into()),
+        true if kinds::of(kind).is_record() => Ok(()),
         true => objects::update_in(work, &request, key, &Change::Put(body.clone())).map(drop),
         false => objects::restore_in(work, &request, body.clone()).map(drop),
     }

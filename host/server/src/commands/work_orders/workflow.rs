@@ -6,9 +6,13 @@ use formwork_api::ApiError;
 use formwork_core::{
     machine::{Change, pipeline},
     triggers,
-    work_orders::workflow::{self, Restart},
+    work_orders::{
+        self,
+        workflow::{self, Restart},
+    },
 };
 use formwork_model::{Kind, Machine, Objects, ObjectsExt, Record, WorkOrder};
+use formwork_store::Snapshot;
 
 use super::{super::claims::require_given, bound};
 use crate::{
@@ -71,16 +75,27 @@ pub(crate) async fn begin_next(
     .await
 }
 
-/// Returns the machines of a filter that may take work orders and have nothing to do.
-pub(crate) fn may_take(endpoint: &Endpoint, filter: &str) -> Vec<String> {
+/// Returns the machines of a filter that can begin a work order in workflow mode: they take orders and have nothing to do.
+pub(crate) fn may_begin(endpoint: &Endpoint, filter: &str) -> Vec<String> {
+    selected(&endpoint.snapshot(), filter, |machine| machine.work_order_mode && workflow::is_idle(machine))
+}
+
+/// Returns the machines of a filter whose agent of a context gets a work order in task mode when it asks for one: they take
+/// orders, and none of that context runs there. Those of other contexts have agents of their own.
+pub(crate) fn may_pick(endpoint: &Endpoint, filter: &str, context: &str) -> Vec<String> {
     let snapshot = endpoint.snapshot();
-    let found = search::keys(Machine::KIND, &snapshot, triggers::conditions(filter), None);
-    let is_free = |uuid: &String| {
-        let machine = snapshot.get::<Machine>(uuid);
-        machine.is_some_and(|machine| machine.work_order_mode && workflow::is_idle(&machine))
-    };
+    selected(&snapshot, filter, |machine| {
+        let runs = |order: &Arc<WorkOrder>| order.state == "running" && order.context == context;
+        work_orders::may_take(machine).is_ok()
+            && (machine.running_work_orders == 0 || !bound(&snapshot, &machine.uuid).iter().any(runs))
+    })
+}
+
+/// Returns the machines of a filter that pass a test, by their UUIDs.
+fn selected(snapshot: &Snapshot, filter: &str, test: impl Fn(&Machine) -> bool) -> Vec<String> {
+    let found = search::keys(Machine::KIND, snapshot, triggers::conditions(filter), None);
     let mut found = found.unwrap_or_default();
-    found.retain(is_free);
+    found.retain(|uuid| snapshot.get::<Machine>(uuid).is_some_and(|machine| test(&machine)));
     found
 }
 

@@ -83,25 +83,25 @@ async fn token_of_a_machine_does_nothing_to_the_jobs_of_another() {
     let (status, told) = words(liar.ask(json!({"Machine": own.uuid})).await);
     assert!(status == 403 && told.contains(&format!("lacks jobs create {}", own.uuid)), "{status} {told}");
     let job = uuid_of(own.ask(json!({})).await);
-    for (method, path, body, action) in [
-        (
-            "PATCH",
-            format!("/jobs/{job}"),
-            json!([{"op": "replace", "path": "/State", "value": "finished"}]),
-            "update",
-        ),
-        ("PUT", format!("/jobs/{job}"), json!({"State": "finished"}), "update"),
-        ("DELETE", format!("/jobs/{job}"), Value::Null, "delete"),
-        ("PUT", format!("/jobs/{job}/log"), json!("words"), "log"),
-        ("GET", format!("/jobs/{job}/log"), Value::Null, "log"),
-        ("GET", format!("/jobs/{job}/actions"), Value::Null, "actions"),
-        ("POST", format!("/jobs/{job}/grants"), json!([]), "log"),
+    let unknown = "00000000-1111-4222-8333-444444444444";
+    for (method, below, body, expected) in [
+        ("GET", "", Value::Null, 404),
+        ("HEAD", "", Value::Null, 404),
+        ("PATCH", "", json!([{"op": "replace", "path": "/State", "value": "finished"}]), 404),
+        ("PUT", "", json!({"State": "finished"}), 404),
+        // Agents delete none.
+        ("DELETE", "", Value::Null, 403),
+        ("PUT", "/log", json!("words"), 404),
+        ("GET", "/log", Value::Null, 404),
+        ("GET", "/actions", Value::Null, 404),
+        ("POST", "/grants", json!([]), 404),
     ] {
-        let (status, told) = words(liar.send(method, &path, &body).await);
-        assert!(
-            status == 403 && told.contains(&format!("lacks jobs {action}")),
-            "{method} {path}: {status} {told}"
-        );
+        let (status, told) = liar.send(method, &format!("/jobs/{job}{below}"), &body).await;
+        let (status_of_none, told_of_none) =
+            liar.send(method, &format!("/jobs/{unknown}{below}"), &body).await;
+        assert_eq!((status, status_of_none), (expected, expected), "{method} {below}: {told}");
+        let told = told.to_string().replace(&job, unknown);
+        assert_eq!(told, told_of_none.to_string(), "{method} {below}: he learns that there is such a job");
     }
     let answer = site.send("GET", &format!("/jobs/{job}/log"), &own.token, "").await;
     assert!(to_bytes(answer.into_body(), 1 << 10).await.unwrap().is_empty());

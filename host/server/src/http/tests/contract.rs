@@ -215,6 +215,70 @@ async fn writable_layer_is_put_back_as_it_was_shown_and_nothing_begins_by_that()
 }
 
 #[tokio::test]
+async fn work_orders_and_batches_are_put_back_and_nothing_begins_by_that() {
+    let site = Site::new(Wishes::default());
+    site.taken("POST", "/tasks", &json!({"Name": "aa"})).await;
+    site.taken("POST", "/blueprints", &json!({"Name": "bp", "Tasks": ["aa"]})).await;
+    let machine = site.taken("POST", "/machines", &json!({"Name": "m1", "WorkOrderMode": true})).await.0;
+    let uuid = machine["Uuid"].as_str().unwrap();
+    let order = json!({"Blueprint": "bp", "Machine": uuid, "Params": {"a/b": 1}});
+    let uuid_of = |made: &Value| made["Uuid"].as_str().unwrap().to_owned();
+    let over = uuid_of(&site.taken("POST", "/work_orders", &order).await.0);
+    let cancel = json!([{"op": "replace", "path": "/State", "value": "cancelled"}]);
+    site.taken("PATCH", &format!("/work_orders/{over}"), &cancel).await;
+    let begun = uuid_of(&site.taken("POST", "/work_orders", &order).await.0);
+    assert_eq!(
+        site.taken("POST", &format!("/machines/{uuid}/pick/agent"), &json!({})).await.0["Uuid"],
+        begun
+    );
+    let waiting = uuid_of(&site.taken("POST", "/work_orders", &order).await.0);
+    let batch = json!({"SetupWorkOrderTemplate": {"Blueprint": "bp", "Machine": uuid}});
+    let open_batch = uuid_of(&site.taken("POST", "/batches", &batch).await.0);
+    let batch_over = uuid_of(&site.taken("POST", "/batches", &batch).await.0);
+    site.taken("PATCH", &format!("/batches/{batch_over}"), &cancel).await;
+    let (backup, _) = site.taken("GET", "/contents/BackingStore", &Value::Null).await;
+
+    let other = Site::new(Wishes::default());
+    let (told, _) = other.taken("PUT", "/contents/BackingStore", &backup).await;
+    assert_eq!(
+        (&told["Counts"]["work_orders"], &told["Counts"]["batches"]),
+        (&json!(3), &json!(2)),
+        "{told}"
+    );
+    let same = ["Uuid", "Blueprint", "Machine", "Mode", "Tasks", "Params", "CreateTime", "Predecessor"];
+    let ended = ["State", "Status", "CurrentTask", "StartTime", "EndTime", "SchedulingHold", "Meta"];
+    for (uuid, is_over) in [(&over, true), (&begun, false), (&waiting, false)] {
+        let kept = &backup["sections"]["work_orders"][uuid];
+        let order = other.taken("GET", &format!("/work_orders/{uuid}"), &Value::Null).await.0;
+        for name in same.iter().chain(ended.iter().filter(|_| is_over)) {
+            assert_eq!(order[name], kept[name], "{uuid} {name}");
+        }
+        let held = (&order["State"], &order["SchedulingHold"], &order["CurrentTask"], &order["CurrentJob"]);
+        assert!(is_over || held == (&json!("created"), &json!(true), &json!(-1), &json!("")), "{order}");
+    }
+    assert_eq!(
+        other.taken("GET", &format!("/machines/{uuid}"), &Value::Null).await.0["PendingWorkOrders"],
+        2
+    );
+    let all = other.token(60, &[Claim::new("*", "*", "*")]);
+    let pick = format!("/machines/{uuid}/pick/agent");
+    assert_eq!(other.send("POST", &pick, &all, "{}").await.status(), 204, "held orders are not run");
+    let kept = &backup["sections"]["batches"];
+    for (uuid, status) in
+        [(&batch_over, ""), (&open_batch, "it was created when it was kept\nhint: make a new batch")]
+    {
+        let batch = other.taken("GET", &format!("/batches/{uuid}"), &Value::Null).await.0;
+        assert_eq!((&batch["State"], &batch["Status"]), (&json!("cancelled"), &json!(status)));
+        assert_eq!(batch["SetupWorkOrderTemplate"], kept[uuid]["SetupWorkOrderTemplate"]);
+    }
+    // Over what is there, which has gone on since.
+    let free = json!([{"op": "replace", "path": "/SchedulingHold", "value": false}]);
+    other.taken("PATCH", &format!("/work_orders/{waiting}"), &free).await;
+    other.taken("PUT", "/contents/BackingStore", &backup).await;
+    assert_eq!(other.taken("POST", &pick, &json!({})).await.0["Uuid"], waiting);
+}
+
+#[tokio::test]
 async fn bundle_with_objects_that_none_can_bring_is_refused_by_its_name() {
     let site = Site::new(Wishes::default());
     let all = site.token(60, &[Claim::new("*", "*", "*")]);
@@ -222,6 +286,39 @@ async fn bundle_with_objects_that_none_can_bring_is_refused_by_its_name() {
     let error = site.refused("POST", "/contents", &all, &bundle.to_string()).await;
     assert_eq!((error.key.as_str(), error.code), ("b1", 422));
     assert!(error.messages[0].contains("objects of type `machines` cannot be part of a pack"), "{error}");
+}
+
+#[tokio::test]
+async fn bundle_brings_preferences_as_long_as_it_is_installed() {
+    let site = Site::new(Wishes::default());
+    let prefs = async || site.taken("GET", "/prefs", &Value::Null).await.0;
+    let bundle = |preferences: Value| json!({"meta": {"Name": "b1"}, "sections": {"preferences": preferences, "stages": {"first": {}}}});
+    let stage = json!({"defaultStage": {"Meta": {"color": "red"}, "Name": "defaultStage", "Val": "first"}});
+    let (told, _) = site.taken("POST", "/contents", &bundle(stage.clone())).await;
+    assert_eq!((&told["Counts"]["preferences"], &told["Warnings"]), (&json!(1), &json!([])));
+    assert_eq!(prefs().await["defaultStage"], "first");
+    assert_eq!(site.taken("POST", "/machines", &json!({"Name": "m1"})).await.0["Stage"], "first");
+    let error = refused(&site, "POST", "/prefs", &json!({"defaultStage": "none", "jobsToKeep": "5"})).await;
+    assert_eq!(error, (409, String::from("POST"), vec![String::from("readonly: defaultStage")]));
+    assert_eq!(prefs().await["jobsToKeep"], "");
+    for (name, value, words) in [
+        ("baseTokenSecret", "abc", "is a secret of the endpoint"),
+        ("defaultStage", "nowhere", "Stage nowhere does not exist"),
+        ("defaultColour", "red", "unknown preference `defaultColour`"),
+        ("manager", "true", "cannot manage others yet"),
+    ] {
+        let wrong = bundle(json!({name: {"Name": name, "Val": value}}));
+        let (code, _, messages) = refused(&site, "PUT", "/contents/b1", &wrong).await;
+        assert!(code == 422 && messages[0].contains(words), "{code} {messages:?}");
+        assert!(messages[0].starts_with(&format!("preferences:{name}: ")), "{messages:?}");
+    }
+    let narrow = site.token(60, &[Claim::new("contents,stages", "*", "*")]);
+    let error = site.refused("PUT", "/contents/b1", &narrow, &bundle(stage).to_string()).await;
+    assert!(error.code == 403 && error.messages[0].contains("lacks preferences post"), "{error}");
+    let all = site.token(60, &[Claim::new("*", "*", "*")]);
+    assert_eq!(site.send("DELETE", "/machines/Name:m1?force=true", &all, "").await.status(), 200);
+    assert_eq!(site.send("DELETE", "/contents/b1", &all, "").await.status(), 204);
+    assert_eq!(prefs().await["defaultStage"], "none");
 }
 
 #[tokio::test]

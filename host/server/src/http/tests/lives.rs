@@ -244,7 +244,14 @@ async fn work_orders_of_machines_that_are_gone_are_purged_and_those_in_task_mode
     let error = site.refused("POST", &path, &token, "{}").await;
     assert!(error.code == 409 && error.messages[0].contains("is in task mode"), "{error}");
     let error = site.refused("POST", &path, &token, r#"{"mode": "sideways"}"#).await;
-    assert!(error.code == 400 && error.messages[0].contains("from-start"), "{error}");
+    let uuid_of_order = made["Uuid"].as_str().unwrap();
+    let wanted =
+        format!("{uuid_of_order}: Invalid mode `sideways`\nhint: it is one of retry, continue, from-start");
+    assert_eq!(
+        (error.code, error.r#type.as_str(), error.key.as_str()),
+        (422, "ValidationError", uuid_of_order)
+    );
+    assert_eq!(error.messages, [wanted]);
     let error = site.refused("POST", &format!("/machines/{uuid}/pick/agent"), &token, "{}").await;
     assert!(error.code == 409 && error.messages[0].contains("not in work order mode"), "{error}");
     assert_eq!(site.refused("POST", "/work_orders/x/restart", &token, "{}").await.code, 404);

@@ -37,25 +37,38 @@ async fn order_is_found_behind_any_number_of_older_ones_for_others() {
 }
 
 #[tokio::test]
-async fn idle_machines_are_told_at_once_of_an_order_for_any_of_their_filter() {
+async fn machines_are_told_at_once_of_an_order_for_any_of_their_filter_unless_one_of_its_context_runs_there()
+{
     let site = Site::new(Wishes::default());
     site.taken("POST", "/blueprints", &json!({"Name": "patch"})).await;
+    site.taken("POST", "/contexts", &json!({"Name": "shelf"})).await;
     let able = machine(&site, "m1", true, "lab").await;
     machine(&site, "m2", true, "shop").await;
     machine(&site, "m3", false, "lab").await;
     let mut told = site.endpoint.hub.listen();
     let (_shutdown, ends) = tokio::sync::watch::channel(false);
     let house = crate::housekeeping::start(Arc::clone(&site.endpoint), ends);
+    let mut next_told = async || loop {
+        let event = tokio::time::timeout(std::time::Duration::from_secs(30), told.recv()).await;
+        let event = event.expect("nobody was told").unwrap();
+        if event.action == "work_order" {
+            break (event.r#type.clone(), event.key.clone());
+        }
+    };
+    let (make, able) = (json!({"Blueprint": "patch", "Filter": "Pool=lab"}), ("machines".to_owned(), able));
     for _ in 0..2 {
-        site.taken("POST", "/work_orders", &json!({"Blueprint": "patch", "Filter": "Pool=lab"})).await;
-        let heard = loop {
-            let event = tokio::time::timeout(std::time::Duration::from_secs(30), told.recv()).await;
-            let event = event.expect("nobody was told").unwrap();
-            if event.action == "work_order" {
-                break event;
-            }
-        };
-        assert_eq!((heard.r#type.as_str(), &heard.key), ("machines", &able));
+        site.taken("POST", "/work_orders", &make).await;
+        assert_eq!(next_told().await, able);
     }
+    // One runs on it. So an order of the same context is for others, and one of another is for another agent.
+    let pick = format!("/machines/{}/pick/agent", able.1);
+    assert_eq!(site.taken("POST", &pick, &serde_json::Value::Null).await.0["State"], "running");
+    site.taken("POST", "/work_orders", &make).await;
+    let next = machine(&site, "m4", true, "yard").await;
+    site.taken("POST", "/work_orders", &json!({"Blueprint": "patch", "Filter": "Pool=yard"})).await;
+    assert_eq!(next_told().await, ("machines".to_owned(), next), "the machine is busy in that context");
+    let other = json!({"Blueprint": "patch", "Filter": "Pool=lab", "Context": "shelf"});
+    site.taken("POST", "/work_orders", &other).await;
+    assert_eq!(next_told().await, able);
     house.abort();
 }
