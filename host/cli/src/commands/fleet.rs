@@ -69,8 +69,8 @@ struct FleetArgs {
     /// What follows when machines have nothing to do any more
     #[arg(long, value_enum, default_value_t = Then::End)]
     then: Then,
-    /// How many requests of all machines are under way at once
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = connections)]
+    /// How many requests of all machines are under way at once; more than keep the endpoint busy only wait there
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = connections)]
     connections: usize,
     /// How machines hear of changes
     #[arg(long, value_enum, default_value_t = Hear::Shared)]
