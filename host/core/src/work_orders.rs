@@ -154,8 +154,12 @@ pub fn change(
     Ok(new)
 }
 
+/// What is said of a work order that waits on hold since it was put back.
+const PUT_BACK: &str = "it was put back\nhint: set SchedulingHold to false to have it run";
+
 /// Returns a work order as it is put back from a backup. One that is over stays as it was. One that is not waits from its beginning,
-/// held until somebody lets it run: its job is in no backup, and it may run elsewhere. It is cancelled where its machine is gone.
+/// held until somebody lets it run: its job is in no backup, and it may run elsewhere. One that a machine had taken by its filter
+/// is for any of these again. It is cancelled where its machine is gone, and where it is of a batch, which is cancelled too.
 ///
 /// # Errors
 ///
@@ -168,18 +172,27 @@ pub fn put_back(
     if order.is_final() {
         return Ok(order.clone());
     }
-    if !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none() {
-        let status = format!("Machine {} does not exist", order.machine);
-        return Ok(WorkOrder { state: String::from("cancelled"), status, end_time: now, ..order.clone() });
+    let mut order = order.clone();
+    if order.state != "created" && !order.filter.is_empty() {
+        order.machine.clear();
     }
-    fits(objects, order)?;
+    let lost = if order.header.meta.contains_key(WorkOrder::BATCH) {
+        Some(String::from("its batch was not over when it was kept"))
+    } else {
+        let is_gone = !order.machine.is_empty() && Machine::find(objects, &order.machine).is_none();
+        is_gone.then(|| format!("Machine {} does not exist", order.machine))
+    };
+    if let Some(status) = lost {
+        return Ok(WorkOrder { state: String::from("cancelled"), status, end_time: now, ..order });
+    }
+    fits(objects, &order)?;
     let tasks = order.task_error_stacks.first().map_or(&order.tasks, |stack| &stack.task_list);
     Ok(WorkOrder {
         uuid: order.uuid.clone(),
         machine: order.machine.clone(),
         filter: order.filter.clone(),
         blueprint: order.blueprint.clone(),
-        status: String::from("it was put back\nhint: set SchedulingHold to false to have it run"),
+        status: String::from(PUT_BACK),
         mode: order.mode.clone(),
         on_failure: order.on_failure.clone(),
         runnable: order.runnable || order.state != "created",
@@ -223,12 +236,11 @@ pub fn may_take(machine: &Machine) -> Result<(), Refusal> {
 /// Begins a work order on a machine.
 #[must_use]
 pub fn begun(order: &WorkOrder, machine: &Machine, now: Timestamp) -> WorkOrder {
-    WorkOrder {
-        machine: machine.uuid.clone(),
-        state: String::from("running"),
-        start_time: now,
-        ..order.clone()
+    let mut order = order.clone();
+    if order.status == PUT_BACK {
+        order.status.clear();
     }
+    WorkOrder { machine: machine.uuid.clone(), state: String::from("running"), start_time: now, ..order }
 }
 
 /// Returns a machine whose work order was made, changed or deleted, with its counts; nothing when they stay.

@@ -187,7 +187,9 @@ impl Kernel {
 /// Returns the packages that hold the newest small kernel of this distribution.
 fn kernel_packages() -> Result<Vec<String>> {
     let architecture = shell::stdout(Command::new("dpkg").arg("--print-architecture"))?;
-    let depends = |package: &str| shell::stdout(Command::new("apt-cache").args(["depends", package]));
+    let depends = |package: &str| {
+        shell::stdout(Command::new("apt-cache").env("LC_ALL", "C").args(["depends", package]))
+    };
     for meta in [format!("linux-image-cloud-{architecture}"), "linux-image-virtual".to_owned()] {
         let Some(image) = depends(&meta).ok().and_then(|text| versioned_dependency(&text, "linux-image-"))
         else {

@@ -1,5 +1,7 @@
 //! Content bundles on an endpoint.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use formwork_client::Method;
 use serde_json::Value;
@@ -84,7 +86,9 @@ pub(super) async fn convert(given: Given<'_>, context: &mut Context) -> Result<(
     let name = given.text("NAME");
     let content = serde_json::to_value(client.content(name).await?)?;
     client.content_destroy(name).await?;
-    let sections = content.get("sections").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut sections = content.get("sections").and_then(Value::as_object).cloned().unwrap_or_default();
+    // They are set and not created, after what they name.
+    let preferences = sections.remove("preferences");
     let mut objects: Vec<(String, Value)> = Vec::new();
     for (prefix, section) in sections {
         let members = section.as_object().cloned().unwrap_or_default();
@@ -94,6 +98,16 @@ pub(super) async fn convert(given: Given<'_>, context: &mut Context) -> Result<(
     for (prefix, object) in super::bundles::in_order(objects) {
         client.collection(&prefix).force(true).create(&object).await?;
         count += 1;
+    }
+    let preferences = preferences.as_ref().and_then(Value::as_object).into_iter().flatten();
+    let values: BTreeMap<String, String> = preferences
+        .map(|(name, one)| {
+            (name.clone(), one.get("Val").and_then(Value::as_str).unwrap_or_default().to_owned())
+        })
+        .collect();
+    if !values.is_empty() {
+        client.prefs_set(&values).await?;
+        count += values.len();
     }
     context.out.line(&format!("Converted {count} objects of content {name}"))
 }

@@ -75,8 +75,13 @@ fn order_that_is_not_over_is_put_back_held_at_its_beginning_and_without_its_mach
     assert_eq!((lost.state.as_str(), lost.end_time), ("cancelled", now));
     let over = WorkOrder { state: "failed".into(), ..lost };
     assert_eq!(put_back(&shelf(), &over, now).unwrap(), over);
-    let wrong = WorkOrder { filter: "Pool=spare".into(), ..begun };
-    assert!(put_back(&shelf(), &wrong, now).unwrap_err().to_string().contains("and not both"));
+    let taken = WorkOrder { filter: "Pool=spare".into(), ..begun.clone() };
+    let queued = put_back(&shelf(), &taken, now).unwrap();
+    assert_eq!((queued.machine.as_str(), queued.filter.as_str()), ("", "Pool=spare"));
+    let mut of_batch = begun;
+    of_batch.header.meta.insert(WorkOrder::BATCH.into(), "b1".into());
+    let cancelled = put_back(&shelf(), &of_batch, now).unwrap();
+    assert_eq!((cancelled.state.as_str(), cancelled.end_time), ("cancelled", now));
 }
 
 #[test]

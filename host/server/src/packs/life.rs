@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use formwork_api::ApiError;
 use formwork_model::{
-    IncomingPack, InstalledContent, InstalledPack, ObjectsExt, PackState, Publisher, Timestamp,
+    IncomingPack, InstalledContent, InstalledPack, ObjectsExt, PackState, Preference, Publisher, Record as _,
+    Timestamp,
 };
 use formwork_packs::{Pack, PackComponent, Trust};
 
@@ -118,6 +119,7 @@ impl Life {
         let mut version = Version::new(pack, self.incoming.digest.clone(), signer, None);
         version.layer.replace_writable = self.incoming.replace_writable;
         let version = Arc::new(version);
+        self.refuse_preferences(&version)?;
         self.rehearse(&version).await?;
         self.ask_consent(&version).await?;
         self.alter(|incoming| incoming.state = PackState::Compiling).await?;
@@ -143,6 +145,19 @@ impl Life {
             error.key.clone_from(&self.name);
         }
         checked
+    }
+
+    /// Refuses preferences: a pack may be brought by who may not set them, and nobody sees at this point who did.
+    fn refuse_preferences(&self, version: &Version) -> Result<(), ApiError> {
+        let found =
+            version.layer.objects.iter().find(|object| object.kind().prefix == Preference::KIND.prefix);
+        let Some(preference) = found else { return Ok(()) };
+        let words = format!(
+            "preferences:{}: a pack that is sent here brings no preferences\nhint: send it with `contents upload`, which asks \
+             whether the sender may set them",
+            preference.key()
+        );
+        Err(ApiError::new(422, "ValidationError", words).about("packs", &self.name))
     }
 
     /// Installs in a transaction that is undone, so that nothing is compiled that could not be installed.

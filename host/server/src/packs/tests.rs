@@ -176,6 +176,18 @@ async fn refused_upgrade_leaves_the_version_in_use_as_it_was() {
 }
 
 #[tokio::test]
+async fn pack_that_is_sent_by_itself_brings_no_preferences() {
+    let site = Site::new(true).await;
+    let preference = json!({"Name": "defaultStage", "Val": "none"}).to_string().into_bytes();
+    let files = [("preferences/defaultStage.yaml", preference)];
+    let bytes = packed(json!({"name": "p1", "version": "1.0.0"}), &files, None);
+    let error = site.send(&bytes, Wanted::default()).await.unwrap_err();
+    assert_eq!(error.code, 422);
+    assert!(error.messages[0].starts_with("preferences:defaultStage: "), "{error}");
+    assert!(site.pack("p1").version.is_empty());
+}
+
+#[tokio::test]
 async fn same_pack_again_changes_nothing_and_an_older_one_must_be_wanted() {
     let site = Site::new(true).await;
     let bytes = plain("p1", "2.0.0", "one");

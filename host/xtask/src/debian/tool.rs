@@ -124,8 +124,9 @@ fn with_libraries(package: &str) -> Result<Vec<String>> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![package.to_owned()]);
     while let Some(package) = next.pop() {
         if seen.insert(package.clone()) {
-            let text = shell::stdout(Command::new("apt-cache").args(["depends", &package]))
-                .context("hint: run `apt-get update` as root")?;
+            let text =
+                shell::stdout(Command::new("apt-cache").env("LC_ALL", "C").args(["depends", &package]))
+                    .context("hint: run `apt-get update` as root")?;
             next.extend(libraries(&text));
         }
     }

@@ -286,6 +286,7 @@ pub(crate) fn take(work: &mut Work<'_>, installed: &InstalledContent, about: &Ab
     for (prefix, keys) in &installed.objects {
         for key in keys.iter().filter(|key| work.tx.find(prefix, key).is_none()) {
             users.extend(availability::users(&*work.tx, prefix, key));
+            users.extend(formwork_core::preferences::users(&*work.tx, prefix, key));
         }
     }
     users.extend(component_users(&*work.tx, name));

@@ -2,7 +2,8 @@
 //!
 //! Each object takes its place again, created or replaced, all of them in one commit; what the bundle does not have stays as
 //! it is. Whoever puts them back needs the rights that each by itself would take. Nothing begins by that: of what ran, what is
-//! over comes back as it was, a work order that is not over is held, and a batch that is not over is cancelled.
+//! over comes back as it was, a work order that is not over is held, and a batch that is not over is cancelled with its orders.
+//! What ran and does not fit any more is left out with a warning, lest an old record keep all else from coming back.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -46,18 +47,21 @@ pub(super) async fn restore(
     let parts: (Vec<_>, Vec<_>) =
         read(content)?.into_iter().partition(|one| !kinds::of(one.kind).is_record());
     let (by, parts) = (caller.clone(), Arc::new(parts));
-    commit(endpoint, &caller.principal, move |work| {
+    let warnings = commit(endpoint, &caller.principal, move |work| {
         let (others, records) = &*parts;
-        put_all(work, &by, others)?;
-        work.recompute();
-        put_all(work, &by, records)?;
-        if values.is_empty() {
-            return Ok(());
+        let faults = put_all(work, &by, others)?;
+        if !faults.is_empty() {
+            return Err(refused(faults).into());
         }
-        preferences::put(work, &by, &values)
+        work.recompute();
+        let warnings = put_all(work, &by, records)?;
+        if !values.is_empty() {
+            preferences::put(work, &by, &values)?;
+        }
+        Ok(warnings)
     })
     .await?;
-    Ok(writable_summary(&endpoint.snapshot()))
+    Ok(ContentSummary { warnings, ..writable_summary(&endpoint.snapshot()) })
 }
 
 fn refused(messages: Vec<String>) -> ApiError {
@@ -93,8 +97,9 @@ fn read(content: Content) -> Result<Vec<Wanted>, ApiError> {
     if faults.is_empty() { Ok(found) } else { Err(refused(faults)) }
 }
 
-/// Puts all objects back. Those that need others are tried again when these are there.
-fn put_all(work: &mut Work<'_>, caller: &Caller, wanted: &[Wanted]) -> Result<(), Stop> {
+/// Puts all objects back. Those that need others are tried again when these are there. Returns what is wrong with those that
+/// cannot be put back.
+fn put_all(work: &mut Work<'_>, caller: &Caller, wanted: &[Wanted]) -> Result<Vec<String>, Stop> {
     let mut waiting: Vec<&Wanted> = wanted.iter().collect();
     let mut messages = Vec::new();
     for _ in 0..PASSES {
@@ -119,7 +124,7 @@ fn put_all(work: &mut Work<'_>, caller: &Caller, wanted: &[Wanted]) -> Result<()
         // What some of them need may be usable only now that what it needs itself is there.
         work.recompute();
     }
-    if waiting.is_empty() { Ok(()) } else { Err(refused(messages).into()) }
+    Ok(messages)
 }
 
 fn put(work: &mut Work<'_>, caller: &Caller, wanted: &Wanted) -> Result<(), Stop> {

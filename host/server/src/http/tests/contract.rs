@@ -319,6 +319,12 @@ async fn bundle_brings_preferences_as_long_as_it_is_installed() {
     assert_eq!(site.send("DELETE", "/machines/Name:m1?force=true", &all, "").await.status(), 200);
     assert_eq!(site.send("DELETE", "/contents/b1", &all, "").await.status(), 204);
     assert_eq!(prefs().await["defaultStage"], "none");
+
+    let named = json!({"meta": {"Name": "b2"}, "sections": {"stages": {"second": {}}}});
+    site.taken("POST", "/contents", &named).await;
+    site.taken("POST", "/prefs", &json!({"defaultStage": "second"})).await;
+    let error = site.refused("DELETE", "/contents/b2", &all, "").await;
+    assert!(error.code == 409 && error.messages[0].contains("preferences:defaultStage"), "{error}");
 }
 
 #[tokio::test]
