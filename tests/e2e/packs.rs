@@ -213,7 +213,7 @@ async fn uses_of_grants_by_agents_are_counted() {
         let agent = endpoint.client_with(Credentials::Token(token));
         let lines = [READS, READS, "params: read *"].map(str::to_owned);
         let told = agent.job_grants_used(&job, &lines).await;
-        assert_eq!(told.err().and_then(|error| error.status()), (!allowed).then_some(403));
+        assert_eq!(told.err().and_then(|error| error.status()), (!allowed).then_some(404));
     }
     assert_eq!(uses().await, expected(2));
     let many = vec![READS.to_owned(); 20_000];

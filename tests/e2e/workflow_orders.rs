@@ -106,7 +106,7 @@ async fn order_that_failed_runs_again_from_where_it_is_told() {
     let failed: WorkOrder = client.get(&first.uuid).await.unwrap();
     assert_eq!((failed.state.as_str(), failed.status.as_str()), ("failed", "task second failed"));
     let odd = restart(&client, &first.uuid, json!({"mode": "sideways"})).await.unwrap_err();
-    assert_eq!(odd.status(), Some(400), "{odd}");
+    assert_eq!(odd.status(), Some(422), "{odd}");
 
     let second = restart(&client, &first.uuid, json!({})).await.unwrap();
     assert_eq!((second.predecessor.as_str(), second.state.as_str()), (first.uuid.as_str(), "running"));

@@ -98,6 +98,9 @@ async fn table_that_an_error_of_the_disk_has_closed_is_opened_again_when_the_jou
     logs.append(JOB, b"one\n").await.unwrap();
     logs.shelf.table.lose();
     logs.queue.send(Asked::Settle).await.unwrap();
+    while logs.read("another", 0, 1).await.is_err() {
+        tokio::task::yield_now().await;
+    }
     logs.append("another", b"words").await.unwrap();
     logs.append(JOB, b"two\n").await.unwrap();
     drop(logs);

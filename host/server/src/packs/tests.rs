@@ -184,7 +184,7 @@ async fn pack_that_is_sent_by_itself_brings_no_preferences() {
     let error = site.send(&bytes, Wanted::default()).await.unwrap_err();
     assert_eq!(error.code, 422);
     assert!(error.messages[0].starts_with("preferences:defaultStage: "), "{error}");
-    assert!(site.pack("p1").version.is_empty());
+    assert!(!site.pack("p1").is_in_use());
 }
 
 #[tokio::test]
