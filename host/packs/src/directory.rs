@@ -39,7 +39,8 @@ const KEYS: [&str; 5] = ["Name", "ID", "Id", "Uuid", "Addr"];
 ///
 /// # Errors
 ///
-/// A limit that is exceeded, a link in the place of an object or one of the meta data that leads elsewhere; else all files that cannot be read as objects together.
+/// A limit that is exceeded, a link in the place of an object or one of the meta data that leads elsewhere; else all files that
+/// cannot be read as objects together.
 pub fn bundle_folder(path: &Path) -> Result<Content, PackError> {
     let links = meta_links(path)?;
     let is_target = |path: &str| links.values().any(|target| target == path);

@@ -145,15 +145,7 @@ impl Kernel {
             Err(_) if shell::is_root() => update().and_then(|()| kernel_packages())?,
             Err(error) => return Err(error.context("hint: run `apt-get update` as root")),
         };
-        say(&format!("fetching {}", packages.join(" ")));
-        let downloads = cache.join("download");
-        if download(&packages, &downloads).is_err() {
-            update()?;
-            download(&packages, &downloads)?;
-        }
-        unpack(&files_in(&downloads, "deb")?, &folder)?;
-        fs::remove_dir_all(&downloads)
-            .with_context(|| format!("failed to remove `{}`", downloads.display()))?;
+        fetch(&packages, &folder)?;
         Self::in_folder(&folder)
     }
 
@@ -187,9 +179,6 @@ impl Kernel {
 /// Returns the packages that hold the newest small kernel of this distribution.
 fn kernel_packages() -> Result<Vec<String>> {
     let architecture = shell::stdout(Command::new("dpkg").arg("--print-architecture"))?;
-    let depends = |package: &str| {
-        shell::stdout(Command::new("apt-cache").env("LC_ALL", "C").args(["depends", package]))
-    };
     for meta in [format!("linux-image-cloud-{architecture}"), "linux-image-virtual".to_owned()] {
         let Some(image) = depends(&meta).ok().and_then(|text| versioned_dependency(&text, "linux-image-"))
         else {
@@ -201,13 +190,35 @@ fn kernel_packages() -> Result<Vec<String>> {
     bail!("no package `linux-image-cloud-{architecture}` or `linux-image-virtual` in the package lists")
 }
 
+/// Unpacks packages below `folder`. They are downloaded beside it, and the package lists are brought up to date where that fails.
+fn fetch(packages: &[String], folder: &Path) -> Result<()> {
+    say(&format!("fetching {}", packages.join(" ")));
+    let downloads = folder.with_added_extension("download");
+    if download(packages, &downloads).is_err() {
+        update()?;
+        download(packages, &downloads)?;
+    }
+    unpack(&files_in(&downloads, "deb")?, folder)?;
+    fs::remove_dir_all(&downloads).with_context(|| format!("failed to remove `{}`", downloads.display()))
+}
+
+/// Returns what `apt-cache` prints of the dependencies of a package, in English.
+fn depends(package: &str) -> Result<String> {
+    shell::stdout(Command::new("apt-cache").env("LC_ALL", "C").args(["depends", package]))
+}
+
+/// Returns the dependencies in what `apt-cache depends` printed.
+fn dependencies(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.lines().filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "));
+    names.map(str::trim)
+}
+
 /// Returns the first dependency in what `apt-cache depends` printed that is `prefix` and a version.
 fn versioned_dependency(text: &str, prefix: &str) -> Option<String> {
-    let names = text.lines().filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "));
     let versioned = |name: &&str| {
         name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
     };
-    names.map(str::trim).find(versioned).map(str::to_owned)
+    dependencies(text).find(versioned).map(str::to_owned)
 }
 
 fn download(packages: &[String], folder: &Path) -> Result<()> {

@@ -1,5 +1,5 @@
-//! Work orders in workflow mode begin as soon as their machines have nothing else to do. Agents that
-//! have nothing to do are told of orders in task mode that any machine of a filter may take.
+//! Work orders in workflow mode begin as soon as their machines have nothing else to do. Agents that have nothing to do
+//! are told of orders in task mode that any machine of a filter may take.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -165,8 +165,8 @@ async fn begin_queued(endpoint: &Arc<Endpoint>) -> bool {
     again
 }
 
-/// Tells agents of machines that may take them of so many orders in task mode of one filter and context. Which machines of many are told changes from
-/// one time to the next, so that those without an agent keep no order from the others.
+/// Tells agents of machines that may take them of so many orders in task mode of one filter and context. Which machines of many
+/// are told changes from one time to the next, so that those without an agent keep no order from the others.
 fn tell(endpoint: &Arc<Endpoint>, (filter, context): &(String, String), orders: usize) {
     let mut machines = may_pick(endpoint, filter, context);
     let wanted = orders.saturating_mul(TOLD).min(machines.len());

@@ -7,8 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use super::{download, files_in, interpreter, unpack, update};
-use crate::report::say;
+use super::{dependencies, depends, interpreter};
 use crate::shell;
 
 /// Where packages put programs and libraries, below the root.
@@ -34,16 +33,7 @@ impl Tool {
         if let Ok(tool) = Self::in_root(&folder, name) {
             return Ok(tool);
         }
-        let packages = with_libraries(package)?;
-        say(&format!("fetching {}", packages.join(" ")));
-        let downloads = cache.join(format!("download-{package}"));
-        if download(&packages, &downloads).is_err() {
-            update()?;
-            download(&packages, &downloads)?;
-        }
-        unpack(&files_in(&downloads, "deb")?, &folder)?;
-        fs::remove_dir_all(&downloads)
-            .with_context(|| format!("failed to remove `{}`", downloads.display()))?;
+        super::fetch(&with_libraries(package)?, &folder)?;
         Self::in_root(&folder, name)
     }
 
@@ -124,9 +114,7 @@ fn with_libraries(package: &str) -> Result<Vec<String>> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![package.to_owned()]);
     while let Some(package) = next.pop() {
         if seen.insert(package.clone()) {
-            let text =
-                shell::stdout(Command::new("apt-cache").env("LC_ALL", "C").args(["depends", &package]))
-                    .context("hint: run `apt-get update` as root")?;
+            let text = depends(&package).context("hint: run `apt-get update` as root")?;
             next.extend(libraries(&text));
         }
     }
@@ -135,10 +123,9 @@ fn with_libraries(package: &str) -> Result<Vec<String>> {
 
 /// Returns the packages of libraries in what `apt-cache depends` printed.
 fn libraries(text: &str) -> Vec<String> {
-    let names = text.lines().filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "));
     // One is called by the name of its project.
     let is_library = |name: &&str| name.starts_with("lib") || *name == "zlib1g";
-    names.map(str::trim).filter(is_library).map(str::to_owned).collect()
+    dependencies(text).filter(is_library).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
