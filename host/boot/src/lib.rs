@@ -12,6 +12,7 @@
 mod counters;
 mod dhcp;
 mod error;
+mod interfaces;
 mod ra;
 mod socket;
 mod tftp;
@@ -19,5 +20,6 @@ mod tftp;
 pub use counters::{DhcpCounters, DhcpCounts, TftpCounters, TftpCounts};
 pub use dhcp::{Answer, DhcpConfig, DhcpHandler, DhcpService, Received};
 pub use error::BindError;
+pub use interfaces::{Interface, InterfaceAddress, InterfaceTable, Interfaces};
 pub use ra::RaResponder;
 pub use tftp::{FileSource, OpenError, OpenFuture, TftpConfig, TftpService};
