@@ -119,7 +119,10 @@ async fn answer(socket: &UdpSocket, needed: MessageType) -> (Packet, SocketAddr)
 }
 
 fn serve_dhcp(interface: Option<&str>) -> impl Future<Output = ()> {
-    let config = DhcpConfig { interface: interface.map(str::to_owned), ..DhcpConfig::default() };
+    let config = DhcpConfig {
+        interfaces: interface.map(str::to_owned).into_iter().collect(),
+        ..DhcpConfig::default()
+    };
     let service = DhcpService::bind(config).unwrap();
     let range = (Ipv4Addr::new(10, 99, 0, 100), Ipv4Addr::new(10, 99, 0, 110));
     let lab = Lab::new(Subnet::new("link", Ipv4Addr::new(10, 99, 0, 0), 24, range));

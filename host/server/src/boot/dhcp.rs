@@ -5,191 +5,176 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use formwork_boot::{Answer, DhcpHandler, Received};
+use formwork_boot::{Answer, DhcpHandler, InterfaceTable, Received};
 use formwork_boot_proto::{
     boot::{BootClient, BootOffer},
     dhcp::{
-        HardwareAddress, Packet,
-        server::{Context, LeaseChange, LeaseState, Subnet, Verdict, decide},
+        Options, Packet,
+        server::{Context, Link, Reason, Verdict, decide},
     },
+    dhcp::{code, option_text},
 };
-use formwork_model::{Lease, Machine, ObjectsExt, Timestamp};
-use formwork_store::Transaction;
+use formwork_model::DhcpOption;
+use tokio::sync::oneshot;
 
 use super::{
     choose::{boot_offer, firmware_name},
-    leases::{Leases, PRINCIPAL, to_stored},
+    stored::Facts,
+    table::{Place, Table},
+    writer::Writer,
 };
 use crate::{
-    DhcpSubnet,
     endpoint::Endpoint,
     render::{KnownMachine, Site},
 };
 
-/// Answers requests of one subnet.
+/// Answers the requests of all networks.
 pub(super) struct Handler {
     endpoint: Arc<Endpoint>,
     site: Arc<dyn Site>,
-    subnet: Subnet,
-    leases: Arc<Mutex<Leases>>,
+    interfaces: Arc<InterfaceTable>,
+    table: Arc<Mutex<Table>>,
+    writer: Writer,
 }
 
-/// Makes the subnet of the flags.
-pub(super) fn subnet(options: &DhcpSubnet) -> Subnet {
-    let name = format!("{}-{}", options.first, options.last);
-    let mut subnet = Subnet::new(&name, options.address, options.prefix, (options.first, options.last));
-    subnet.active_lease_secs = options.lease_seconds;
-    subnet.routers = options.router.into_iter().collect();
-    subnet
+/// What was decided, and when it is durable.
+struct Decided {
+    verdict: Verdict,
+    written: Option<oneshot::Receiver<bool>>,
 }
 
 impl Handler {
-    pub(super) fn new(endpoint: Arc<Endpoint>, subnet: Subnet) -> Self {
-        let leases = Arc::new(Mutex::new(Leases::new(&endpoint.store)));
+    /// Reads what is stored. Needs a runtime of tokio, in which leases are written.
+    pub(super) fn new(endpoint: Arc<Endpoint>, interfaces: Arc<InterfaceTable>) -> Self {
+        let table = Arc::new(Mutex::new(Table::new(&endpoint.store)));
+        let writer = Writer::start(endpoint.store.clone(), Arc::clone(&table));
         let site = Arc::clone(&endpoint) as _;
-        Self { endpoint, site, subnet, leases }
+        Self { endpoint, site, interfaces, table, writer }
     }
 
-    fn decide(&self, packet: &Packet, received: &Received, known: Option<&KnownMachine>) -> Verdict {
-        let objects = self.endpoint.snapshot();
-        let selector = received.arrival.selector(packet, received.local);
-        let files = &self.endpoint.files;
-        let http = self.endpoint.file_url();
-        let boot = |client: &BootClient| -> BootOffer {
-            boot_offer(&objects, known, client, &http, &|name| files.find(name).is_some())
+    fn decide(&self, packet: &Packet, received: &Received, known: Option<&KnownMachine>) -> Decided {
+        let interfaces = self.interfaces.fresh_with(received.interface);
+        let local = interfaces.addresses_of(received.interface).iter().map(|own| own.address);
+        let selector = received.arrival.selector(packet);
+        let (place, own) = {
+            let mut table = locked(&self.table);
+            table.follow(&self.endpoint.store);
+            let own = table.own(&interfaces);
+            let place = match selector {
+                Some(address) => table.place(packet.chaddr, [address]),
+                None => table.place(packet.chaddr, std::iter::once(received.local).chain(local.clone())),
+            };
+            (place, own)
         };
-        let mut leases = locked(&self.leases);
-        leases.follow(&self.endpoint.store);
+        let within =
+            |address: &Ipv4Addr| place.subnet.as_ref().is_some_and(|subnet| subnet.contains(*address));
+        let in_subnet = std::iter::once(received.local).chain(local).find(within);
+        let server_id = in_subnet.or(self.endpoint.options.static_ip).unwrap_or(received.local);
+        let via = selector.unwrap_or(server_id);
+        let mut options = Vec::new();
+        place.options.iter().flatten().for_each(|own| own.add_to(&mut options, packet));
+        let relay = Some(packet.giaddr).filter(|giaddr| !giaddr.is_unspecified());
+        let link = relay.map_or(Link::Interface(received.interface), Link::Relay);
+        let boot = self.boot(packet, server_id, known);
+        let now = self.endpoint.now();
+        let now_ms = u64::try_from(now.millis()).unwrap_or(0);
+
+        let mut table = locked(&self.table);
+        table.book.lapse(now_ms);
+        let Place { subnet, reservation, .. } = &place;
         let context = Context {
-            subnet: self.subnet.contains(selector).then_some(&self.subnet),
-            server_id: received.server_id,
-            leases: &*leases,
+            subnet: subnet.as_deref(),
+            reservation: reservation.as_deref(),
+            options: &options,
+            server_id,
+            own: &own,
+            link,
+            is_known: known.is_some(),
+            book: &table.book,
             boot: &boot,
         };
-        let now_ms = u64::try_from(self.endpoint.now().millis()).unwrap_or(0);
         let verdict = decide(&context, packet, &received.arrival, now_ms);
-        if let Some(change) = &verdict.lease {
-            leases.apply(change);
-        }
-        verdict
-    }
-
-    /// Commits the leases that a decision touched. What the table says at the moment of the commit is written.
-    async fn save(&self, change: &LeaseChange, facts: Facts) -> bool {
-        let addresses: Vec<Ipv4Addr> =
-            change.put.iter().map(|lease| lease.address).chain(change.remove.iter().copied()).collect();
-        let table = Arc::clone(&self.leases);
-        let written = self.endpoint.store.write(PRINCIPAL, move |tx| {
-            let leases = locked(&table);
-            for address in addresses {
-                write_lease(tx, &leases, address, &facts);
-            }
-            Ok::<(), std::convert::Infallible>(())
+        let Some(change) = &verdict.lease else { return Decided { verdict, written: None } };
+        table.book.apply(change, link);
+        let written = change.must_be_durable().then(|| {
+            let given = verdict.reply.as_ref().map(|reply| texts(&reply.packet.options));
+            let facts = Facts {
+                server: server_id.to_string(),
+                via: via.to_string(),
+                machine: known.map(|known| known.uuid.clone()).unwrap_or_default(),
+                options: given.unwrap_or_default(),
+                provided: texts(&packet.options),
+                now,
+            };
+            self.writer.queue(change, facts)
         });
-        written.await.inspect_err(|error| tracing::error!(%error, "failed to save a lease")).is_ok()
+        Decided { verdict, written }
     }
-}
 
-/// What is stored with a lease besides the lease itself.
-struct Facts {
-    server: String,
-    via: String,
-    machine: String,
-    now: Timestamp,
-}
-
-fn write_lease(tx: &mut Transaction, leases: &Leases, address: Ipv4Addr, facts: &Facts) {
-    let key = format!("{:08X}", address.to_bits());
-    let before = tx.get::<Lease>(&key);
-    // An offer is kept in memory only; the record of the client before it, if any, is over.
-    let Some(lease) = leases.get(address).filter(|lease| lease.state != LeaseState::Offered) else {
-        if leases.get(address).is_none() {
-            tx.delete("leases", &key);
-        }
-        return;
-    };
-    let mut stored = to_stored(lease, before.as_deref());
-    stored.next_server.clone_from(&facts.server);
-    stored.via.clone_from(&facts.via);
-    stored.machine_uuid.clone_from(&facts.machine);
-    stored.header.set_errors(Vec::new());
-    if stored.header.created_at.is_unset() {
-        stored.header.created_at = facts.now;
+    /// Chooses what a client boots; nothing for an operating system, which does not ask.
+    fn boot(&self, packet: &Packet, server_id: Ipv4Addr, known: Option<&KnownMachine>) -> BootOffer {
+        let Some(client) = BootClient::from_request(packet) else { return BootOffer::None };
+        let address = self.endpoint.options.static_ip.unwrap_or(server_id);
+        let http = format!("http://{address}:{}", self.endpoint.options.static_port);
+        let files = &self.endpoint.files;
+        let objects = self.endpoint.snapshot();
+        boot_offer(&objects, known, &client, &http, &|name| files.find(name).is_some())
     }
-    stored.header.last_modified_at = facts.now;
-    if lease.state == LeaseState::Bound {
-        learn_address(tx, &facts.machine, lease.token, address, facts.now);
-    }
-    tx.put(Arc::new(stored));
-}
-
-/// Writes a machine's new address (drp-behaviour.md 4.1).
-fn learn_address(
-    tx: &mut Transaction,
-    uuid: &str,
-    client: Option<HardwareAddress>,
-    address: Ipv4Addr,
-    now: Timestamp,
-) {
-    let (Some(machine), Some(client)) = (tx.get::<Machine>(uuid), client) else { return };
-    let (address, client) = (address.to_string(), client.to_string());
-    if machine.address == address || !machine.hardware_addrs.contains(&client) {
-        return;
-    }
-    let mut machine = machine.as_ref().clone();
-    machine.address = address;
-    machine.header.last_modified_at = now;
-    tx.put(Arc::new(machine));
 }
 
 impl DhcpHandler for Handler {
     async fn handle(&self, packet: Packet, received: Received) -> Option<Answer> {
         let mac = packet.chaddr.to_string();
         let known = self.endpoint.renderer.machine_of(&self.site, &self.endpoint.store, &mac);
-        let verdict = self.decide(&packet, &received, known.as_ref());
-        if let Some(change) = verdict.lease.as_ref().filter(|change| change.must_be_durable()) {
-            let facts = Facts {
-                server: received.server_id.to_string(),
-                via: received.arrival.selector(&packet, received.local).to_string(),
-                machine: known.map(|known| known.uuid).unwrap_or_default(),
-                now: self.endpoint.now(),
-            };
-            if !self.save(change, facts).await {
-                return None;
-            }
+        let Decided { verdict, written } = self.decide(&packet, &received, known.as_ref());
+        // An answer for which nothing is durable would be a promise that a crash breaks.
+        if let Some(written) = written
+            && !written.await.unwrap_or(false)
+        {
+            return None;
         }
         report(&packet, &verdict);
         verdict.reply.as_ref().map(Answer::from)
     }
 }
 
-/// Tells what was decided: one line a step of a boot.
-fn report(packet: &Packet, verdict: &Verdict) {
-    let (mac, reason) = (packet.chaddr, verdict.reason);
-    let firmware = BootClient::from_request(packet).map_or("os", |client| firmware_name(&client));
-    let Some(reply) = &verdict.reply else {
-        tracing::info!(target: "formwork_boot::dhcp", %mac, firmware, %reason, "no answer");
-        return;
-    };
-    let kind = match reply.packet.message_type() {
-        Some(kind) => format!("{kind:?}").to_lowercase(),
-        None => String::from("reply"),
-    };
-    let address = reply.packet.yiaddr;
-    let file = String::from_utf8_lossy(&reply.packet.file);
-    let file = if file.is_empty() { "-" } else { &*file };
-    tracing::info!(target: "formwork_boot::dhcp", %mac, %address, file, firmware, %reason, "dhcp {kind}");
+/// Returns options as the API shows them, without what holds the protocol together.
+fn texts(options: &Options) -> Vec<DhcpOption> {
+    let shown = options.iter().filter(|(code, _)| ![code::MESSAGE_TYPE, code::RELAY_AGENT].contains(code));
+    shown.map(|(code, bytes)| DhcpOption { code, value: option_text(code, bytes) }).collect()
 }
 
-fn locked(leases: &Mutex<Leases>) -> MutexGuard<'_, Leases> {
-    leases.lock().unwrap_or_else(PoisonError::into_inner)
+/// Tells what was decided: one line for each machine that got a file to boot. All the rest is for who looks closer,
+/// since strangers can send as much as they like.
+fn report(packet: &Packet, verdict: &Verdict) {
+    let (mac, reason) = (packet.chaddr, verdict.reason);
+    let Some(reply) = &verdict.reply else {
+        tracing::debug!(target: "formwork_boot::dhcp", %mac, %reason, "no answer");
+        return;
+    };
+    let answer = reply.packet.message_type().map_or("reply", |kind| kind.name());
+    let address = reply.packet.yiaddr;
+    let file = String::from_utf8_lossy(reply.packet.options.bytes(code::BOOT_FILE).unwrap_or_default());
+    let firmware = BootClient::from_request(packet).map_or("os", |client| firmware_name(&client));
+    let boots = !file.is_empty() && (verdict.lease.is_some() || reason == Reason::ProxyAnswered);
+    if boots && answer == "ack" {
+        tracing::info!(target: "formwork_boot::dhcp", %mac, %address, %file, firmware, %reason, "dhcp {answer}");
+    } else {
+        tracing::debug!(target: "formwork_boot::dhcp", %mac, %address, %file, firmware, %reason, "dhcp {answer}");
+    }
+}
+
+fn locked(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddrV4;
 
-    use formwork_boot_proto::dhcp::{MessageType, code, server::Arrival};
+    use formwork_boot_proto::dhcp::{MessageType, server::Arrival};
+    use formwork_model::{Lease, Machine, ObjectsExt};
+    use serde_json::json;
 
     use super::*;
     use crate::testing::{Site, Wishes};
@@ -212,7 +197,7 @@ mod tests {
     async fn answered(handler: &Handler, request: &Packet) -> Ipv4Addr {
         let peer = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
         let arrival = Arrival { peer, server_port: 67, unicast: false, binl: false };
-        let received = Received { arrival, server_id: SERVER, local: SERVER, interface: 0 };
+        let received = Received { arrival, local: SERVER, interface: 0 };
         let answer = handler.handle(request.clone(), received).await.unwrap();
         Packet::parse(&answer.bytes).unwrap().yiaddr
     }
@@ -227,15 +212,19 @@ mod tests {
             ..machine
         };
         put(&site, machine).await;
-        let range = (Ipv4Addr::new(10, 77, 0, 100), Ipv4Addr::new(10, 77, 0, 103));
-        let subnet = Subnet::new("lab", Ipv4Addr::new(10, 77, 0, 0), 24, range);
-        let handler = Handler::new(Arc::clone(&site.endpoint), subnet);
+        let members = json!({
+            "Name": "lab", "Subnet": "10.77.0.0/24", "Enabled": true, "Strategy": "MAC", "ActiveStart": "10.77.0.100",
+            "ActiveEnd": "10.77.0.103", "ActiveLeaseTime": 600, "Pickers": ["hint", "nextFree", "mostExpired"],
+        });
+        put(&site, serde_json::from_value::<formwork_model::Subnet>(members).unwrap()).await;
+        let interfaces = Arc::new(InterfaceTable::read().unwrap());
+        let handler = Handler::new(Arc::clone(&site.endpoint), interfaces);
         (site, handler)
     }
 
-    async fn put(site: &Site, machine: Machine) {
+    async fn put(site: &Site, object: impl formwork_model::Object + 'static) {
         let written = site.endpoint.store.write("user:anna", move |tx| {
-            tx.put(Arc::new(machine));
+            tx.put(Arc::new(object));
             Ok::<(), std::convert::Infallible>(())
         });
         written.await.unwrap();

@@ -25,11 +25,12 @@ pub struct Arrival {
 
 impl Arrival {
     /// Returns the address that selects the subnet (drp-behaviour.md 6.2): what a relay says, or the client's own
-    /// address where it renews by unicast through a router, or `local`, an address of the receiving interface.
+    /// address where it renews by unicast through a router. `None` for a client on the server's own link, whose subnet
+    /// is that of any address of the receiving interface.
     #[must_use]
-    pub fn selector(&self, request: &Packet, local: Ipv4Addr) -> Ipv4Addr {
+    pub fn selector(&self, request: &Packet) -> Option<Ipv4Addr> {
         let renewing = self.unicast && !request.ciaddr.is_unspecified();
-        request.relayed_link().unwrap_or(if renewing { request.ciaddr } else { local })
+        request.relayed_link().or(renewing.then_some(request.ciaddr))
     }
 }
 
