@@ -84,6 +84,11 @@ impl Interface {
     pub fn address_facing(&self, other: Ipv4Addr) -> Option<Ipv4Addr> {
         self.addresses.iter().find(|own| own.covers(other)).map(|own| own.address)
     }
+
+    /// Returns where a packet socket sends to, to send through this interface.
+    pub(crate) fn link(&self) -> &LinkAddr {
+        &self.link
+    }
 }
 
 /// All interfaces at one moment.

@@ -7,13 +7,20 @@
 //! - [`TftpService`]: reads files from a [`FileSource`], one task and one socket a transfer.
 //! - [`RaResponder`]: ends iPXE's wait for a router.
 //!
+//! Beside them, what DHCP needs of the network: the host's own [`Interfaces`], and over raw sockets ([`LinkLayer`]) a
+//! [`FrameSender`] for clients without an address, a [`NetworkProber`] for addresses in use and a [`ReplyWatch`] for
+//! other servers.
+//!
 //! Nothing here decides: every rule of the protocols is in `formwork-boot-proto`.
 
 mod counters;
 mod dhcp;
 mod error;
 mod interfaces;
+mod link_layer;
+mod probe;
 mod ra;
+mod raw;
 mod socket;
 mod tftp;
 
@@ -21,5 +28,10 @@ pub use counters::{DhcpCounters, DhcpCounts, TftpCounters, TftpCounts};
 pub use dhcp::{Answer, DhcpConfig, DhcpHandler, DhcpService, Received};
 pub use error::BindError;
 pub use interfaces::{Interface, InterfaceAddress, InterfaceTable, Interfaces};
+pub use link_layer::LinkLayer;
+pub use probe::{
+    FakeProber, NetworkProber, ProbeConfig, ProbeFailure, ProbeFuture, Probed, Prober, Reach, Stock,
+};
 pub use ra::RaResponder;
+pub use raw::{ForeignReply, FrameSender, ReplyWatch, WatchCounters, WatchCounts};
 pub use tftp::{FileSource, OpenError, OpenFuture, TftpConfig, TftpService};

@@ -25,8 +25,10 @@ use super::soon;
 
 /// Runs `server` in a namespace with `srv0` (10.99.0.1/24) until `client` ends, which runs in another one with `cli0`
 /// (no address) at the other end of the wire. A namespace belongs to a thread here.
-fn on_a_wire<S, C>(server: impl FnOnce() -> S + Send + 'static, client: impl FnOnce() -> C + Send + 'static)
-where
+pub(super) fn on_a_wire<S, C>(
+    server: impl FnOnce() -> S + Send + 'static,
+    client: impl FnOnce() -> C + Send + 'static,
+) where
     S: Future<Output = ()>,
     C: Future<Output = ()>,
 {
@@ -75,7 +77,7 @@ where
     }
 }
 
-fn ip(arguments: &[&str]) -> bool {
+pub(super) fn ip(arguments: &[&str]) -> bool {
     Command::new("ip").args(arguments).status().is_ok_and(|status| status.success())
 }
 

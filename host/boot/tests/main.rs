@@ -3,7 +3,10 @@
 #![cfg(test)]
 
 mod dhcp;
+mod interfaces;
 mod link;
+mod probe;
+mod raw;
 mod tftp;
 
 use std::future::Future;
