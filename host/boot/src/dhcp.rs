@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::counters::{DhcpCounters, count};
 use crate::error::BindError;
+use crate::raw::FrameSender;
 use crate::socket::{Datagram, InfoSocket};
 
 const SERVICE: &str = "dhcp";
@@ -141,8 +142,14 @@ impl DhcpService {
         Arc::clone(&self.counters)
     }
 
-    /// Serves until `shutdown` ends, then lets the requests in flight finish for at most two seconds.
-    pub async fn run<H: DhcpHandler>(self, handler: Arc<H>, shutdown: impl Future<Output = ()> + Send) {
+    /// Serves until `shutdown` ends, then lets the requests in flight finish for at most two seconds. With `frames`,
+    /// clients that have no address yet are answered alone; without, all clients on their link hear the answer.
+    pub async fn run<H: DhcpHandler>(
+        self,
+        handler: Arc<H>,
+        frames: Option<Arc<FrameSender>>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
         for bound in self.bound {
@@ -151,6 +158,7 @@ impl DhcpService {
                 config: self.config.clone(),
                 counters: Arc::clone(&self.counters),
                 handler: Arc::clone(&handler),
+                frames: frames.clone(),
             };
             listeners.spawn(listener.run(stopped.clone()));
         }
@@ -193,6 +201,7 @@ struct Listener<H> {
     config: DhcpConfig,
     counters: Arc<DhcpCounters>,
     handler: Arc<H>,
+    frames: Option<Arc<FrameSender>>,
 }
 
 impl<H: DhcpHandler> Listener<H> {
@@ -230,11 +239,15 @@ impl<H: DhcpHandler> Listener<H> {
                 }
             };
             let Some((packet, received)) = self.parse(&datagram, &buffer) else { continue };
-            let (socket, counters) = (Arc::clone(&self.bound.socket), Arc::clone(&self.counters));
+            let way = Way {
+                socket: Arc::clone(&self.bound.socket),
+                frames: self.frames.clone(),
+                counters: Arc::clone(&self.counters),
+            };
             let handler = Arc::clone(&self.handler);
             tasks.spawn(async move {
                 let answer = handler.handle(packet, received).await;
-                send(&socket, &counters, answer, &received).await;
+                way.send(answer, &received).await;
                 drop(slot);
             });
         }
@@ -290,19 +303,37 @@ impl<H: DhcpHandler> Listener<H> {
     }
 }
 
-async fn send(socket: &InfoSocket, counters: &DhcpCounters, answer: Option<Answer>, received: &Received) {
-    let Some(answer) = answer else {
-        count(&counters.silent);
-        return;
-    };
-    let to: SocketAddrV4 = answer.destination.socket_address();
-    // A route may lead a unicast elsewhere, but a broadcast must leave where the request came in.
-    let interface = if to.ip().is_broadcast() { received.interface } else { 0 };
-    match socket.send(&answer.bytes, to.into(), received.local.into(), interface).await {
-        Ok(()) => count(&counters.answered),
-        Err(error) => {
-            count(&counters.unsent);
-            tracing::warn!(%to, %error, "a dhcp reply could not be sent");
+/// How answers leave.
+struct Way {
+    socket: Arc<InfoSocket>,
+    frames: Option<Arc<FrameSender>>,
+    counters: Arc<DhcpCounters>,
+}
+
+impl Way {
+    async fn send(&self, answer: Option<Answer>, received: &Received) {
+        let Some(answer) = answer else {
+            count(&self.counters.silent);
+            return;
+        };
+        if let (Some(frames), Destination::Offered { address, hardware }) = (&self.frames, answer.destination)
+        {
+            let from = SocketAddrV4::new(received.local, received.arrival.server_port);
+            let to = SocketAddrV4::new(address, answer.destination.socket_address().port());
+            if frames.send(received.interface, from, (to, hardware), &answer.bytes).await.is_ok() {
+                count(&self.counters.answered);
+                return;
+            }
+        }
+        let to: SocketAddrV4 = answer.destination.socket_address();
+        // A route may lead a unicast elsewhere, but a broadcast must leave where the request came in.
+        let interface = if to.ip().is_broadcast() { received.interface } else { 0 };
+        match self.socket.send(&answer.bytes, to.into(), received.local.into(), interface).await {
+            Ok(()) => count(&self.counters.answered),
+            Err(error) => {
+                count(&self.counters.unsent);
+                tracing::warn!(%to, %error, "a dhcp reply could not be sent");
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ fn start(in_flight_max: usize) -> Running {
     let range = (Ipv4Addr::new(127, 0, 1, 10), Ipv4Addr::new(127, 0, 1, 20));
     let lab = Lab::new(Subnet::new("loopback", Ipv4Addr::new(127, 0, 0, 0), 8, range));
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(service.run(Arc::clone(&lab), async move {
+    let task = tokio::spawn(service.run(Arc::clone(&lab), None, async move {
         stopped.await.ok();
     }));
     Running { port, counters, lab, stop, task }

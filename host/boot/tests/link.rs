@@ -128,7 +128,7 @@ fn serve_dhcp(interface: Option<&str>) -> impl Future<Output = ()> {
     let service = DhcpService::bind(config).unwrap();
     let range = (Ipv4Addr::new(10, 99, 0, 100), Ipv4Addr::new(10, 99, 0, 110));
     let lab = Lab::new(Subnet::new("link", Ipv4Addr::new(10, 99, 0, 0), 24, range));
-    service.run(lab, std::future::pending())
+    service.run(lab, None, std::future::pending())
 }
 
 async fn boot_by_broadcast() {

@@ -6,6 +6,7 @@
 //! | `table` | subnets, reservations and leases in memory, in step with the store |
 //! | `writer` | many leases in one commit |
 //! | `stored` | what objects of the store are to a decision |
+//! | `probing` | whether an address is in use already |
 //! | `options` | DHCP options as operators configure them |
 //! | `subnet` | the subnet that the flags ask for |
 //! | `counts` | what the services have counted |
@@ -17,6 +18,7 @@ mod choose;
 mod counts;
 mod dhcp;
 mod options;
+mod probing;
 mod space;
 mod stored;
 mod subnet;
@@ -29,7 +31,8 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 pub(crate) use self::{counts::BootCounts, subnet::provide as provide_subnet};
 use formwork_boot::{
-    BindError, DhcpConfig, DhcpService, InterfaceTable, RaResponder, TftpConfig, TftpService,
+    BindError, DhcpConfig, DhcpService, FakeProber, InterfaceTable, LinkLayer, ProbeConfig, Prober,
+    RaResponder, TftpConfig, TftpService,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
@@ -96,12 +99,18 @@ pub(crate) async fn start(
         }));
     }
     if !dhcp.is_empty() {
-        let interfaces = InterfaceTable::read().map_err(BootError::Interfaces)?;
-        let handler = Arc::new(dhcp::Handler::new(Arc::clone(&endpoint), Arc::new(interfaces)));
+        let interfaces = Arc::new(InterfaceTable::read().map_err(BootError::Interfaces)?);
+        let LinkLayer { sender, prober, .. } = LinkLayer::open(&interfaces, ProbeConfig::default());
+        let frames = sender.map(Arc::new);
+        let prober: Arc<dyn Prober> = match endpoint.options.fake_pinger {
+            true => Arc::new(FakeProber::default()),
+            false => Arc::new(prober),
+        };
+        let handler = Arc::new(dhcp::Handler::new(Arc::clone(&endpoint), interfaces, prober));
         for service in dhcp {
             tracing::info!(port = service.port(), "dhcp is served");
             let counters = endpoint.boot_counts.of_dhcp(service.counters(), service.is_binl());
-            let served = service.run(Arc::clone(&handler), ended(shutdown.clone()));
+            let served = service.run(Arc::clone(&handler), frames.clone(), ended(shutdown.clone()));
             running.push(tokio::spawn(async move {
                 served.await;
                 tracing::info!(counts = ?counters.snapshot(), "dhcp was served");

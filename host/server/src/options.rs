@@ -45,6 +45,8 @@ pub struct ServeOptions {
     pub binl_port: Port,
     /// The network cards that DHCP listens on; all when there are none.
     pub dhcp_interfaces: Vec<String>,
+    /// True when nobody is asked whether an address is in use before it is offered.
+    pub fake_pinger: bool,
     /// A subnet to make at the start where none covers its network.
     pub dhcp_subnet: Option<DhcpSubnet>,
     /// The name of the endpoint; made from the first network card when absent.
@@ -138,6 +140,7 @@ impl ServeOptions {
             dhcp_port: 67,
             binl_port: Port::usual(4011),
             dhcp_interfaces: Vec::new(),
+            fake_pinger: false,
             dhcp_subnet: None,
             id: None,
             memory: false,

@@ -5,22 +5,22 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use formwork_boot::{Answer, DhcpHandler, InterfaceTable, Received};
+use formwork_boot::{Answer, DhcpHandler, InterfaceTable, Interfaces, Prober, Received};
 use formwork_boot_proto::{
     boot::{BootClient, BootOffer},
     dhcp::{
-        Options, Packet,
-        server::{Context, Link, Reason, Verdict, decide},
+        Options, Packet, code, option_text,
+        server::{Context, Lease, LeaseChange, Link, Reason, Subnet, Verdict, decide},
     },
-    dhcp::{code, option_text},
 };
 use formwork_model::DhcpOption;
 use tokio::sync::oneshot;
 
 use super::{
     choose::{boot_offer, firmware_name},
+    probing::Probing,
     stored::Facts,
-    table::{Place, Table},
+    table::Table,
     writer::Writer,
 };
 use crate::{
@@ -35,21 +35,86 @@ pub(super) struct Handler {
     interfaces: Arc<InterfaceTable>,
     table: Arc<Mutex<Table>>,
     writer: Writer,
+    probing: Arc<Probing>,
 }
 
-/// What was decided, and when it is durable.
+/// What was decided, on which link, and when it is durable.
 struct Decided {
     verdict: Verdict,
     written: Option<oneshot::Receiver<bool>>,
+    subnet: Option<Arc<Subnet>>,
+    interfaces: Arc<Interfaces>,
+    link: Link,
 }
+
+/// How many addresses are tried for one request, where one after the other turns out to be in use.
+const ADDRESSES_TRIED: usize = 4;
 
 impl Handler {
     /// Reads what is stored. Needs a runtime of tokio, in which leases are written.
-    pub(super) fn new(endpoint: Arc<Endpoint>, interfaces: Arc<InterfaceTable>) -> Self {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        interfaces: Arc<InterfaceTable>,
+        prober: Arc<dyn Prober>,
+    ) -> Self {
         let table = Arc::new(Mutex::new(Table::new(&endpoint.store)));
         let writer = Writer::start(endpoint.store.clone(), Arc::clone(&table));
         let site = Arc::clone(&endpoint) as _;
-        Self { endpoint, site, interfaces, table, writer }
+        let probing = Arc::new(Probing::new(prober));
+        Self { endpoint, site, interfaces, table, writer, probing }
+    }
+
+    /// Decides, and decides again as long as the address to offer is in use by somebody else.
+    async fn settle(&self, packet: &Packet, received: &Received, known: Option<&KnownMachine>) -> Decided {
+        let mut tried = 0;
+        loop {
+            let decided = self.decide(packet, received, known);
+            let Some(address) = decided.verdict.probe else { return decided };
+            let (subnet, now_ms) = (decided.subnet.as_deref(), self.now_ms());
+            let (client, interfaces) = (packet.chaddr, &decided.interfaces);
+            let is_used = self.probing.is_used(address, client, subnet, interfaces, now_ms).await;
+            self.ask_ahead(&decided);
+            if !is_used {
+                return decided;
+            }
+            self.bench(address, decided.link);
+            tried += 1;
+            if tried == ADDRESSES_TRIED {
+                let verdict =
+                    Verdict { reply: None, lease: None, probe: None, reason: Reason::AddressesInUse };
+                return Decided { verdict, written: None, ..decided };
+            }
+        }
+    }
+
+    /// Keeps an address that somebody uses without a lease from everybody for a while.
+    fn bench(&self, address: Ipv4Addr, link: Link) {
+        tracing::warn!(
+            target: "formwork_boot::dhcp", %address,
+            "an address to be offered is in use already; nobody gets it for ten minutes"
+        );
+        let change =
+            LeaseChange { put: Some(Lease::benched(address, self.now_ms())), ..LeaseChange::default() };
+        let mut table = locked(&self.table);
+        table.book.apply(&change, link);
+        let facts = Facts { now: self.endpoint.now(), ..Facts::default() };
+        // Nobody is promised anything: whether it becomes durable changes no answer.
+        drop(self.writer.queue(&change, facts));
+    }
+
+    /// Lets addresses be probed that will be offered next, while the clients of this one go on.
+    fn ask_ahead(&self, decided: &Decided) {
+        let Some(subnet) = decided.subnet.clone().filter(|subnet| !subnet.skip_probe) else { return };
+        let (probing, table) = (Arc::clone(&self.probing), Arc::clone(&self.table));
+        let (interfaces, now_ms) = (Arc::clone(&decided.interfaces), self.now_ms());
+        tokio::spawn(async move {
+            let free = |count| locked(&table).book.free_ahead(&subnet, count);
+            probing.fill(&subnet, &interfaces, now_ms, free).await;
+        });
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.endpoint.now().millis()).unwrap_or(0)
     }
 
     fn decide(&self, packet: &Packet, received: &Received, known: Option<&KnownMachine>) -> Decided {
@@ -76,15 +141,13 @@ impl Handler {
         let relay = Some(packet.giaddr).filter(|giaddr| !giaddr.is_unspecified());
         let link = relay.map_or(Link::Interface(received.interface), Link::Relay);
         let boot = self.boot(packet, server_id, known);
-        let now = self.endpoint.now();
-        let now_ms = u64::try_from(now.millis()).unwrap_or(0);
+        let (now, now_ms) = (self.endpoint.now(), self.now_ms());
 
         let mut table = locked(&self.table);
         table.book.lapse(now_ms);
-        let Place { subnet, reservation, .. } = &place;
         let context = Context {
-            subnet: subnet.as_deref(),
-            reservation: reservation.as_deref(),
+            subnet: place.subnet.as_deref(),
+            reservation: place.reservation.as_deref(),
             options: &options,
             server_id,
             own: &own,
@@ -94,9 +157,11 @@ impl Handler {
             boot: &boot,
         };
         let verdict = decide(&context, packet, &received.arrival, now_ms);
-        let Some(change) = &verdict.lease else { return Decided { verdict, written: None } };
-        table.book.apply(change, link);
-        let written = change.must_be_durable().then(|| {
+        let written = verdict.lease.as_ref().and_then(|change| {
+            table.book.apply(change, link);
+            if !change.must_be_durable() {
+                return None;
+            }
             let given = verdict.reply.as_ref().map(|reply| texts(&reply.packet.options));
             let facts = Facts {
                 server: server_id.to_string(),
@@ -106,9 +171,9 @@ impl Handler {
                 provided: texts(&packet.options),
                 now,
             };
-            self.writer.queue(change, facts)
+            Some(self.writer.queue(change, facts))
         });
-        Decided { verdict, written }
+        Decided { verdict, written, subnet: place.subnet, interfaces, link }
     }
 
     /// Chooses what a client boots; nothing for an operating system, which does not ask.
@@ -126,7 +191,7 @@ impl DhcpHandler for Handler {
     async fn handle(&self, packet: Packet, received: Received) -> Option<Answer> {
         let mac = packet.chaddr.to_string();
         let known = self.endpoint.renderer.machine_of(&self.site, &self.endpoint.store, &mac);
-        let Decided { verdict, written } = self.decide(&packet, &received, known.as_ref());
+        let Decided { verdict, written, .. } = self.settle(&packet, &received, known.as_ref()).await;
         // An answer for which nothing is durable would be a promise that a crash breaks.
         if let Some(written) = written
             && !written.await.unwrap_or(false)
@@ -172,6 +237,7 @@ fn locked(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
 mod tests {
     use std::net::SocketAddrV4;
 
+    use formwork_boot::FakeProber;
     use formwork_boot_proto::dhcp::{MessageType, server::Arrival};
     use formwork_model::{Lease, Machine, ObjectsExt};
     use serde_json::json;
@@ -218,7 +284,9 @@ mod tests {
         });
         put(&site, serde_json::from_value::<formwork_model::Subnet>(members).unwrap()).await;
         let interfaces = Arc::new(InterfaceTable::read().unwrap());
-        let handler = Handler::new(Arc::clone(&site.endpoint), interfaces);
+        let taken = [(Ipv4Addr::new(10, 77, 0, 102), None)];
+        let prober = Arc::new(FakeProber::new(taken));
+        let handler = Handler::new(Arc::clone(&site.endpoint), interfaces, prober);
         (site, handler)
     }
 
@@ -251,6 +319,32 @@ mod tests {
         put(&site, without).await;
         leased(&handler, LISTED).await;
         assert_eq!(machine(&site).address, "");
+    }
+
+    #[tokio::test]
+    async fn address_in_use_is_benched_and_the_next_one_is_offered() {
+        let (site, handler) = site_with(Machine::default()).await;
+        let mut given = Vec::new();
+        for client in 1..=3 {
+            given.push(leased(&handler, &format!("52:54:00:77:01:0{client}")).await.octets()[3]);
+        }
+        assert_eq!(given, [100, 101, 103]);
+        let benched = site.endpoint.snapshot().get::<Lease>("0A4D0066").unwrap();
+        assert_eq!((benched.state.as_str(), benched.token.as_str()), ("INVALID", ""));
+    }
+
+    #[tokio::test]
+    async fn lease_tells_what_the_client_sent_and_what_it_was_given() {
+        let (site, handler) = site_with(Machine::default()).await;
+        let given = leased(&handler, LISTED).await;
+        let lease = site.endpoint.snapshot().get::<Lease>(&format!("{:08X}", given.to_bits())).unwrap();
+        let value = |options: &[DhcpOption], code: u8| {
+            options.iter().find(|option| option.code == code).map(|option| option.value.clone())
+        };
+        assert_eq!(value(&lease.provided_options, 54).as_deref(), Some("10.77.0.1"));
+        assert_eq!(value(&lease.options, 1).as_deref(), Some("255.255.255.0"));
+        assert_eq!((lease.via.as_str(), lease.next_server.as_str()), ("10.77.0.1", "10.77.0.1"));
+        assert_eq!((lease.state.as_str(), lease.duration, lease.strategy.as_str()), ("ACK", 600, "MAC"));
     }
 
     #[tokio::test]

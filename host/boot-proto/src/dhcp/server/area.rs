@@ -81,12 +81,15 @@ impl Area {
 
     /// Returns the next address that nobody has and `usable` accepts, round robin.
     pub(super) fn next_free(&self, usable: &dyn Fn(Ipv4Addr) -> bool) -> Option<Ipv4Addr> {
-        if self.taken_count >= self.len {
-            return None;
-        }
+        self.free().find(|address| usable(*address))
+    }
+
+    /// Iterates over the addresses that nobody has, round robin.
+    pub(super) fn free(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let from = self.cursor.min(self.len);
-        let mut free = self.free_in(from, self.len).chain(self.free_in(0, from));
-        free.find(|address| usable(*address))
+        let is_full = self.taken_count >= self.len;
+        let parts = [(from, self.len), (0, from)].into_iter().filter(move |_| !is_full);
+        parts.flat_map(|(from, to)| self.free_in(from, to))
     }
 
     /// Returns the address whose record expired first and that `usable` accepts.

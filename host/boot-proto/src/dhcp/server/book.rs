@@ -171,6 +171,12 @@ impl Book {
         self.area(subnet)?.next_free(usable)
     }
 
+    /// Returns the next addresses that [`Book::next_free`] will find, in their order.
+    #[must_use]
+    pub fn free_ahead(&self, subnet: &Subnet, count: usize) -> Vec<Ipv4Addr> {
+        self.area(subnet).map(|area| area.free().take(count).collect()).unwrap_or_default()
+    }
+
     /// Returns the address of a subnet's active range whose lease expired first, that is not offered and not reserved,
     /// and that `usable` accepts.
     #[must_use]

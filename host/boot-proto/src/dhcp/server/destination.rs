@@ -7,6 +7,9 @@ use crate::dhcp::{HardwareAddress, MessageType, Packet};
 /// The port of DHCP servers and relay agents.
 pub(crate) const SERVER_PORT: u16 = 67;
 
+/// The hardware type whose frames are known here (RFC 1700).
+const ETHERNET: u8 = 1;
+
 /// The port of DHCP clients.
 const CLIENT_PORT: u16 = 68;
 
@@ -41,8 +44,8 @@ pub enum Destination {
     Relay(Ipv4Addr),
     /// All clients on the link.
     Broadcast,
-    /// A client that does not answer ARP for its new address yet. Unicast needs an ARP entry or a raw socket;
-    /// broadcast is as good (boot-lab.md section 2) and is what [`Destination::socket_address`] returns.
+    /// A client on Ethernet that does not answer ARP for its new address yet. Unicast needs an ARP entry or a raw
+    /// socket; broadcast is as good (boot-lab.md section 2) and is what [`Destination::socket_address`] returns.
     Offered {
         /// The new address.
         address: Ipv4Addr,
@@ -75,7 +78,7 @@ impl Destination {
             Self::Broadcast
         } else if !request.ciaddr.is_unspecified() {
             Self::Client(request.ciaddr)
-        } else if request.wants_broadcast() || address.is_unspecified() {
+        } else if request.wants_broadcast() || address.is_unspecified() || request.htype != ETHERNET {
             Self::Broadcast
         } else {
             Self::Offered { address, hardware: request.chaddr }

@@ -95,6 +95,9 @@ pub(super) struct ServeArgs {
     /// The network cards that DHCP listens on, with commas between [default: all]
     #[arg(long, env = "RS_DHCP_IFS", value_name = "NAMES", value_delimiter = ',')]
     dhcp_ifs: Vec<String>,
+    /// Do not ask whether an address is in use before it is offered
+    #[arg(long, env = "RS_FAKE_PINGER")]
+    fake_pinger: bool,
     /// Make a subnet for this network at the start, unless there is one; `formwork subnets` changes it
     #[arg(long, env = "RS_DHCP_SUBNET", value_name = "ADDRESS/PREFIX", requires = "dhcp_range")]
     dhcp_subnet: Option<String>,
@@ -153,8 +156,6 @@ pub(super) struct ServeArgs {
 struct AcceptedArgs {
     #[arg(long, env = "RS_PLUGIN_COMM_ROOT", hide = true)]
     plugin_comm_root: Option<PathBuf>,
-    #[arg(long, env = "RS_FAKE_PINGER", hide = true)]
-    fake_pinger: bool,
     #[arg(long, env = "RS_NO_WATCHER", hide = true)]
     no_watcher: bool,
     #[arg(long, env = "RS_DISABLE_PXE", hide = true)]
@@ -215,7 +216,6 @@ impl AcceptedArgs {
     fn idle(&self) -> Vec<&'static str> {
         let given = [
             ("--plugin-comm-root", self.plugin_comm_root.is_some()),
-            ("--fake-pinger", self.fake_pinger),
             ("--no-watcher", self.no_watcher),
             ("--disable-pxe", self.disable_pxe),
             ("--humanize", self.humanize),
@@ -321,6 +321,7 @@ pub(super) fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         ha_id: args.ha_id,
         tftp_port: off_unless(!args.disable_provisioner, args.tftp_port),
         dhcp_port: off_unless(!args.disable_dhcp, args.dhcp_port),
+        fake_pinger: args.fake_pinger,
         binl_port: port(args.binl_port, usual.binl_port),
         dhcp_interfaces: args.dhcp_ifs.into_iter().filter(|name| !name.is_empty()).collect(),
         dhcp_subnet: subnet,
