@@ -4,7 +4,7 @@
 //! does:
 //!
 //! - [`DhcpService`]: hands each request to a [`DhcpHandler`] and sends its answer. A slow request delays no other.
-//! - [`TftpService`]: reads files from a [`FileSource`], one task and one socket a transfer.
+//! - [`TftpService`]: reads files from a [`FileSource`]; one socket a transfer, carried by a few threads of its own.
 //! - [`RaResponder`]: ends iPXE's wait for a router.
 //!
 //! Nothing here decides: every rule of the protocols is in `formwork-boot-proto`.

@@ -29,8 +29,11 @@ fn transfer(len: usize, options: &[(&str, &str)]) -> (Transfer, Vec<u8>) {
 
 /// Takes everything that is due.
 fn packets(transfer: &mut Transfer) -> Vec<Vec<u8>> {
-    let mut packet = Vec::new();
-    std::iter::from_fn(|| transfer.next_packet(&mut packet).then(|| packet.clone())).collect()
+    let (mut batch, mut packets) = (Batch::default(), Vec::new());
+    while transfer.next_batch(&mut batch) {
+        packets.extend(batch.packets().map(<[u8]>::to_vec));
+    }
+    packets
 }
 
 fn blocks(transfer: &mut Transfer) -> Vec<u16> {
@@ -186,6 +189,25 @@ fn transfer_without_options_begins_with_data_of_512() {
     assert_eq!(packets(&mut transfer)[0].len(), 4 + 88);
     transfer.handle_packet(2, &ack(2));
     assert_eq!(transfer.progress(), Progress::Done(Outcome::Complete));
+}
+
+#[test]
+fn window_is_one_batch_of_equal_packets_as_far_as_one_datagram_reaches() {
+    let (mut transfer, content) = transfer(100 * 1468 + 7, &[("blksize", "1468"), ("windowsize", "64")]);
+    let mut batch = Batch::default();
+    assert!(transfer.next_batch(&mut batch) && batch.is_single());
+    let mut received = Vec::new();
+    for (acked, counts) in [(0, [44, 20].as_slice()), (64, &[37])] {
+        transfer.handle_packet(1, &ack(acked));
+        for count in counts {
+            assert!(transfer.next_batch(&mut batch) && !batch.is_single());
+            assert_eq!((batch.packet_len(), batch.packets().count()), (1472, *count));
+            received.extend(batch.packets().flat_map(|packet| packet[4..].to_vec()));
+        }
+        assert!(!transfer.next_batch(&mut batch));
+    }
+    assert_eq!(batch.packets().last().unwrap().len(), 4 + 7);
+    assert!(received == content);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! One read transfer from its request to its end.
 //!
-//! The caller sends what [`Transfer::next_packet`] hands out until it has no more, then waits for a packet or for the
+//! The caller sends what [`Transfer::next_batch`] hands out until it has no more, then waits for a packet or for the
 //! deadline of [`Transfer::progress`], whichever comes first.
 
 use std::sync::Arc;
 
-use super::packet::{self, ErrorCode, FromClient, error_packet, opcode};
+use super::batch::Batch;
+use super::packet::{self, ErrorCode, FromClient, error_packet};
+use super::reader::Reader;
 use super::request::{Mode, Request};
 use super::timer::Timer;
 use super::{Content, ContentError};
@@ -89,7 +91,7 @@ pub enum TransferError {
 /// Blocks are counted from 1 without end; on the wire they wrap from 65,535 to 0, as every client expects of a large
 /// file.
 pub struct Transfer {
-    content: Arc<dyn Content>,
+    reader: Reader,
     block_size: u64,
     window_size: u64,
     last_block: u64,
@@ -129,7 +131,8 @@ impl Transfer {
             Mode::Octet => content,
             Mode::Netascii => to_netascii(&request.name, content.as_ref())?,
         };
-        let len = content.len();
+        let reader = Reader::new(content);
+        let len = reader.len();
         let mut options = Vec::new();
         let block_size = request.block_size.filter(|size| *size >= MIN_BLOCK).map(|size| {
             let size = size.min(u64::from(limits.block_size).max(MIN_BLOCK));
@@ -149,7 +152,7 @@ impl Transfer {
         let block_size = block_size.unwrap_or(DEFAULT_BLOCK);
         let timer = Timer::new(timeout);
         Ok(Self {
-            content,
+            reader,
             block_size,
             window_size: window_size.unwrap_or(1),
             last_block: len / block_size + 1,
@@ -186,25 +189,24 @@ impl Transfer {
     /// Returns the length of the content in bytes.
     #[must_use]
     pub fn content_len(&self) -> u64 {
-        self.content.len()
+        self.reader.len()
     }
 
-    /// Writes the next packet to send into `packet`, replacing what is there; false when none is due.
-    pub fn next_packet(&mut self, packet: &mut Vec<u8>) -> bool {
-        packet.clear();
+    /// Puts the next packets to send into `batch`, in place of what is there; false when none is due. A window that
+    /// is too long for one batch comes in several.
+    pub fn next_batch(&mut self, batch: &mut Batch) -> bool {
         if std::mem::take(&mut self.oack_due) {
-            packet::write_oack(packet, &self.options);
+            batch.set_packet(|packet| packet::write_oack(packet, &self.options));
             return true;
         }
         let window_end = self.acked.saturating_add(self.window_size).min(self.last_block);
         if self.outcome.is_some() || self.negotiating || self.sent >= window_end {
             return false;
         }
-        self.sent += 1;
-        self.highest = self.highest.max(self.sent);
-        if let Err(error) = self.write_data(packet) {
-            packet.clear();
-            packet.extend(error_packet(ErrorCode::Undefined, "the file cannot be read"));
+        let blocks = Batch::room(self.block_size).min(window_end - self.sent);
+        if let Err(error) = self.write_data(batch, blocks) {
+            let told = error_packet(ErrorCode::Undefined, "the file cannot be read");
+            batch.set_packet(|packet| packet.extend(told));
             self.outcome = Some(Outcome::Unreadable(error));
         }
         true
@@ -295,14 +297,16 @@ impl Transfer {
         self.deadline_ms = now_ms.saturating_add(self.timer.wait_ms());
     }
 
-    fn write_data(&self, packet: &mut Vec<u8>) -> Result<(), ContentError> {
-        let offset = (self.sent - 1) * self.block_size;
-        let len = self.content.len().saturating_sub(offset).min(self.block_size);
-        let len = usize::try_from(len).unwrap_or(0);
-        packet.extend_from_slice(&opcode::DATA.to_be_bytes());
-        packet.extend_from_slice(&u16::try_from(self.sent & 0xffff).unwrap_or_default().to_be_bytes());
-        packet.resize(4 + len, 0);
-        self.content.read_at(offset, packet.get_mut(4..).unwrap_or_default())
+    fn write_data(&mut self, batch: &mut Batch, blocks: u64) -> Result<(), ContentError> {
+        let offset = self.sent * self.block_size;
+        let len = self.reader.len().saturating_sub(offset).min(blocks * self.block_size);
+        let [blocks_here, block_size, len] =
+            [blocks, self.block_size, len].map(|number| usize::try_from(number).unwrap_or(0));
+        let reader = &mut self.reader;
+        batch.set_data(self.sent + 1, blocks_here, block_size, len, |bytes| reader.read(offset, bytes))?;
+        self.sent += blocks;
+        self.highest = self.highest.max(self.sent);
+        Ok(())
     }
 }
 

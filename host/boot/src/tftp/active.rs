@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
 /// The running transfers by client.
@@ -16,16 +17,24 @@ pub(super) struct Active {
 #[derive(Debug)]
 struct Running {
     request: Vec<u8>,
-    progressed: Arc<AtomicBool>,
-    task: Option<AbortHandle>,
+    marks: Arc<Marks>,
+    opening: Option<AbortHandle>,
 }
 
-/// Keeps a transfer in the table until it is dropped.
+/// What the table and the transfer tell each other.
+#[derive(Debug, Default)]
+struct Marks {
+    progressed: AtomicBool,
+    over: AtomicBool,
+}
+
+/// Keeps a transfer in the table, and its slot, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     table: Arc<Active>,
     peer: SocketAddr,
-    progressed: Arc<AtomicBool>,
+    marks: Arc<Marks>,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Active {
@@ -34,23 +43,31 @@ impl Active {
     pub(super) fn is_repeat(&self, peer: SocketAddr, request: &[u8]) -> bool {
         let running = self.lock();
         let known = running.get(&peer).filter(|known| known.request == request);
-        known.is_some_and(|known| !known.progressed.load(Ordering::Relaxed))
+        known.is_some_and(|known| !known.marks.progressed.load(Ordering::Relaxed))
     }
 
     /// Enters a new transfer. A former one of the same port is ended, since its client has begun anew; true when there
     /// was one.
-    pub(super) fn begin(self: &Arc<Self>, peer: SocketAddr, request: &[u8]) -> (Entry, bool) {
-        let progressed = Arc::new(AtomicBool::new(false));
-        let entered = Running { request: request.to_vec(), progressed: Arc::clone(&progressed), task: None };
-        let former = self.lock().insert(peer, entered).and_then(|former| former.task);
-        let former = former.filter(|task| !task.is_finished()).inspect(AbortHandle::abort);
-        (Entry { table: Arc::clone(self), peer, progressed }, former.is_some())
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        peer: SocketAddr,
+        request: &[u8],
+        slot: OwnedSemaphorePermit,
+    ) -> (Entry, bool) {
+        let marks = Arc::<Marks>::default();
+        let entered = Running { request: request.to_vec(), marks: Arc::clone(&marks), opening: None };
+        let former = self.lock().insert(peer, entered);
+        let replaced = former.is_some_and(|former| {
+            former.opening.inspect(AbortHandle::abort);
+            !former.marks.over.swap(true, Ordering::Relaxed)
+        });
+        (Entry { table: Arc::clone(self), peer, marks, _slot: slot }, replaced)
     }
 
-    /// Notes the task of the transfer that was just entered; nothing where it has ended already.
-    pub(super) fn note_task(&self, peer: SocketAddr, task: AbortHandle) {
+    /// Notes the task that opens the file of the transfer that was just entered; nothing where it has ended already.
+    pub(super) fn note_opening(&self, peer: SocketAddr, task: AbortHandle) {
         if let Some(entered) = self.lock().get_mut(&peer) {
-            entered.task = Some(task);
+            entered.opening = Some(task);
         }
     }
 
@@ -60,17 +77,27 @@ impl Active {
 }
 
 impl Entry {
-    /// Returns the flag that the transfer sets when its client has answered.
-    pub(super) fn progressed(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.progressed)
+    /// Notes that the client has answered: the same request is a new one from now on.
+    pub(super) fn set_progressed(&self) {
+        self.marks.progressed.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether a newer request of the same port has taken its place.
+    pub(super) fn is_over(&self) -> bool {
+        self.marks.over.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the transfer has ended; false when a newer request ended it before, which has been counted.
+    pub(super) fn end(&self) -> bool {
+        self.set_progressed();
+        !self.marks.over.swap(true, Ordering::Relaxed)
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut running = self.table.lock();
-        let own =
-            running.get(&self.peer).is_some_and(|known| Arc::ptr_eq(&known.progressed, &self.progressed));
+        let own = running.get(&self.peer).is_some_and(|known| Arc::ptr_eq(&known.marks, &self.marks));
         if own {
             running.remove(&self.peer);
         }
