@@ -21,12 +21,15 @@ const MIN_BLOCK: u64 = 8;
 /// Longest text that is sent as netascii, which has to be rewritten in memory first: 4 MiB.
 const NETASCII_MAX: u64 = 4 << 20;
 
+/// After so many copies of a window without an answer, what is lost may be the answer.
+const SURE_COPIES: u32 = 2;
+
 /// What a client can get at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Block size in bytes. 1,468 fills an Ethernet frame; more means fragments, which many ROMs cannot put together.
     pub block_size: u16,
-    /// Blocks a window, which bounds what one packet of a client can make the server send.
+    /// Blocks a window, which bounds what one packet of a client can make the server send; a second repeat is two.
     pub window_size: u16,
 }
 
@@ -199,7 +202,7 @@ impl Transfer {
             batch.set_packet(|packet| packet::write_oack(packet, &self.options));
             return true;
         }
-        let window_end = self.acked.saturating_add(self.window_size).min(self.last_block);
+        let window_end = self.acked.saturating_add(self.reach()).min(self.last_block);
         if self.outcome.is_some() || self.negotiating || self.sent >= window_end {
             return false;
         }
@@ -210,6 +213,17 @@ impl Transfer {
             self.outcome = Some(Outcome::Unreadable(error));
         }
         true
+    }
+
+    /// How many blocks may be on their way.
+    ///
+    /// Where a window and its repeat bring no answer, its acknowledgement may be what was lost, to a client that
+    /// ignores blocks it has (U-Boot) and waits seconds for its own timer. So a second repeat comes with the window
+    /// behind it, which such a client takes and acknowledges. Any other client sees blocks in the right order. One
+    /// that never acknowledged a block may not be there at all, and gets no more than it asked for.
+    fn reach(&self) -> u64 {
+        let windows = if self.copies > SURE_COPIES && self.acked > 0 { 2 } else { 1 };
+        self.window_size * windows
     }
 
     /// Takes in a packet of the client. What does not fit is ignored.
