@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formwork_boot_proto::tftp::{self, Content, ErrorCode, Limits, error_packet};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::counters::{TftpCounters, count};
@@ -45,7 +44,8 @@ pub struct TftpConfig {
     pub address: SocketAddr,
     /// Block and window size.
     pub limits: Limits,
-    /// Transfers at the same time; more are refused as busy. Each has a socket and 32 KiB of memory.
+    /// Transfers at the same time; more are refused as busy, and one address, or network of 64 bits in IPv6, gets
+    /// three quarters of them. Each has a socket and 32 KiB of memory.
     pub transfers_max: usize,
 }
 
@@ -124,8 +124,7 @@ impl TftpService {
     /// Serves until `shutdown` ends. Running transfers end with it: their clients ask again.
     pub async fn run(self, files: Arc<dyn FileSource>, shutdown: impl Future<Output = ()> + Send) {
         tokio::pin!(shutdown);
-        let slots = Arc::new(Semaphore::new(self.config.transfers_max));
-        let active = Arc::new(Active::default());
+        let active = Arc::new(Active::new(self.config.transfers_max));
         let mut tasks = JoinSet::new();
         let mut buffer = vec![0; BUFFER];
         loop {
@@ -147,12 +146,11 @@ impl TftpService {
             let Some(request) = self.parse(&datagram, packet).await else {
                 continue;
             };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            let Some((entry, replaced)) = active.begin(datagram.peer, packet) else {
                 count(&self.counters.dropped);
                 self.refuse(&datagram, ErrorCode::Undefined, "busy, try again").await;
                 continue;
             };
-            let (entry, replaced) = active.begin(datagram.peer, packet, slot);
             if replaced {
                 count(&self.counters.aborted);
             }

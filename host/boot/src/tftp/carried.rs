@@ -119,7 +119,7 @@ impl Carried {
             Outcome::Complete => {
                 count(&counters.completed);
                 let bytes = self.transfer.content_len();
-                tracing::info!(target: LOG, %peer, file, bytes, millis, "tftp transfer complete");
+                tracing::info!(target: LOG, address = %peer.ip(), file, bytes, millis, "tftp");
             }
             Outcome::Aborted { code, message } => {
                 count(&counters.aborted);
@@ -127,7 +127,12 @@ impl Carried {
             }
             Outcome::TimedOut => {
                 count(&counters.failed);
-                tracing::info!(target: LOG, %peer, file, millis, "tftp client fell silent");
+                if self.transfer.has_progressed() {
+                    tracing::info!(target: LOG, %peer, file, millis, "tftp client fell silent");
+                } else {
+                    // Anybody can send requests in the name of another.
+                    tracing::debug!(target: LOG, %peer, file, "tftp request without an acknowledgement");
+                }
             }
             Outcome::Unreadable(error) => {
                 count(&counters.failed);

@@ -2,20 +2,37 @@
 
 use super::*;
 
-#[test]
-fn silent_client_is_given_up_after_growing_waits() {
-    let (mut transfer, _) = transfer(5000, &[]);
-    let (mut sent, mut waits, mut now) = (packets(&mut transfer).len(), Vec::new(), 0);
+/// Plays a client that says nothing more: how many packets it gets, how long each wait is, and when it is given up.
+fn silence(transfer: &mut Transfer, mut now: u64) -> (usize, Vec<u64>, u64) {
+    let (mut sent, mut waits) = (0, Vec::new());
     while let Progress::WaitUntil(deadline) = transfer.progress() {
+        sent += packets(transfer).len();
         waits.push(deadline - now);
         now = deadline;
         transfer.handle_timeout(now);
-        sent += packets(&mut transfer).len();
     }
     assert_eq!(transfer.progress(), Progress::Done(Outcome::TimedOut));
-    assert_eq!(sent, 11);
-    assert_eq!(waits[..4], [500, 1000, 2000, 4000]);
-    assert!(now < 40_000, "{now}");
+    (sent, waits, now)
+}
+
+#[test]
+fn silent_client_is_given_up_after_growing_waits() {
+    let (mut transfer, _) = transfer(5000, &[]);
+    packets(&mut transfer);
+    transfer.handle_packet(0, &ack(1));
+    let (_, waits, end) = silence(&mut transfer, 0);
+    assert_eq!(waits, [40, 80, 160, 320, 640, 1280, 2560, 4000, 4000, 4000, 4000]);
+    assert!(end < 40_000, "{end}");
+}
+
+#[test]
+fn sender_that_never_answers_gets_five_packets() {
+    for options in [&[][..], &[("windowsize", "64")]] {
+        let (mut transfer, _) = transfer(50_000, options);
+        let (sent, waits, end) = silence(&mut transfer, 0);
+        assert_eq!((sent, waits), (5, vec![500, 1000, 2000, 4000, 4000]));
+        assert_eq!(end, 11_500);
+    }
 }
 
 #[test]
