@@ -4,7 +4,7 @@
 //! does:
 //!
 //! - [`DhcpService`]: hands each request to a [`DhcpHandler`] and sends its answer. A slow request delays no other.
-//! - [`TftpService`]: reads files from a [`FileSource`], one task and one socket a transfer.
+//! - [`TftpService`]: reads files from a [`FileSource`]; one socket a transfer, carried by a few threads of its own.
 //! - [`RaResponder`]: ends iPXE's wait for a router.
 //!
 //! Beside them, what DHCP needs of the network: the host's own [`Interfaces`], and over raw sockets ([`LinkLayer`]) a

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use super::dhcp::{Lab, mac, message};
 use super::soon;
+use super::tftp::harness;
 
 /// Runs `server` in a namespace with `srv0` (10.99.0.1/24) until `client` ends, which runs in another one with `cli0`
 /// (no address) at the other end of the wire. A namespace belongs to a thread here.
@@ -211,4 +212,23 @@ async fn advertisement(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 fn missing_interface_is_named() {
     let error = RaResponder::bind("no-such-if").unwrap_err();
     assert!(error.to_string().contains("no-such-if"), "{error}");
+}
+
+#[test]
+fn window_arrives_where_frames_are_too_short_to_be_cut_by_the_kernel() {
+    let (tell_port, port) = mpsc::channel();
+    let server = move || async move {
+        assert!(ip(&["link", "set", "srv0", "mtu", "1400"]));
+        tell_port.send(harness::start().port).unwrap();
+        std::future::pending().await
+    };
+    on_a_wire(server, move || async move {
+        assert!(ip(&["address", "add", "10.99.0.2/24", "dev", "cli0"]));
+        assert!(ip(&["link", "set", "cli0", "mtu", "1400"]));
+        let server = SocketAddr::from(([10, 99, 0, 1], port.recv().unwrap()));
+        let client = harness::Client::bound("0.0.0.0:0", server).await;
+        let options = [("blksize", "1468"), ("windowsize", "16")];
+        let first = client.ask(&harness::request(1, "ipxe.efi", "octet", &options)).await;
+        assert!(client.read(first, 1468, 16, |_| false).await[..] == harness::bytes(300_000)[..]);
+    });
 }
