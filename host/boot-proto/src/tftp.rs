@@ -16,6 +16,7 @@ mod timer;
 mod transfer;
 
 pub use batch::Batch;
+pub(crate) use packet::opcode;
 pub use packet::{ErrorCode, error_packet};
 pub use request::{Kind, Mode, Request, RequestError, clean_path, parse_request};
 pub use transfer::{Limits, Outcome, Progress, Transfer, TransferError};
