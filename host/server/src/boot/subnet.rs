@@ -25,7 +25,9 @@ pub(crate) async fn provide(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
             let mut made = asked.clone();
             made.normalise();
             made.add_options();
-            work.put(Box::new(made))?;
+            made.header.available = true;
+            // The flags were checked, and may name the loopback, which the API refuses.
+            work.put_unchecked(Box::new(made))?;
         }
         Ok(())
     })
@@ -36,7 +38,7 @@ fn object(asked: &DhcpSubnet) -> Subnet {
     let (network, prefix) = (asked.address, asked.prefix);
     let router = asked.router.map(|router| DhcpOption { code: ROUTER, value: router.to_string() });
     Subnet {
-        name: format!("{}-{prefix}", network & mask(prefix)),
+        name: format!("dhcp-{}-{prefix}", network & mask(prefix)),
         description: String::from("Made of the flags of the first start"),
         subnet: format!("{network}/{prefix}"),
         enabled: true,
