@@ -60,7 +60,7 @@ fn what_stopped_or_slowed_each_recorded_boot_is_found() {
         ("uefi-nobody-answers.pcap", &[NoAnswer]),
         ("uefi-pxe.pcap", &[]),
         ("uefi-pxeclient-without-43.pcap", &[PxeClassWithout43, HttpOfferWithoutClass]),
-        ("uefi-rogue-server.pcap", &[FileRequestUnanswered, SeveralServers]),
+        ("uefi-rogue-server.pcap", &[NoFileServer, SeveralServers]),
         ("uefi-secure-boot-unsigned.pcap", &[NextStageNeverCame, NextStageNeverCame, NoAnswer]),
         ("uefi-unicast-reply.pcap", &[OfferNotBroadcast]),
         ("uefi-wrong-loader.pcap", &[NextStageNeverCame]),
@@ -256,6 +256,11 @@ fn each_end_of_a_transfer_has_its_reason() {
             FindingId::TransferGivenUp,
         ),
     ];
+    let mut boot = Boot::uefi();
+    boot.address().request("x.efi");
+    let other = peer(Ipv4Addr::new(10, 0, 0, 9), 3000);
+    boot.see(None, other, peer(ADDRESS, 2000), What::Tftp(unfinished(None)));
+    assert_eq!(boot.stop().id, FindingId::AnswerFromAnotherAddress);
     for (seen, expected) in cases {
         let mut boot = Boot::uefi();
         boot.address().request("x.efi").tftp(seen);

@@ -7,7 +7,7 @@ use super::{Finding, FindingId};
 use crate::boot::Firmware;
 use crate::dhcp::code;
 use crate::story::dhcp_seen::Message;
-use crate::story::sighting::What;
+use crate::story::sighting::{Sighting, What};
 
 /// How long an answer may take before its absence counts. Clients repeat a question after 1 to 4 seconds.
 const ANSWER_MS: u64 = 2000;
@@ -18,7 +18,7 @@ const CHOICE_MS: u64 = 6000;
 /// Returns what stopped an attempt before it had an address with something to boot.
 pub(super) fn stop(scene: &Scene<'_>) -> Option<Finding> {
     if !scene.has(Message::Discover) && scene.attempt.ipv6 {
-        return no_answer6(scene);
+        return no_answer6(scene).or_else(|| refused6(scene));
     }
     let declined = declined(scene);
     if declined.is_some() || scene.has(Message::Ack) {
@@ -42,6 +42,23 @@ fn no_answer6(scene: &Scene<'_>) -> Option<Finding> {
     let remedy =
         "give the network an IPv6 prefix at the endpoint, or turn IPv6 off in the boot order of the machine";
     scene.stop(FindingId::NoAnswer, questions, text, remedy)
+}
+
+fn refused6(scene: &Scene<'_>) -> Option<Finding> {
+    let refusal = |(place, sighting): (usize, &Sighting)| match &sighting.what {
+        What::Dhcp6(seen) if !seen.is_by_client() && seen.addresses.is_empty() => {
+            let (code, words) = seen.status.clone()?;
+            Some((place, named(sighting.from.address), code, words))
+        }
+        _ => None,
+    };
+    let (place, server, code, words) = scene.own().filter_map(refusal).last()?;
+    if scene.attempt.address.is_some() {
+        return None;
+    }
+    let text = format!("{server} gave no IPv6 address: status {code} \"{words}\"");
+    let remedy = "see whether the server has a prefix for this network with addresses left";
+    scene.stop(FindingId::Refused, vec![place], text, remedy)
 }
 
 fn no_answer(scene: &Scene<'_>) -> Option<Finding> {

@@ -6,9 +6,13 @@ use super::{Finding, FindingId, Severity};
 use crate::boot::Firmware;
 use crate::story::attempt::{FileOutcome, FileSeen, Protocol};
 use crate::story::dhcp_seen::Message;
+use crate::story::sighting::{Transport, What};
 
 /// The port of PXE boot servers (PXE specification 2.1, section 2.2.3).
 const BOOT_SERVER_PORT: u16 = 4011;
+
+/// The port of TFTP.
+const TFTP_PORT: u16 = 69;
 
 /// The code of TFTP for a file that is not there, and the status of HTTP.
 const TFTP_NOT_FOUND: u16 = 1;
@@ -24,7 +28,10 @@ const START_MS: u64 = 20_000;
 pub(super) fn stop(scene: &Scene<'_>) -> Option<Finding> {
     let firmware = scene.firmware()?;
     match scene.attempt.files.last() {
-        None => nothing_asked(scene, firmware),
+        None if scene.has(Message::Discover) => {
+            no_file_server(scene).or_else(|| nothing_asked(scene, firmware))
+        }
+        None => no_file_server(scene).or_else(|| nothing_asked6(scene)),
         Some(file) => match &file.outcome {
             FileOutcome::Done { .. } => next_stage(scene, file),
             // A packet that the capture missed is no failure where the file did its work.
@@ -32,6 +39,49 @@ pub(super) fn stop(scene: &Scene<'_>) -> Option<Finding> {
             outcome => failed(scene, file, outcome),
         },
     }
+}
+
+/// The client spoke to a port where nobody is, and got nothing.
+fn no_file_server(scene: &Scene<'_>) -> Option<Finding> {
+    let closed = scene.own().filter_map(|(place, seen)| match &seen.what {
+        // No other port of UDP is one that a client loads files from.
+        What::Closed(closed) if closed.transport == Transport::Tcp || closed.port == TFTP_PORT => {
+            Some((place, seen.from.address, closed))
+        }
+        _ => None,
+    });
+    let (place, host, closed) = closed.last()?;
+    if !scene.is_over(place, ASK_MS) {
+        return None;
+    }
+    let (host, transport, port) = (named(host), closed.transport.name(), closed.port);
+    if closed.silent {
+        let text = format!("{host} did not answer the client on its {transport} port {port}");
+        let remedy =
+            "see that no firewall drops the packets, and that the address is that of the file server";
+        return scene.stop(FindingId::NoFileServer, vec![place], text, remedy);
+    }
+    let text = format!("nobody serves files at {host}: its {transport} port {port} is closed");
+    let remedy = "start the file server there, or name the one that has the files as the next server";
+    scene.stop(FindingId::NoFileServer, vec![place], text, remedy)
+}
+
+fn nothing_asked6(scene: &Scene<'_>) -> Option<Finding> {
+    let replies =
+        scene.own().filter(|(_, seen)| matches!(&seen.what, What::Dhcp6(seen) if seen.message == 7));
+    let (last, _) = replies.last()?;
+    if !scene.is_over(last, ASK_MS) {
+        return None;
+    }
+    if let Some(file) = scene.boot_file() {
+        let text = format!("the client was told to load `{file}` and never asked for it");
+        let remedy = "see whether the server of that URL can be reached from the client's network over IPv6";
+        return scene.stop(FindingId::FileNeverAsked, vec![last], text, remedy);
+    }
+    let text = "nobody told the client what to boot over IPv6 (option 59)".to_owned();
+    let remedy =
+        "give the machine a boot environment that boots from the network, or let the server send option 59";
+    scene.stop(FindingId::OfferWithoutBootFile, vec![last], text, remedy)
 }
 
 fn nothing_asked(scene: &Scene<'_>, firmware: Firmware) -> Option<Finding> {
@@ -104,6 +154,7 @@ fn failed(scene: &Scene<'_>, file: &FileSeen, outcome: &FileOutcome) -> Option<F
                 "look into the log of that server: the file is there or secret, but may not be read so";
             scene.stop(FindingId::FileRefused, evidence, text, remedy)
         }
+        FileOutcome::Unanswered if no_file_server(scene).is_some() => no_file_server(scene),
         FileOutcome::Unanswered => {
             if !scene.is_over(file.asked, ASK_MS) {
                 return None;
@@ -126,6 +177,13 @@ fn failed(scene: &Scene<'_>, file: &FileSeen, outcome: &FileOutcome) -> Option<F
             scene.stop(FindingId::TransferGivenUp, evidence, text, remedy)
         }
         FileOutcome::Stopped { acknowledged: None, end: None, .. } => {
+            let answered = scene.at(file.last).and_then(|seen| seen.from.address);
+            if answered != file.server {
+                let text = format!("{server} was asked for `{name}`, and {} answered", named(answered));
+                let remedy =
+                    "let the server answer from the address that was asked: a client drops anything else";
+                return scene.stop(FindingId::AnswerFromAnotherAddress, evidence, text, remedy);
+            }
             let text = format!("{server} answered the request for `{name}`, and the client did not hear it");
             let remedy = "TFTP answers from another port than 69: let the firewall pass UDP from all ports of the server, \
                           and see that it answers from the address that was asked";
@@ -152,9 +210,12 @@ fn next_stage(scene: &Scene<'_>, file: &FileSeen) -> Option<Finding> {
     }
     let name = &file.name;
     let evidence = vec![file.asked, file.last];
-    if scene.firmware() == Some(Firmware::Ipxe) {
-        let text =
-            format!("iPXE loaded `{name}` as the last file, and nothing was seen of the machine after it");
+    let is_other =
+        |before: &FileSeen| matches!(before.outcome, FileOutcome::Done { .. }) && before.name != *name;
+    if scene.firmware() == Some(Firmware::Ipxe) || scene.attempt.files.iter().any(is_other) {
+        let text = format!(
+            "`{name}` was the last file that was loaded, and nothing was seen of the machine after it"
+        );
         let remedy = "watch its screen or serial line: the kernel may have no driver for the network card, or not ask \
                       for an address";
         return Some(scene.finding(FindingId::NextStageNeverCame, Severity::Warning, evidence, text, remedy));
