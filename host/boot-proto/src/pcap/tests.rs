@@ -213,6 +213,11 @@ fn lengths_that_cannot_be_are_refused() {
     let packet = file.len() - frames[0].bytes.len().next_multiple_of(4) - 32;
     file[packet + 8] = 9;
     assert_eq!(record(&file).unwrap().fault, Some(PcapError::Interface { offset: packet, index: 9 }));
+    // Interfaces are those of their section: this one has none.
+    let file = blocks(&frames[..1], false, 6, |us| us);
+    let sections = [&file[..packet], &file[..28], &file[packet..]].concat();
+    let fault = Some(PcapError::Interface { offset: packet + 28, index: 0 });
+    assert_eq!(record(&sections).unwrap().fault, fault);
 }
 
 #[test]

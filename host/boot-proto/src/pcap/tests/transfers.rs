@@ -67,6 +67,49 @@ fn answer_without_length_ends_with_its_connection() {
 }
 
 #[test]
+fn what_the_client_acknowledges_arrived_though_the_capture_missed_it() {
+    let get = |sequence, acknowledged, target: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\n\r\n");
+        frame(true, SERVER, |ip, out| {
+            ip.tcp(1000, 80, sequence, 100).ack(acknowledged).write(out, request.as_bytes()).unwrap();
+        })
+    };
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n";
+    let answer = frame(false, SERVER, |ip, out| ip.tcp(80, 1000, 10, 100).ack(35).write(out, head).unwrap());
+    let behind = 10 + head.len() as u32 + 5000;
+    let all = seen(&[get(8, 10, "/a"), answer.clone(), get(35, behind, "/b")]);
+    assert!(matches!(all[2], What::Http(HttpSeen::Done { bytes: 5000, .. })), "{all:?}");
+    let all = seen(&[get(8, 10, "/a"), answer, get(35, behind - 1, "/b")]);
+    assert!(
+        matches!(all[2], What::Http(HttpSeen::Broken { bytes: 4999, length: Some(5000), .. })),
+        "{all:?}"
+    );
+}
+
+/// An option of DHCPv6.
+fn option(code: u16, value: &[u8]) -> Vec<u8> {
+    [&code.to_be_bytes()[..], &(value.len() as u16).to_be_bytes(), value].concat()
+}
+
+#[test]
+fn message_of_dhcpv6_is_read_out_of_the_envelopes_of_relays() {
+    let duid = option(1, &[0, 3, 0, 1, 2, 0, 0, 0, 0, 1]);
+    let refusal = option(13, b"\0\x02none left");
+    let inner = [&[7, 0, 0, 9][..], &duid, &option(3, &[&[0; 12][..], &refusal].concat())].concat();
+    let envelope = |inner: &[u8]| [&[13, 0][..], &[0; 32], &option(9, inner)].concat();
+    for message in [inner.clone(), envelope(&inner), envelope(&envelope(&inner))] {
+        let packet = frame(false, SERVER, |ip, out| ip.udp(547, 546).write(out, &message).unwrap());
+        let all = seen(&[packet]);
+        let What::Dhcp6(reply) = &all[0] else { panic!("{all:?}") };
+        assert_eq!((reply.message, reply.transaction), (7, 9));
+        assert_eq!(reply.status, Some((2, "none left".to_owned())));
+    }
+    let endless = (0..20).fold(inner, |inner, _| envelope(&inner));
+    let packet = frame(false, SERVER, |ip, out| ip.udp(547, 546).write(out, &endless).unwrap());
+    assert!(matches!(seen(&[packet])[..], [What::Unreadable { .. }]));
+}
+
+#[test]
 fn blocks_of_a_transfer_are_counted_past_65535() {
     let packet = |by_client, port, bytes: &[u8]| {
         let (from, to) = if by_client { (1000, port) } else { (port, 1000) };

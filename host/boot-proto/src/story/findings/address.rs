@@ -157,7 +157,9 @@ fn no_request(scene: &Scene<'_>) -> Option<Finding> {
     let places = || full.iter().map(|(place, _)| *place).collect::<Vec<_>>();
     for (id, flaw, what, remedy) in FLAWS {
         if all(flaw) {
-            let text = format!("the client took no offer: {what}");
+            let decision =
+                if id == FindingId::OfferWithoutBootFile { scene.decision() } else { String::new() };
+            let text = format!("the client took no offer: {what}{decision}");
             return scene.stop(id, places(), text, remedy);
         }
     }

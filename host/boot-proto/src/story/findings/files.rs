@@ -105,7 +105,8 @@ fn nothing_asked(scene: &Scene<'_>, firmware: Firmware) -> Option<Finding> {
         return scene.stop(FindingId::PxeClassWithout43, [offers, asked].concat(), text, remedy);
     }
     let Some(file) = scene.boot_file() else {
-        let text = "the client got an address, and nobody told it what to boot".to_owned();
+        let text =
+            "the client got an address, and nobody told it what to boot".to_owned() + &scene.decision();
         let remedy = "give the machine a boot environment that boots from the network, or let the server name a boot file";
         return scene.stop(FindingId::OfferWithoutBootFile, [offers, vec![confirmed]].concat(), text, remedy);
     };
