@@ -233,8 +233,8 @@ impl Attempt {
             Message::Nak => server.naks += 1,
             _ => {}
         }
-        server.proxy = seen.is_proxy();
         server.offered = seen.yiaddr.map(IpAddr::V4).or(server.offered);
+        server.proxy = server.offered.is_none() && server.naks == 0;
         server.boot_file = server.boot_file.take().or_else(|| seen.boot_file.clone());
         let next_server = seen.siaddr.map(|address| address.to_string()).or_else(|| seen.boot_server.clone());
         server.next_server = server.next_server.take().or(next_server);

@@ -112,7 +112,7 @@ fn tftp(seen: &TftpSeen) -> String {
         }
         TftpSeen::Error { file, code, text, by_client, .. } => {
             let who = if *by_client { "client" } else { "server" };
-            format!("TFTP ERROR {code} \"{text}\" of the {who} for `{file}`")
+            format!("TFTP ERROR {code} \"{}\" of the {who} for `{file}`", short(text))
         }
         TftpSeen::Unfinished { file, answered: false, .. } => format!("TFTP: no answer for `{file}`"),
         TftpSeen::Unfinished { file, bytes, acknowledged, .. } => {
@@ -148,10 +148,10 @@ fn http(seen: &HttpSeen) -> String {
     }
 }
 
-/// Cuts a path whose query would fill the line.
-fn short(target: &str) -> String {
+/// Cuts a text that would fill the line, such as a path with a long query.
+fn short(text: &str) -> String {
     const LONGEST: usize = 72;
-    let mut letters = target.chars();
+    let mut letters = text.chars();
     let mut short = letters.by_ref().take(LONGEST).collect::<String>();
     if letters.next().is_some() {
         short.push_str("..");

@@ -196,10 +196,13 @@ const FLAWS: [Flaw; 6] = [
     (
         FindingId::OfferWithoutBootFile,
         |scene, (_, offer)| {
-            let by_proxy = || {
-                scene.messages(Message::Offer).any(|(_, other)| other.is_proxy() && other.boot_file.is_some())
+            // A proxy, or an offer with a boot menu, sends the client on to a boot server.
+            let is_sent_on = || {
+                scene
+                    .messages(Message::Offer)
+                    .any(|(_, other)| other.is_proxy() || other.is_class("PXEClient"))
             };
-            offer.boot_file.is_none() && !by_proxy()
+            offer.boot_file.is_none() && !is_sent_on()
         },
         "it names no boot file, and firmware does not look for one in the ACK",
         "let the offer name the boot file; where an endpoint decided so, change the boot environment of the machine",

@@ -21,6 +21,9 @@ const HTTP_NOT_FOUND: u16 = 404;
 /// How long a client may take from its address to its first file.
 const ASK_MS: u64 = 5000;
 
+/// The same for iPXE, which waits 16 s for a router before.
+const IPXE_ASK_MS: u64 = 20_000;
+
 /// How long a loader may take until it is seen again: iPXE shows a banner for 2 s and may wait 16 s for a router.
 const START_MS: u64 = 20_000;
 
@@ -86,7 +89,7 @@ fn nothing_asked6(scene: &Scene<'_>) -> Option<Finding> {
 
 fn nothing_asked(scene: &Scene<'_>, firmware: Firmware) -> Option<Finding> {
     let (confirmed, ack) = scene.messages(Message::Ack).last()?;
-    if !scene.is_over(confirmed, ASK_MS) {
+    if !scene.is_over(confirmed, if firmware == Firmware::Ipxe { IPXE_ASK_MS } else { ASK_MS }) {
         return None;
     }
     let offers = scene.places(Message::Offer);
@@ -94,10 +97,11 @@ fn nothing_asked(scene: &Scene<'_>, firmware: Firmware) -> Option<Finding> {
     let asked = to_boot_server.map(|(place, _)| place).collect::<Vec<_>>();
     let pxe_class =
         scene.messages(Message::Offer).any(|(_, offer)| offer.is_class("PXEClient") && !offer.pxe_takes_file);
-    if pxe_class && !asked.is_empty() {
+    let unanswered = asked.first().is_some_and(|first| *first > confirmed);
+    if pxe_class && unanswered {
         let text = format!(
             "option 60 `PXEClient` without a boot menu made the client ask a boot server on port {BOOT_SERVER_PORT} \
-             ({}) instead of loading the boot file",
+             instead of loading the boot file, and it got no answer to {}",
             times(asked.len(), "question"),
         );
         let remedy = "leave option 60 out, or add option 43 with the bytes 06 01 08 ff (discovery control: take the \

@@ -153,6 +153,33 @@ fn refusal_and_conflict_name_their_witness() {
 }
 
 #[test]
+fn each_end_of_an_http_answer_has_its_reason() {
+    let target = || "/boot.ipxe".to_owned();
+    let done = |status| HttpSeen::Done { target: target(), status, bytes: 9, millis: 1 };
+    let broken = |status| {
+        let end = HttpEnd::Reset;
+        HttpSeen::Broken { target: target(), status, bytes: 5, length: Some(9), end, millis: 1 }
+    };
+    let cases = [
+        (done(404), FindingId::FileMissing, "10.0.0.1 has no file `/boot.ipxe`"),
+        (done(403), FindingId::FileRefused, "code 403 of HTTP"),
+        (broken(Some(500)), FindingId::FileRefused, "code 500 of HTTP"),
+        (broken(Some(200)), FindingId::TransferStalled, "stopped at 5 of 9 bytes"),
+        (broken(None), FindingId::FileRequestUnanswered, "did not answer the request"),
+    ];
+    for (seen, expected, words) in cases {
+        let mut boot = Boot::uefi();
+        boot.address();
+        let get = HttpSeen::Request { method: "GET".into(), target: target(), host: None, agent: None };
+        boot.see(None, peer(ADDRESS, 4000), peer(SERVER, 80), What::Http(get));
+        boot.see(None, peer(SERVER, 80), peer(ADDRESS, 4000), What::Http(seen));
+        let finding = boot.stop();
+        assert_eq!(finding.id, expected);
+        assert!(finding.text.contains(words), "{}", finding.text);
+    }
+}
+
+#[test]
 fn each_end_of_a_transfer_has_its_reason() {
     let file = || "x.efi".to_owned();
     let refused =
