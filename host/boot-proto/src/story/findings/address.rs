@@ -62,12 +62,21 @@ fn refused6(scene: &Scene<'_>) -> Option<Finding> {
 }
 
 fn no_answer(scene: &Scene<'_>) -> Option<Finding> {
-    let questions = scene.places(Message::Discover);
+    let (own, relayed): (Vec<_>, Vec<_>) =
+        scene.messages(Message::Discover).partition(|(_, question)| question.giaddr.is_none());
+    let questions = if own.is_empty() { &relayed } else { &own };
+    let questions = questions.iter().map(|(place, _)| *place).collect::<Vec<_>>();
     let first = *questions.first()?;
     if scene.has(Message::Offer) || !scene.is_over(first, ANSWER_MS) {
         return None;
     }
-    let text = format!("nobody answered {} for an address", times(questions.len(), "question"));
+    let forwarded = relayed.first().map(|(place, question)| {
+        let relay = named(question.giaddr.map(IpAddr::V4));
+        let server = named(scene.at(*place).and_then(|sighting| sighting.to.address));
+        format!("; the relay {relay} handed it on to {server}")
+    });
+    let forwarded = forwarded.unwrap_or_default();
+    let text = format!("nobody answered {} for an address{forwarded}", times(questions.len(), "question"));
     let remedy = "see that an enabled subnet covers this network, that the endpoint listens on the interface where \
                   the machine is, and that a relay agent forwards to it where a router lies between";
     scene.stop(FindingId::NoAnswer, questions, text, remedy)

@@ -282,6 +282,20 @@ fn sub_options_that_save_a_wait_are_seen() {
 }
 
 #[test]
+fn relay_that_hands_a_question_on_is_named_when_nobody_answers() {
+    let mut boot = Boot::uefi();
+    boot.ask(MessageType::Discover, |_| {});
+    boot.ask(MessageType::Discover, |question| question.giaddr = Ipv4Addr::new(10, 0, 9, 1));
+    boot.sightings.last_mut().unwrap().to = peer(SERVER, 67);
+    let finding = boot.stop();
+    assert_eq!(finding.evidence, [0]);
+    assert_eq!(
+        finding.text,
+        "nobody answered the question for an address; the relay 10.0.9.1 handed it on to 10.0.0.1"
+    );
+}
+
+#[test]
 fn answer_through_a_relay_may_go_to_one_address() {
     let mut boot = Boot::uefi();
     boot.ask(MessageType::Discover, Packet::set_broadcast);
