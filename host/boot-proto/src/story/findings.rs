@@ -5,6 +5,7 @@
 //! packets show its cause; where they do not, a general finding says what was the last thing seen.
 
 mod address;
+mod boot_file;
 mod files;
 mod scene;
 mod whole;

@@ -244,7 +244,10 @@ pub(super) fn named(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "the server".to_owned(), |address| address.to_string())
 }
 
-/// Writes `1 question` or `3 questions`.
-pub(super) fn times(count: usize, thing: &str) -> String {
-    if count == 1 { format!("the {thing}") } else { format!("{count} {thing}s") }
+/// Writes `the question` or `3 questions`.
+pub(super) fn times(count: impl TryInto<u64>, thing: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("the {thing}"),
+        count => format!("{count} {thing}s"),
+    }
 }

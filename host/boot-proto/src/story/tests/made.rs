@@ -180,6 +180,34 @@ fn each_end_of_an_http_answer_has_its_reason() {
 }
 
 #[test]
+fn transfer_that_runs_when_watching_ends_is_no_failure() {
+    let unfinished = TftpSeen::Unfinished {
+        file: "x.efi".into(),
+        bytes: 1024,
+        acknowledged: Some(2),
+        answered: true,
+        millis: 5,
+    };
+    let mut boot = Boot::uefi();
+    boot.address().request("x.efi").tftp(unfinished);
+    assert_eq!(boot.after(2).outcome, Outcome::UnderWay);
+    assert_eq!(boot.stop().id, FindingId::TransferStalled);
+    let reset = HttpSeen::Broken {
+        target: "/x.efi".into(),
+        status: Some(200),
+        bytes: 5,
+        length: Some(9),
+        end: HttpEnd::Reset,
+        millis: 1,
+    };
+    let mut boot = Boot::uefi();
+    let get = HttpSeen::Request { method: "GET".into(), target: "/x.efi".into(), host: None, agent: None };
+    boot.address().see(None, peer(ADDRESS, 4000), peer(SERVER, 80), What::Http(get));
+    boot.see(None, peer(SERVER, 80), peer(ADDRESS, 4000), What::Http(reset));
+    assert!(matches!(boot.after(0).outcome, Outcome::Stopped(_)), "a reset is the end");
+}
+
+#[test]
 fn each_end_of_a_transfer_has_its_reason() {
     let file = || "x.efi".to_owned();
     let refused =
@@ -234,6 +262,12 @@ fn address_without_a_boot_file_or_its_server_is_told() {
     boot.ask(MessageType::Discover, |_| {}).answer(MessageType::Offer, nothing);
     boot.ask(MessageType::Request, |_| {}).answer(MessageType::Ack, nothing);
     assert_eq!(boot.stop().id, FindingId::OfferWithoutBootFile);
+
+    let mut boot = Boot::uefi();
+    let secure = |packet: &mut Packet| packet.file = b"https://10.0.0.1/x.efi".to_vec();
+    boot.ask(MessageType::Discover, |_| {}).answer(MessageType::Offer, secure);
+    boot.ask(MessageType::Request, |_| {}).answer(MessageType::Ack, secure);
+    assert_eq!(boot.after(60).outcome, Outcome::UnderWay, "a request inside of TLS is not seen");
 }
 
 #[test]
