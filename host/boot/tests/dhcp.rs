@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use formwork_boot::{Answer, BindError, DhcpConfig, DhcpCounters, DhcpHandler, DhcpService, Received};
-use formwork_boot_proto::boot::{BootClient, DEFAULT_SCRIPT, Loaders, choose};
+use formwork_boot_proto::boot::{BootClient, BootOffer};
 use formwork_boot_proto::dhcp::server::{Context, Lease, LeaseTable, Reservation, Subnet, decide};
 use formwork_boot_proto::dhcp::{HardwareAddress, MessageType, Packet, code};
 use tokio::net::UdpSocket;
@@ -63,9 +63,7 @@ impl DhcpHandler for Lab {
             self.release.notified().await;
         }
         let selector = received.arrival.selector(&packet, received.local);
-        let boot = |client: &BootClient| {
-            choose(client, &Loaders::default(), "http://127.0.0.1:8091", DEFAULT_SCRIPT)
-        };
+        let boot = |_: &BootClient| BootOffer::File("ipxe.efi".to_owned());
         let mut table = self.table.lock().unwrap();
         let context = Context {
             subnet: Some(&self.subnet).filter(|subnet| subnet.contains(selector)),
