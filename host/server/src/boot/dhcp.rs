@@ -56,7 +56,7 @@ impl Handler {
         let files = &self.endpoint.files;
         let http = self.endpoint.file_url();
         let boot = |client: &BootClient| -> BootOffer {
-            boot_offer(&objects, known, client, &http, &|name| files.find(name).is_some())
+            boot_offer(&objects, known, client, &http, &|name| files.has(name))
         };
         let mut leases = locked(&self.leases);
         leases.follow(&self.endpoint.store);
