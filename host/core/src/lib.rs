@@ -20,6 +20,7 @@
 
 pub mod availability;
 pub mod batches;
+pub mod boot;
 pub mod declared;
 pub mod jobs;
 pub mod machine;
@@ -30,6 +31,7 @@ pub mod pools;
 pub mod preferences;
 mod refusal;
 pub mod secure;
+mod staged;
 pub mod subnets;
 mod tasks;
 pub mod triggers;

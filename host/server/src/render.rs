@@ -5,7 +5,8 @@
 //! | `scene` | what one render is about: the objects, the machine, who includes the text |
 //! | `root`, `machine`, `environment`, `members` | the root object of templates and what hangs below it (drp-api.md 10.2) |
 //! | `shared`, `compiled` | parsed templates, kept until an object behind them changes |
-//! | `index`, `builder`, `paths` | which path is whose file, kept up with the feed |
+//! | `index`, `builder`, `paths`, `uuids` | which path is whose file, kept up with the feed |
+//! | `variants` | boot environments that a parameter changed for some machines |
 //! | `actions` | what an agent does for a job (drp-api.md 9.4) |
 //!
 //! Nothing rendered is stored: a file is rendered for each request that asks for it, with the parameters of that
@@ -22,6 +23,8 @@ mod paths;
 mod root;
 mod scene;
 mod shared;
+mod uuids;
+mod variants;
 
 #[cfg(test)]
 mod tests;
@@ -163,7 +166,7 @@ pub(crate) fn boot_file(endpoint: &Arc<Endpoint>, path: &str) -> Option<Result<B
 pub(crate) fn problems(endpoint: &Arc<Endpoint>, uuid: &Arc<str>) -> Vec<String> {
     let objects = endpoint.snapshot();
     let Some(machine) = objects.get::<Machine>(uuid) else { return Vec::new() };
-    let env = formwork_core::machine::boot_env(&objects, &machine);
+    let env = formwork_core::boot::env_for(&objects, Some(&machine));
     let stage = objects.get::<Stage>(&machine.stage);
     // Most machines have no files most of the time; for these nothing is indexed.
     if env.is_none_or(|env| env.templates.is_empty()) && stage.is_none_or(|stage| stage.templates.is_empty())

@@ -183,7 +183,7 @@ impl Handler {
         let http = format!("http://{address}:{}", self.endpoint.options.static_port);
         let files = &self.endpoint.files;
         let objects = self.endpoint.snapshot();
-        boot_offer(&objects, known, &client, &http, &|name| files.find(name).is_some())
+        boot_offer(&objects, known, &client, &http, &|name| files.has(name))
     }
 }
 

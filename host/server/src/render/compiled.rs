@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use formwork_model::TemplateInfo;
+use formwork_model::{BootEnv, TemplateInfo};
 use formwork_template::{Delimiters, ParseError, Template, TemplateSet, Value, render};
 
 use super::{
@@ -61,6 +61,12 @@ impl Compiled {
         });
         let set = shared.overlay(inline);
         Self { owner, entries, set }
+    }
+
+    /// Parses the entries of a boot environment over the shared templates.
+    pub(super) fn of_env(env: &BootEnv, shared: &TemplateSet) -> Self {
+        let marks = (env.start_delimiter.as_str(), env.end_delimiter.as_str());
+        Self::new(format!("bootenvs:{}", env.name), &env.templates, marks, shared)
     }
 
     /// Tells whether a path may change without a change of the machine, its boot environment or its stage.

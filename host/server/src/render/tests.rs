@@ -1,3 +1,5 @@
+mod variants;
+
 use std::{
     net::Ipv4Addr,
     path::PathBuf,
