@@ -6,6 +6,7 @@
 //! | `counts` | what the services have counted |
 //! | `leases` | the leases in memory, in step with the store |
 //! | `choose` | what a client boots |
+//! | `neighbours` | which network card is behind an address |
 //! | `space` | one name space of rendered files and the file root |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
 
@@ -13,6 +14,7 @@ mod choose;
 mod counts;
 mod dhcp;
 mod leases;
+mod neighbours;
 mod space;
 mod tftp;
 mod web;

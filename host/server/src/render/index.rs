@@ -13,7 +13,7 @@ use formwork_model::{BootEnv, Machine, ObjectsExt};
 use formwork_store::{Change, Feed, FeedError, Snapshot, Store};
 
 use super::{
-    BootFile, KnownMachine, RenderProblem,
+    KnownMachine, RenderProblem, Rendered,
     builder::Builder,
     compiled::Compiled,
     scene::{About, Scene, Site},
@@ -231,7 +231,7 @@ impl Found {
         &self,
         site: &Arc<dyn Site>,
         objects: Snapshot,
-    ) -> Option<Result<BootFile, RenderProblem>> {
+    ) -> Option<Result<Rendered, RenderProblem>> {
         let mut about = match &self.key.owner {
             Owner::Unknown => {
                 let env = objects.get::<BootEnv>(&preferences::value(&objects, "unknownBootEnv"));
@@ -247,6 +247,6 @@ impl Found {
         };
         let scene = Arc::new(Scene::new(site, &objects, about));
         let required = required.unwrap_or_default();
-        Some(self.compiled.require(&required, &scene).and_then(|()| self.compiled.file(entry, &scene)))
+        Some(self.compiled.require(&required, &scene).and_then(|()| self.compiled.rendered(entry, &scene)))
     }
 }
