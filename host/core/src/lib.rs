@@ -18,6 +18,7 @@
 //! - no clock, wherever it jumps, keeps a machine waiting for longer than its pause;
 //! - machine and job change together or not at all.
 
+pub mod access;
 pub mod availability;
 pub mod batches;
 pub mod boot;

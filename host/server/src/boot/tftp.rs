@@ -11,21 +11,25 @@ use std::{
 use formwork_boot::{FileSource, OpenError, OpenFuture};
 use formwork_boot_proto::tftp::{Content, ContentError};
 
-use super::space::{Found, find};
+use super::space::{Asker, Found, find};
 use crate::endpoint::Endpoint;
 
 /// Serves rendered files first, then the file root.
 pub(super) struct Source(pub(super) Arc<Endpoint>);
 
 impl FileSource for Source {
-    fn open<'a>(&'a self, path: &'a str, _: SocketAddr, _: IpAddr) -> OpenFuture<'a> {
+    fn open<'a>(&'a self, path: &'a str, peer: SocketAddr, local: IpAddr) -> OpenFuture<'a> {
         Box::pin(async move {
-            match find(&self.0, path).await {
-                Found::Text(text) => Ok(Arc::new(text.into_bytes()) as Arc<dyn Content>),
-                Found::File(file) => open_file(file).await,
-                Found::Nothing | Found::Elsewhere(_) => Err(OpenError::NotFound),
-                Found::Broken => Err(OpenError::Failed(String::from("it cannot be rendered"))),
-            }
+            // Clients of TFTP have nothing but their address to show.
+            let asker = Asker { peer: peer.ip(), local: Some(local), token: None };
+            let content: Arc<dyn Content> = match find(&self.0, path, asker).await {
+                Found::Text(text) => Arc::new(text.into_bytes()),
+                Found::File(file) => open_file(file).await?,
+                Found::Nothing | Found::Elsewhere(_) => return Err(OpenError::NotFound),
+                Found::Denied(_) => return Err(OpenError::Denied),
+                Found::Broken => return Err(OpenError::Failed(String::from("it cannot be rendered"))),
+            };
+            Ok(content)
         })
     }
 }

@@ -6,7 +6,7 @@ use formwork_model::{BootEnv, TemplateInfo};
 use formwork_template::{Delimiters, ParseError, Template, TemplateSet, Value, render};
 
 use super::{
-    BootFile, RenderProblem,
+    BootFile, RenderProblem, Rendered,
     root::Root,
     scene::{Scene, options},
 };
@@ -91,6 +91,12 @@ impl Compiled {
                 None => Err(RenderProblem::NoTemplate { owner: self.owner.clone(), template: name.clone() }),
             },
         }
+    }
+
+    /// Renders an entry's file, and tells whether it may hold a secret.
+    pub(super) fn rendered(&self, entry: &Entry, scene: &Arc<Scene>) -> Result<Rendered, RenderProblem> {
+        let file = self.file(entry, scene)?;
+        Ok(Rendered { file, read_secrets: !scene.confidential().is_empty() })
     }
 
     /// Refuses a machine that lacks required parameters.

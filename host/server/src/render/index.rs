@@ -14,7 +14,7 @@ use formwork_store::{Change, Feed, FeedError, Snapshot, Store};
 use uuid::Uuid;
 
 use super::{
-    BootFile, KnownMachine, RenderProblem,
+    KnownMachine, RenderProblem, Rendered,
     builder::Builder,
     compiled::Compiled,
     scene::{About, Scene, Site},
@@ -267,7 +267,7 @@ impl Found {
         &self,
         site: &Arc<dyn Site>,
         objects: Snapshot,
-    ) -> Option<Result<BootFile, RenderProblem>> {
+    ) -> Option<Result<Rendered, RenderProblem>> {
         let mut about = match &self.key.owner {
             Owner::Unknown => About { env: boot::env_for(&objects, None), ..About::default() },
             Owner::Machine(uuid) => About::machine(&objects, objects.get::<Machine>(uuid)?),
@@ -280,6 +280,6 @@ impl Found {
         };
         let scene = Arc::new(Scene::new(site, &objects, about));
         let required = required.unwrap_or_default();
-        Some(self.compiled.require(&required, &scene).and_then(|()| self.compiled.file(entry, &scene)))
+        Some(self.compiled.require(&required, &scene).and_then(|()| self.compiled.rendered(entry, &scene)))
     }
 }
