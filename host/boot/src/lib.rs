@@ -20,4 +20,4 @@ pub use counters::{DhcpCounters, DhcpCounts, TftpCounters, TftpCounts};
 pub use dhcp::{Answer, DhcpConfig, DhcpHandler, DhcpService, Received};
 pub use error::BindError;
 pub use ra::RaResponder;
-pub use tftp::{FileSource, OpenError, OpenFuture, TftpConfig, TftpService};
+pub use tftp::{FileContent, FileSource, OpenError, OpenFuture, TftpConfig, TftpService};
