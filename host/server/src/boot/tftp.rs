@@ -1,15 +1,13 @@
 //! The files over TFTP.
 
 use std::{
-    fs::File,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::FileExt,
     path::PathBuf,
     sync::Arc,
 };
 
-use formwork_boot::{FileSource, OpenError, OpenFuture};
-use formwork_boot_proto::tftp::{Content, ContentError};
+use formwork_boot::{FileContent, FileSource, OpenError, OpenFuture};
+use formwork_boot_proto::tftp::Content;
 
 use super::space::{Asker, Found, find};
 use crate::endpoint::Endpoint;
@@ -35,32 +33,9 @@ impl FileSource for Source {
 }
 
 async fn open_file(path: PathBuf) -> Result<Arc<dyn Content>, OpenError> {
-    let opened = tokio::task::spawn_blocking(move || {
-        let file = File::open(path)?;
-        let len = file.metadata()?.len();
-        Ok::<Disk, std::io::Error>(Disk { file, len })
-    });
-    match opened.await {
-        Ok(Ok(disk)) => Ok(Arc::new(disk)),
+    match tokio::task::spawn_blocking(move || FileContent::open(&path)).await {
+        Ok(Ok(file)) => Ok(Arc::new(file)),
         Ok(Err(error)) => Err(OpenError::Failed(error.to_string())),
         Err(error) => Err(OpenError::Failed(error.to_string())),
-    }
-}
-
-/// A file on disk, read out of the page cache.
-struct Disk {
-    file: File,
-    len: u64,
-}
-
-impl Content for Disk {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ContentError> {
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(|error| ContentError { offset, message: error.to_string() })
     }
 }
