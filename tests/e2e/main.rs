@@ -7,6 +7,7 @@
 
 mod api;
 mod boot;
+mod boot_content;
 mod command_line;
 mod contents;
 mod dhcp;

@@ -59,8 +59,8 @@ pub async fn download_into(
     Ok(count)
 }
 
-/// Asks for a file.
-async fn open(url: &str, proxy: Option<&str>) -> Result<reqwest::Response, ClientError> {
+/// Makes what asks for a file.
+pub(crate) fn client(url: &str, proxy: Option<&str>) -> Result<reqwest::Client, ClientError> {
     let unusable =
         |text: &str, reason: &str| ClientError::Url { text: text.to_owned(), reason: reason.to_owned() };
     if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -77,7 +77,12 @@ async fn open(url: &str, proxy: Option<&str>) -> Result<reqwest::Response, Clien
         }
         None => builder.no_proxy(),
     };
-    let client = builder.build().map_err(|error| broken(url, root_cause(&error)))?;
+    builder.build().map_err(|error| broken(url, root_cause(&error)))
+}
+
+/// Asks for a file.
+async fn open(url: &str, proxy: Option<&str>) -> Result<reqwest::Response, ClientError> {
+    let client = client(url, proxy)?;
     let response = client.get(url).send().await.map_err(|error| broken(url, root_cause(&error)))?;
     match response.status().as_u16() {
         200 => Ok(response),
@@ -89,7 +94,7 @@ fn too_long(max_bytes: u64) -> Box<dyn Error + Send + Sync> {
     format!("the file is longer than {max_bytes} bytes").into()
 }
 
-fn broken(url: &str, source: Box<dyn Error + Send + Sync>) -> ClientError {
+pub(crate) fn broken(url: &str, source: Box<dyn Error + Send + Sync>) -> ClientError {
     ClientError::Transport { method: String::from("GET"), path: url.to_owned(), source }
 }
 

@@ -5,19 +5,19 @@ use std::{
     io::Read,
     path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
 };
 
 use cap_std::{ambient_authority, fs::Dir};
 use formwork_blobs::{Space, Sums};
+use formwork_model::Timestamp;
 
-use crate::trees::Trees;
+use crate::{clock::now, trees::Trees};
 
 /// The folder of boot loaders that clients sent with the API of files.
 const LOADERS: &str = "files/loaders";
 
 /// How long it is taken for true that a file is there, or is not.
-const SEEN_FOR: Duration = Duration::from_secs(1);
+const SEEN_FOR_MILLIS: i64 = 1000;
 
 /// The files of which that is remembered at most.
 const MAX_SEEN: usize = 256;
@@ -39,7 +39,7 @@ struct Root {
 /// Whether a file was there when it was last looked for.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    at: Instant,
+    at: Timestamp,
     is_there: bool,
 }
 
@@ -77,12 +77,13 @@ impl FileRoot {
     /// Tells whether [`FileRoot::find`] finds a file, or did within the last second: DHCP asks for the same few loaders
     /// with each packet.
     pub(crate) fn has(&self, path: &str) -> bool {
-        self.had(path, Instant::now())
+        self.had(path, now())
     }
 
-    fn had(&self, path: &str, now: Instant) -> bool {
+    fn had(&self, path: &str, now: Timestamp) -> bool {
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = |seen: &&Seen| now.saturating_duration_since(seen.at) < SEEN_FOR;
+        // A clock that was set back makes nothing last.
+        let fresh = |seen: &&Seen| (0..SEEN_FOR_MILLIS).contains(&(now.millis() - seen.at.millis()));
         if let Some(seen) = seen.get(path).filter(fresh) {
             return seen.is_there;
         }
@@ -165,13 +166,15 @@ mod tests {
     fn whether_a_file_is_there_is_looked_at_once_a_second() {
         let folder = tempfile::tempdir().unwrap();
         let root = FileRoot::new(folder.path()).unwrap();
-        let start = Instant::now();
+        let start = Timestamp::from_millis(5_000);
+        let later = |millis: u64| start.plus_millis(millis);
         assert!(!root.had("ipxe.efi", start));
         std::fs::write(folder.path().join("ipxe.efi"), "x").unwrap();
-        assert!(!root.had("ipxe.efi", start + SEEN_FOR / 2), "it was looked for just now");
-        assert!(root.had("ipxe.efi", start + SEEN_FOR));
+        assert!(!root.had("ipxe.efi", later(999)), "it was looked for just now");
+        assert!(root.had("ipxe.efi", later(1000)));
         std::fs::remove_file(folder.path().join("ipxe.efi")).unwrap();
-        assert!(root.had("ipxe.efi", start + SEEN_FOR) && !root.had("ipxe.efi", start + SEEN_FOR * 2));
+        assert!(root.had("ipxe.efi", later(1500)) && !root.had("ipxe.efi", later(2000)));
+        assert!(!root.had("ipxe.efi", start), "the clock was set back");
     }
 
     #[test]

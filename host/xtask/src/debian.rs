@@ -44,11 +44,13 @@ pub(crate) const TO_TEST: &[Need] = &[
     Need { package: "zstd", proof: Proof::Program("zstd") },
 ];
 
-/// What boots an unknown machine: the boot loaders for its firmware, and the shell of the discovery system.
-pub(crate) const TO_DISCOVER: &[Need] = &[
-    Need { package: "ipxe", proof: Proof::File("/usr/lib/ipxe/undionly.kpxe") },
-    Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) },
-];
+/// The shell of the discovery system.
+pub(crate) const TO_DISCOVER: &[Need] =
+    &[Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) }];
+
+/// The packages with boot loaders, of which `formwork loaders` knows the files.
+const LOADERS: &[&str] =
+    &["grub-efi-amd64-signed", "ipxe", "pxelinux", "shim-signed", "syslinux-common"];
 
 /// What a machine under QEMU takes besides.
 pub(crate) const TO_BOOT: &[Need] = &[
@@ -111,6 +113,44 @@ pub(crate) fn update() -> Result<()> {
     shell::run(apt_get().args(["update", "-q"]).stdout(Stdio::null()))
 }
 
+/// Returns the folder below `cache` that packages with boot loaders are unpacked in; fetches them when it is not there yet.
+///
+/// Nothing is installed: packages of shim and GRUB would change how this very machine starts.
+pub(crate) fn loaders(cache: &Path) -> Result<PathBuf> {
+    let folder = cache.join("loaders");
+    if !folder.is_dir() {
+        fetch(&LOADERS.iter().map(|&package| package.to_owned()).collect::<Vec<_>>(), &folder)?;
+    }
+    Ok(folder)
+}
+
+/// Which kernel of the distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// With the drivers of real machines: some 70 MB to fetch.
+    Generic,
+    /// For virtual machines only, and smaller.
+    Virtual,
+}
+
+impl Flavour {
+    /// Returns the packages that stand for the newest one, those of Debian first.
+    fn packages(self, architecture: &str) -> [String; 2] {
+        match self {
+            Self::Generic => [format!("linux-image-{architecture}"), "linux-image-generic".to_owned()],
+            Self::Virtual => [format!("linux-image-cloud-{architecture}"), "linux-image-virtual".to_owned()],
+        }
+    }
+
+    /// Returns the name of the folder that it is unpacked in.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Generic => "kernel-generic",
+            Self::Virtual => "kernel",
+        }
+    }
+}
+
 /// A kernel package, unpacked.
 #[derive(Debug)]
 pub(crate) struct Kernel {
@@ -135,14 +175,14 @@ impl Kernel {
     /// Returns the kernel below `cache`; fetches the distribution's present one when there is none yet.
     ///
     /// Nothing is installed: the package is downloaded and unpacked. Needs no root when the package lists are there.
-    pub(crate) fn fetch(cache: &Path) -> Result<Self> {
-        let folder = cache.join("kernel");
+    pub(crate) fn fetch(flavour: Flavour, cache: &Path) -> Result<Self> {
+        let folder = cache.join(flavour.folder());
         if let Ok(kernel) = Self::in_folder(&folder) {
             return Ok(kernel);
         }
-        let packages = match kernel_packages() {
+        let packages = match kernel_packages(flavour) {
             Ok(packages) => packages,
-            Err(_) if shell::is_root() => update().and_then(|()| kernel_packages())?,
+            Err(_) if shell::is_root() => update().and_then(|()| kernel_packages(flavour))?,
             Err(error) => return Err(error.context("hint: run `apt-get update` as root")),
         };
         fetch(&packages, &folder)?;
@@ -176,18 +216,19 @@ impl Kernel {
     }
 }
 
-/// Returns the packages that hold the newest small kernel of this distribution.
-fn kernel_packages() -> Result<Vec<String>> {
+/// Returns the packages that hold the newest kernel of this distribution.
+fn kernel_packages(flavour: Flavour) -> Result<Vec<String>> {
     let architecture = shell::stdout(Command::new("dpkg").arg("--print-architecture"))?;
-    for meta in [format!("linux-image-cloud-{architecture}"), "linux-image-virtual".to_owned()] {
-        let Some(image) = depends(&meta).ok().and_then(|text| versioned_dependency(&text, "linux-image-"))
+    let known = flavour.packages(&architecture);
+    for meta in &known {
+        let Some(image) = depends(meta).ok().and_then(|text| versioned_dependency(&text, "linux-image-"))
         else {
             continue;
         };
         let modules = versioned_dependency(&depends(&image)?, "linux-modules-");
         return Ok([Some(image), modules].into_iter().flatten().collect());
     }
-    bail!("no package `linux-image-cloud-{architecture}` or `linux-image-virtual` in the package lists")
+    bail!("no package `{}` in the package lists", known.join("` or `"))
 }
 
 /// Unpacks packages below `folder`. They are downloaded beside it, and the package lists are brought up to date where that fails.

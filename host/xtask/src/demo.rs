@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::debian;
 use crate::discovery;
 use crate::product;
 use crate::report::{Stopwatch, say};
@@ -161,13 +162,13 @@ impl Folders {
 /// Puts what the machine boots below the endpoint's data folder.
 fn prepare_files(plan: &Plan<'_>) -> Result<()> {
     if plan.machine.needs_network() {
-        // The packages first: the boot loaders are in them.
         let kernel = setup::to_boot(plan.workspace)?;
-        let install = discovery::boot_files(&plan.folders.data)?;
+        let loaders = debian::loaders(&plan.workspace.cache())?;
+        let install = discovery::boot_files(&plan.folders.data, plan.program, Some(&loaders))?;
         discovery::make(&kernel, plan.program, &plan.workspace.cache(), &install)?;
         return Ok(());
     }
-    let install = discovery::boot_files(&plan.folders.data)?;
+    let install = discovery::boot_files(&plan.folders.data, plan.program, None)?;
     // A simulated firmware loads files and runs none: what it runs as the agent is the program itself.
     let image = install.join("vmlinuz");
     fs::write(&image, vec![0; 1 << 20]).with_context(|| format!("failed to write `{}`", image.display()))?;

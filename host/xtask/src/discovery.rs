@@ -9,21 +9,17 @@ mod newc;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, GzBuilder};
 
 use crate::build;
-use crate::debian::{self, Kernel, Tool};
+use crate::debian::{self, Flavour, Kernel, Tool};
 use crate::report::say;
 use crate::shell;
 use crate::workspace::Workspace;
 use newc::Archive;
-
-/// Where the package of boot loaders has them, by the names that firmware asks for.
-const LOADERS: &[&str] =
-    &["/usr/lib/ipxe/undionly.kpxe", "/usr/lib/ipxe/snponly.efi", "/usr/lib/ipxe/ipxe.efi", "/boot/ipxe.efi"];
 
 /// What goes into the discovery system, and where it is written.
 #[derive(Debug, clap::Args)]
@@ -34,7 +30,7 @@ pub(crate) struct DiscoveryArgs {
     /// The static `formwork` program that becomes the agent; without it, that of `cargo xtask build`.
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
-    /// A Debian kernel package to take instead of the distribution's present one.
+    /// A Debian kernel package to take instead of the distribution's present one with the drivers of real machines.
     #[arg(long, value_name = "FILE")]
     kernel_deb: Option<PathBuf>,
 }
@@ -45,13 +41,15 @@ pub(crate) fn run(args: &DiscoveryArgs) -> Result<()> {
     debian::install(debian::TO_DISCOVER)?;
     let kernel = match &args.kernel_deb {
         Some(file) => Kernel::from_package(file, &workspace.cache())?,
-        None => Kernel::fetch(&workspace.cache())?,
+        None => Kernel::fetch(Flavour::Generic, &workspace.cache())?,
     };
     let agent = match &args.agent {
         Some(file) => file.clone(),
         None => build::program(&workspace)?,
     };
-    let out = boot_files(&args.data)?;
+    let loaders = debian::loaders(&workspace.cache());
+    let loaders = loaders.inspect_err(|error| say(&format!("loaders are those installed here: {error:#}"))).ok();
+    let out = boot_files(&args.data, &agent, loaders.as_deref())?;
     let size = make(&kernel, &agent, &workspace.cache(), &out)?;
     say(&format!(
         "discovery: boot loaders, {} and initrd.img ({size} bytes) in {}",
@@ -61,14 +59,22 @@ pub(crate) fn run(args: &DiscoveryArgs) -> Result<()> {
     Ok(())
 }
 
-/// Puts the boot loaders of this machine's packages where `formwork serve` of a data folder reads files, and returns
-/// the folder beside them for the discovery system.
-pub(crate) fn boot_files(data: &Path) -> Result<PathBuf> {
+/// Has `program`, the product, put boot loaders where its `serve` of a data folder reads files, and returns the folder
+/// beside them for the discovery system. They are those of `packages`, a folder that packages are unpacked in; without it
+/// those that are installed here, of which there may be none.
+pub(crate) fn boot_files(data: &Path, program: &Path, packages: Option<&Path>) -> Result<PathBuf> {
     let root = data.join("tftpboot");
     let out = root.join("discovery/install");
     fs::create_dir_all(&out).with_context(|| format!("failed to make `{}`", out.display()))?;
-    for loader in LOADERS.iter().map(Path::new).filter(|loader| loader.is_file()) {
-        copy(loader, &root.join(loader.file_name().unwrap_or_default()))?;
+    let mut copy = Command::new(program);
+    copy.args(["loaders", "copy"]).arg(&root).stdout(Stdio::null());
+    match packages {
+        Some(packages) => shell::run(copy.arg("--from").arg(packages))?,
+        None => {
+            if let Err(error) = shell::run(&mut copy) {
+                say(&format!("no boot loaders: {error:#}"));
+            }
+        }
     }
     Ok(out)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use formwork_toolchain::{Install, Toolchain};
 
-use crate::debian::{self, Kernel};
+use crate::debian::{self, Flavour, Kernel};
 use crate::report::say;
 use crate::shell;
 use crate::workspace::Workspace;
@@ -51,9 +51,10 @@ pub(crate) fn guest_cache(workspace: &Workspace) -> PathBuf {
     workspace.target.join("guest-toolchain")
 }
 
-/// Makes sure that a machine can boot under QEMU: the emulator, firmware, boot loaders, a kernel.
+/// Makes sure that a machine can boot under QEMU: the emulator, firmware, boot loaders, a kernel for virtual machines.
 pub(crate) fn to_boot(workspace: &Workspace) -> Result<Kernel> {
     debian::install(debian::TO_BOOT)?;
     debian::install(debian::TO_DISCOVER)?;
-    Kernel::fetch(&workspace.cache())
+    debian::loaders(&workspace.cache())?;
+    Kernel::fetch(Flavour::Virtual, &workspace.cache())
 }

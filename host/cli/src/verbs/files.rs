@@ -1,7 +1,7 @@
 //! `files` and `isos`: what clients keep on an endpoint as files. And other bytes that are sent: plugin providers,
 //! releases.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use formwork_client::{BlobKind, Method, Query};
 
 use super::{Given, transfer};
@@ -100,7 +100,8 @@ pub(super) async fn upload_iso(given: Given<'_>, context: &mut Context) -> Resul
                     given.text("ID")
                 )));
             }
-            fetched = transfer::download(url, context).await?;
+            fetched = tempfile::NamedTempFile::new().context("failed to keep what is fetched")?;
+            transfer::download(url, fetched.path(), context).await?;
             fetched.path().to_str().unwrap_or_default()
         }
     };

@@ -27,6 +27,7 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
     ("interfaces", "Shows the network cards of the endpoint"),
     ("isos", "Lists, sends and fetches the archives of boot environments"),
     ("jq", "Filters JSON with the language of the program jq"),
+    ("loaders", "Sends the boot loaders of the distribution to the endpoint"),
     ("logs", "Shows the log of the endpoint"),
     ("objects", "Shows the types of objects"),
     ("prefs", "Reads and changes the settings of the endpoint"),

@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 use anyhow::{Context as _, Result, bail};
-use formwork_client::{BlobKind, Call, Client, Response, download_into};
+use formwork_client::{BlobKind, Call, Client, Response, download_resumed};
 use tokio::{
     fs::File,
     io::{AsyncRead, AsyncWrite},
@@ -78,11 +78,8 @@ async fn receive(
     fetched.map(drop).map_err(Into::into)
 }
 
-/// Fetches a file from elsewhere into one that goes when it is dropped.
-pub(super) async fn download(url: &str, context: &Context) -> Result<tempfile::NamedTempFile> {
-    let failed = "failed to keep what was fetched";
-    let kept = tempfile::NamedTempFile::new().context(failed)?;
-    let mut file = File::from_std(kept.reopen().context(failed)?);
+/// Fetches a file from elsewhere, and goes on with the part of it that is there.
+pub(super) async fn download(url: &str, part: &Path, context: &Context) -> Result<()> {
     let bar = progress::bar(None);
     let received = |count, length: Option<u64>| {
         if let Some(length) = length {
@@ -91,11 +88,9 @@ pub(super) async fn download(url: &str, context: &Context) -> Result<tempfile::N
         bar.set_position(count);
     };
     let proxy = context.settings.download_proxy.as_deref();
-    // The operator named the file, and it goes to the disk.
-    let fetched = download_into(url, proxy, u64::MAX, &mut file, received).await;
+    let fetched = download_resumed(url, proxy, part, received).await;
     bar.finish_and_clear();
-    fetched?;
-    Ok(kept)
+    fetched.map(drop).map_err(Into::into)
 }
 
 /// Writes bytes under a name; all of them or none. Without a name they go to standard output.

@@ -1,3 +1,4 @@
+mod debian;
 mod variants;
 
 use std::{

@@ -12,7 +12,10 @@ const MAX_VARIANTS: usize = 64;
 
 /// What environments became, by their names. Machines that are told the same share it.
 #[derive(Default)]
-pub(super) struct Variants(HashMap<String, Vec<(Vec<TemplateInfo>, Arc<Compiled>)>>);
+pub(super) struct Variants(HashMap<String, Vec<Variant>>);
+
+/// The entries of an environment, and what they were parsed to.
+type Variant = (Vec<TemplateInfo>, Arc<Compiled>);
 
 impl Variants {
     /// Returns the parsed templates of an environment as it is for a machine.

@@ -1,7 +1,8 @@
 //! Verbs of files, content bundles and the catalog.
 
 use super::super::{
-    Flag, Http::*, On, Shows, Verb, actions::nothing, bundles, catalog, contents, files, sealing, system,
+    Flag, Http::*, On, Shows, Verb, actions::nothing, bundles, catalog, contents, files, loaders, sealing,
+    system,
 };
 
 const BLOBS: On = On::Only(&["files", "isos"]);
@@ -20,6 +21,12 @@ const ITEM: &[Flag] = &[
     Flag::own("os", Some("NAME"), "The operating system [default: linux]"),
     Flag::own("overwrite", None, "Also when it is there already, as always"),
 ];
+
+const LOADER_SOURCES: &[Flag] = &[Flag::own(
+    "from",
+    Some("PATH"),
+    "A folder, an unpacked package or a .deb file, several times [default: what is installed here]",
+)];
 
 /// Verbs of files, content bundles and the catalog.
 pub(super) const ROWS: &[Verb] = &[
@@ -76,6 +83,22 @@ pub(super) const ROWS: &[Verb] = &[
         "Gives the file server a certificate",
     )
     .body(system::certificate),
+    Verb::own(
+        On::Only(&["loaders"]),
+        "import",
+        "",
+        |given, context| Box::pin(loaders::import(given, context)),
+        "Looks for boot loaders and sends them where firmware asks for them",
+    )
+    .flags(LOADER_SOURCES),
+    Verb::local(
+        On::Only(&["loaders"]),
+        "copy",
+        "FOLDER",
+        |given, context| Box::pin(loaders::copy(given, context)),
+        "Looks for boot loaders and copies them into a folder here, such as a file root",
+    )
+    .flags(LOADER_SOURCES),
     Verb::own(
         CONTENTS,
         "list",

@@ -5,7 +5,7 @@ use super::super::{
     Http::*,
     On, Shows, Verb,
     actions::{json, nothing, pairs_as_query, restart_mode},
-    events, files, local, pools, system,
+    events, fetch, files, local, pools, system,
 };
 
 const SUBNETS: On = On::Only(&["subnets"]);
@@ -185,6 +185,18 @@ pub(super) const ROWS: &[Verb] = &[
         |given, context| Box::pin(files::upload_iso(given, context)),
         "Sends the archive that a boot environment is made from",
     ),
+    Verb::own(
+        On::Only(&["bootenvs"]),
+        "fetch",
+        "[ID]",
+        |given, context| Box::pin(fetch::run(given, context)),
+        "Fetches the archives that a boot environment is made from and sends them to the endpoint",
+    )
+    .flags(&[
+        Flag::own("all", None, "Those of all boot environments"),
+        Flag::own("from", Some("FOLDER|URL"), "A mirror that has them, in place of where they are published"),
+        Flag::own("downloads", Some("FOLDER"), "Where parts are kept [default: ~/.cache/formwork/fetch]"),
+    ]),
     Verb::ask(
         On::Only(&["bootenvs"]),
         "purgeLocalInstall",
