@@ -49,8 +49,7 @@ pub(crate) const TO_DISCOVER: &[Need] =
     &[Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) }];
 
 /// The packages with boot loaders, of which `formwork loaders` knows the files.
-const LOADERS: &[&str] =
-    &["grub-efi-amd64-signed", "ipxe", "pxelinux", "shim-signed", "syslinux-common"];
+const LOADERS: &[&str] = &["grub-efi-amd64-signed", "ipxe", "pxelinux", "shim-signed", "syslinux-common"];
 
 /// What a machine under QEMU takes besides.
 pub(crate) const TO_BOOT: &[Need] = &[
