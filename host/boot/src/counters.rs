@@ -69,7 +69,7 @@ pub struct TftpCounts {
     pub received: u64,
     /// Datagrams that are no requests.
     pub malformed: u64,
-    /// Requests refused as busy, and repeats of a request that is being served.
+    /// Requests without an answer: there are too many transfers, or it is a repeat of one that is being served.
     pub dropped: u64,
     /// Requests answered with an ERROR: no such file, not allowed, a write.
     pub refused: u64,
