@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod dhcp;
+mod http;
 mod link;
 mod tftp;
 

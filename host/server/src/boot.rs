@@ -8,6 +8,7 @@
 //! | `choose` | what a client boots |
 //! | `neighbours` | which network card is behind an address |
 //! | `space` | one name space of rendered files and the file root |
+//! | `plain` | the real files of that space, which are sent without rendering |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
 
 mod choose;
@@ -15,6 +16,7 @@ mod counts;
 mod dhcp;
 mod leases;
 mod neighbours;
+mod plain;
 mod space;
 mod tftp;
 mod web;

@@ -3,7 +3,10 @@
 use std::{
     io::Read,
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use cap_std::{ambient_authority, fs::Dir};
@@ -22,6 +25,7 @@ struct Root {
     files: Space,
     isos: Space,
     trees: Trees,
+    changes: AtomicU64,
 }
 
 impl FileRoot {
@@ -35,6 +39,7 @@ impl FileRoot {
             files: Space::open(&folder.join("files"), Arc::clone(&sums))?,
             isos: Space::open(&folder.join("isos"), sums)?,
             trees: Trees::default(),
+            changes: AtomicU64::default(),
             folder,
         })))
     }
@@ -48,6 +53,16 @@ impl FileRoot {
         }
         let found = self.0.folder.join(relative).canonicalize().ok()?;
         (found.starts_with(&self.0.folder) && found.is_file()).then_some(found)
+    }
+
+    /// Notes that files were changed through this endpoint, so that what was read of them is looked at again.
+    pub(crate) fn changed(&self) {
+        self.0.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Returns how often files were changed through this endpoint.
+    pub(crate) fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Acquire)
     }
 
     /// Returns a handle of the folder.
