@@ -1,4 +1,4 @@
-//! DHCP and TFTP: packet in, reply out; and what became of a boot.
+//! DHCP, TFTP and files over HTTP: packet in, reply out; and what became of a boot.
 //!
 //! Everything in this crate is a function of its arguments: no sockets, no files, no clock, no random numbers. The
 //! `formwork-boot` crate owns the sockets; the server owns the lease table, the files and the clock.
@@ -6,6 +6,7 @@
 //! - [`dhcp`]: a tolerant parser and encoder for DHCPv4, and [`dhcp::server`], which decides what to answer.
 //! - [`boot`]: which loader or script a client's firmware is told to fetch.
 //! - [`tftp`]: a state machine for one read transfer.
+//! - [`http`]: what a request for a file asks, and what of the file answers it.
 //! - [`ra`]: the one IPv6 message that saves iPXE 16 seconds of every boot.
 //! - [`story`]: how the boot of one machine went, told from what was seen of it; [`pcap`] sees it in a capture file.
 //!
@@ -14,6 +15,7 @@
 
 pub mod boot;
 pub mod dhcp;
+pub mod http;
 pub mod pcap;
 pub mod ra;
 pub mod story;

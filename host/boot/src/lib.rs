@@ -10,12 +10,14 @@
 //! Beside them, what DHCP needs of the network: the host's own [`Interfaces`], and over raw sockets ([`LinkLayer`]) a
 //! [`FrameSender`] for clients without an address, a [`NetworkProber`] for addresses in use and a [`ReplyWatch`] for
 //! other servers.
+//! And [`HttpFiles`], which answers plain requests for files on connections that others accept.
 //!
 //! Nothing here decides: every rule of the protocols is in `formwork-boot-proto`.
 
 mod counters;
 mod dhcp;
 mod error;
+mod http;
 mod interfaces;
 mod link_layer;
 mod probe;
@@ -27,6 +29,7 @@ mod tftp;
 pub use counters::{DhcpCounters, DhcpCounts, TftpCounters, TftpCounts};
 pub use dhcp::{Answer, DhcpConfig, DhcpHandler, DhcpService, Received};
 pub use error::BindError;
+pub use http::{HttpCounters, HttpCounts, HttpFiles, Progress, Served, StaticFiles};
 pub use interfaces::{Interface, InterfaceAddress, InterfaceTable, Interfaces};
 pub use link_layer::LinkLayer;
 pub use probe::{

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod dhcp;
+mod http;
 mod interfaces;
 mod link;
 mod probe;

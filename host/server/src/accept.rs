@@ -11,12 +11,14 @@
 //! | `filled` | the body of what the HTTP library answers by itself: pure |
 //! | `heads` | how long a head of HTTP/2 may be: pure |
 //! | `watched` | the stream and the answers of a connection, which note its activity |
+//! | `resumed` | a connection of which a part was read before |
 //! | `seldom` | what happens often and is logged seldom: pure |
 
 mod activity;
 mod filled;
 mod heads;
 mod places;
+mod resumed;
 mod seldom;
 mod table;
 mod watched;
@@ -34,6 +36,7 @@ use axum::{
     response::IntoResponse,
 };
 use formwork_api::ApiError;
+use formwork_boot::{HttpFiles, Served};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -50,9 +53,10 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use self::{
-    activity::PATIENCE,
+    activity::{IDLE, PATIENCE},
+    resumed::Resumed,
     table::Full,
-    watched::{Answer, Watch, Watched},
+    watched::{Answer, OfFiles, Watch, Watched},
 };
 pub(crate) use self::{
     places::{Place, Places},
@@ -95,6 +99,8 @@ pub(crate) struct LocalAddress(pub(crate) SocketAddr);
 pub(crate) struct Service {
     /// The routes; requests carry [`PeerAddress`], [`LocalAddress`] and the [`Seat`] of their connection.
     pub(crate) routes: Router,
+    /// What answers plain requests for files in the clear, before the routes see a connection.
+    pub(crate) files: Option<Arc<HttpFiles>>,
     /// What speaks TLS; in the clear without it.
     pub(crate) tls: Option<TlsAcceptor>,
     /// Which socket it is.
@@ -173,25 +179,58 @@ async fn connection(
     match &service.tls {
         Some(tls) => {
             let Ok(Ok(stream)) = timeout(PATIENCE, tls.accept(stream)).await else { return };
-            talk(stream, (peer, local), place, service, stopped).await;
+            let watch = watch(place, peer, &service);
+            talk(stream, (peer, local), watch, service, stopped).await;
         }
-        None => talk(stream, (peer, local), place, service, stopped).await,
+        None => {
+            let watch = watch(place, peer, &service);
+            let read = match &service.files {
+                Some(files) => match send_files(files, &stream, &watch, stopped.clone()).await {
+                    Served::Else(read) => read,
+                    Served::Ended => return,
+                },
+                None => Vec::new(),
+            };
+            talk(Resumed::new(read, stream), (peer, local), watch, service, stopped).await;
+        }
     }
+}
+
+/// Makes what notes the activity of a connection, with its seat.
+fn watch(place: Place, peer: SocketAddr, service: &Service) -> Arc<Watch> {
+    let open = service.listed.as_ref().map(|endpoint| endpoint.connections.open(peer, endpoint.now()));
+    Watch::new(Seat::new(place, open))
+}
+
+/// Answers plain requests for files until one comes that is something else, or the connection is over.
+async fn send_files(
+    files: &HttpFiles,
+    stream: &TcpStream,
+    watch: &Arc<Watch>,
+    mut stopped: watch::Receiver<bool>,
+) -> Served {
+    watch.note_idle(PATIENCE);
+    let progress = OfFiles(watch);
+    let served = tokio::select! {
+        served = files.serve(stream, &progress) => served,
+        () = watch.over() => Served::Ended,
+        () = stop(&mut stopped) => Served::Ended,
+    };
+    watch.note_idle(IDLE);
+    served
 }
 
 async fn talk<S>(
     stream: S,
     (peer, local): (SocketAddr, Option<SocketAddr>),
-    place: Place,
+    watch: Arc<Watch>,
     service: Service,
     mut stopped: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let open = service.listed.as_ref().map(|endpoint| endpoint.connections.open(peer, endpoint.now()));
-    let seat = Seat::new(place, open);
+    let seat = Arc::clone(watch.seat());
     let session = seat.session();
-    let watch = Watch::new(Arc::clone(&seat));
     let (routes, watching, sitting) = (service.routes, Arc::clone(&watch), Arc::clone(&seat));
     // Laid around the routes as a whole: a layer would be laid around each of them, for every connection.
     let handler = service_fn(move |mut request: Request<Incoming>| {

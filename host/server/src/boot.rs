@@ -13,6 +13,7 @@
 //! | `choose` | what a client boots |
 //! | `neighbours` | which network card is behind an address |
 //! | `space` | one name space of rendered files and the file root |
+//! | `plain` | the real files of that space, which are sent without rendering |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
 
 mod choose;
@@ -20,6 +21,7 @@ mod counts;
 mod dhcp;
 mod neighbours;
 mod options;
+mod plain;
 mod probing;
 mod space;
 mod stored;

@@ -207,6 +207,7 @@ pub async fn serve(
     tasks.push(packs::flush_until(Arc::clone(&endpoint), stopped.clone()));
     packs::resume(&endpoint);
     let service = Service {
+        files: None,
         routes: http::routes(Arc::clone(&endpoint)),
         tls: Some(tls),
         door: Door::Api,

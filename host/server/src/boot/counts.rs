@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use formwork_api::Stat;
-use formwork_boot::{DhcpCounters, TftpCounters};
+use formwork_boot::{DhcpCounters, HttpCounters, TftpCounters};
 
 /// The counters of the services that run.
 #[derive(Debug, Default)]
@@ -11,6 +11,7 @@ pub(crate) struct BootCounts {
     dhcp: OnceLock<Arc<DhcpCounters>>,
     binl: OnceLock<Arc<DhcpCounters>>,
     tftp: OnceLock<Arc<TftpCounters>>,
+    http: OnceLock<Arc<HttpCounters>>,
 }
 
 impl BootCounts {
@@ -23,6 +24,11 @@ impl BootCounts {
     /// Takes in the counters of the TFTP service, and returns them.
     pub(super) fn of_tftp(&self, counters: Arc<TftpCounters>) -> Arc<TftpCounters> {
         Arc::clone(self.tftp.get_or_init(|| counters))
+    }
+
+    /// Takes in the counters of what sends real files over HTTP in the clear.
+    pub(super) fn of_http(&self, counters: Arc<HttpCounters>) {
+        let _ = self.http.set(counters);
     }
 
     /// Returns what was counted as `GET /info` tells it; nothing of a service that does not run.
@@ -48,7 +54,9 @@ impl BootCounts {
                 ("tftp.completed", tftp.completed),
             ]
         });
-        let all = dhcp.into_iter().chain(binl).chain(tftp).flatten();
+        let http = self.http.get().map(|http| http.snapshot());
+        let http = http.map(|http| vec![("http.files", http.answered), ("http.bytes", http.bytes)]);
+        let all = dhcp.into_iter().chain(binl).chain(tftp).chain(http).flatten();
         all.map(|(name, count)| Stat { name: name.to_owned(), count }).collect()
     }
 }
