@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use formwork_boot_proto::tftp::{self, Content, ErrorCode, Limits, error_packet};
+use formwork_boot_proto::tftp::{self, Content, ErrorCode, Limits, Outcome, error_packet};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -83,11 +83,31 @@ pub enum OpenError {
 /// The future of [`FileSource::open`].
 pub type OpenFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Content>, OpenError>> + Send + 'a>>;
 
+/// How a transfer ended.
+#[derive(Debug)]
+pub struct TransferEnd<'a> {
+    /// The client.
+    pub peer: SocketAddr,
+    /// The name that it asked for.
+    pub file: &'a str,
+    /// The length of the file, in bytes.
+    pub bytes: u64,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// What ended it.
+    pub outcome: &'a Outcome,
+}
+
 /// Finds files for clients.
 pub trait FileSource: Send + Sync + 'static {
     /// Opens a file. `path` is relative, has single slashes, no `.`, `..` or control characters. `peer` is the
     /// client, and `local` the address of this host that it asked, for what is rendered for one machine.
     fn open<'a>(&'a self, path: &'a str, peer: SocketAddr, local: IpAddr) -> OpenFuture<'a>;
+
+    /// Is told of the end of a transfer that began. It must not wait: other transfers do meanwhile.
+    fn ended(&self, end: &TransferEnd<'_>) {
+        let _ = end;
+    }
 }
 
 /// A bound TFTP socket.

@@ -7,6 +7,7 @@
 //! | `writer` | many leases in one commit |
 //! | `stored` | what objects of the store are to a decision |
 //! | `probing` | whether an address is in use already |
+//! | `recorder` | what was seen of each machine, and what became of its boot |
 //! | `options` | DHCP options as operators configure them |
 //! | `subnet` | the subnet that the flags ask for |
 //! | `counts` | what the services have counted |
@@ -23,6 +24,7 @@ mod neighbours;
 mod options;
 mod plain;
 mod probing;
+mod recorder;
 mod space;
 mod stored;
 mod subnet;
@@ -33,7 +35,11 @@ mod writer;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-pub(crate) use self::{counts::BootCounts, subnet::provide as provide_subnet};
+pub(crate) use self::{
+    counts::BootCounts,
+    recorder::{Recorder, explain, seen},
+    subnet::provide as provide_subnet,
+};
 use formwork_boot::{
     BindError, DhcpConfig, DhcpService, FakeProber, InterfaceTable, LinkLayer, ProbeConfig, Prober,
     RaResponder, TftpConfig, TftpService,
@@ -104,7 +110,13 @@ pub(crate) async fn start(
     }
     if !dhcp.is_empty() {
         let interfaces = Arc::new(InterfaceTable::read().map_err(BootError::Interfaces)?);
-        let LinkLayer { sender, prober, .. } = LinkLayer::open(&interfaces, ProbeConfig::default());
+        let LinkLayer { sender, prober, watch: others } =
+            LinkLayer::open(&interfaces, ProbeConfig::default());
+        if let Some(others) = others {
+            let endpoint = Arc::clone(&endpoint);
+            let note = move |reply| endpoint.recorder.note_foreign(endpoint.now(), &reply);
+            running.push(tokio::spawn(others.run(note, ended(shutdown.clone()))));
+        }
         let frames = sender.map(Arc::new);
         let prober: Arc<dyn Prober> = match endpoint.options.fake_pinger {
             true => Arc::new(FakeProber::default()),

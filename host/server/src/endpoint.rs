@@ -11,7 +11,7 @@ use crate::{
     ServeOptions,
     accept::Places,
     auth::{Desk, TokenKey},
-    boot::BootCounts,
+    boot::{BootCounts, Recorder},
     certificate::Certificate,
     clock::Clock,
     commands::{contents::updates::Updates, work_orders::Queue},
@@ -65,6 +65,8 @@ pub(crate) struct Endpoint {
     pub(crate) outside: Option<Arc<dyn Host>>,
     /// What the boot services have counted.
     pub(crate) boot_counts: BootCounts,
+    /// What the boot services saw of each machine.
+    pub(crate) recorder: Recorder,
     /// The work orders that wait for any machine of their filter.
     pub(crate) queue: Queue,
     /// Where listeners get events from.

@@ -198,6 +198,10 @@ impl DhcpHandler for Handler {
             return None;
         }
         report(&packet, &verdict);
+        let recorder = &self.endpoint.recorder;
+        if recorder.watches(&packet) {
+            recorder.note_dhcp(self.endpoint.now(), &packet, &received, &verdict);
+        }
         verdict.reply.as_ref().map(Answer::from)
     }
 }

@@ -1,6 +1,7 @@
 //! The file server: rendered files and the file root over plain HTTP, for firmware, loaders and installers.
 
 use std::{
+    net::IpAddr,
     path::Path,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
@@ -12,15 +13,18 @@ use axum::{
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
-            ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-            IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+            ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+            IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, USER_AGENT,
         },
     },
     response::{IntoResponse, Response},
     routing::any,
 };
 use formwork_boot::HttpFiles;
-use formwork_boot_proto::http::{Conditions, Selected, Selection, Version, content_type};
+use formwork_boot_proto::{
+    http::{Conditions, Selected, Selection, Version, content_type},
+    story::{HttpSeen, What, text},
+};
 use tokio::fs::File;
 use tokio_rustls::TlsAcceptor;
 
@@ -95,6 +99,7 @@ async fn serve_path(
     };
     let status = response.status().as_u16();
     let bytes = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).unwrap_or("-");
+    note(&endpoint, address, (&method, &path, &headers), (status, bytes.parse().ok()));
     // A tree of an installer has thousands of files; what was rendered tells how far a machine is.
     if is_real {
         tracing::debug!(target: "formwork_boot::http", %address, file = path, status, bytes, "http {method}");
@@ -102,6 +107,26 @@ async fn serve_path(
         tracing::info!(target: "formwork_boot::http", %address, file = path, status, bytes, "http {method}");
     }
     response
+}
+
+/// Notes what a machine asked for and what it was answered, for who asks what became of its boot.
+fn note(
+    endpoint: &Endpoint,
+    address: IpAddr,
+    (method, path, headers): (&Method, &str, &HeaderMap),
+    (status, length): (u16, Option<u64>),
+) {
+    let header = |name| headers.get(name).map(|value: &HeaderValue| text(value.as_bytes()));
+    let target = text(format!("/{}", path.trim_start_matches('/')).as_bytes());
+    let asked = HttpSeen::Request {
+        method: method.to_string(),
+        target: target.clone(),
+        host: header(HOST),
+        agent: header(USER_AGENT),
+    };
+    for seen in [asked, HttpSeen::Response { target, status, length }] {
+        endpoint.recorder.note_transfer(endpoint.now(), (address, 0).into(), What::Http(seen));
+    }
 }
 
 /// Returns the token of a request. Passwords are not taken here: this is no place to send them to in the clear.
