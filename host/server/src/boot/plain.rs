@@ -32,3 +32,50 @@ impl StaticFiles for RealFiles {
         SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use formwork_model::{BootEnv, Preference, TemplateInfo};
+
+    use super::*;
+    use crate::testing::{Site, Wishes};
+
+    #[tokio::test]
+    async fn real_file_is_given_until_a_rendered_one_hides_it() {
+        let site = Site::new(Wishes::default());
+        let at = |name: &str| site.folder.path().join(name);
+        std::fs::create_dir_all(at("machines/u-1")).unwrap();
+        for name in ["found.ipxe", "vmlinuz", "machines/u-1/key"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        let files = RealFiles(Arc::clone(&site.endpoint));
+        assert!(files.find("found.ipxe").is_some() && files.find("vmlinuz").is_some());
+        for path in
+            ["machines/u-1/key", "machines/./u-1//key", "/machines/u-1/key", "missing", "", "../vmlinuz"]
+        {
+            assert_eq!(files.find(path), None, "{path}");
+        }
+        let before = files.revision();
+        let entry = TemplateInfo {
+            name: "ipxe".into(),
+            path: "found.ipxe".into(),
+            contents: "#!ipxe".into(),
+            ..TemplateInfo::default()
+        };
+        let env =
+            BootEnv { name: "find".into(), only_unknown: true, templates: vec![entry], ..BootEnv::default() };
+        let unknown =
+            Preference { name: "unknownBootEnv".into(), val: "find".into(), ..Preference::default() };
+        let written = site.endpoint.store.write("user:anna", move |tx| {
+            tx.put(Arc::new(env));
+            tx.put(Arc::new(unknown));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        written.await.unwrap();
+        assert!(files.revision() > before);
+        assert_eq!(files.find("found.ipxe"), None);
+        let before = files.revision();
+        site.endpoint.files.changed();
+        assert!(files.revision() > before && files.find("vmlinuz").is_some());
+    }
+}
