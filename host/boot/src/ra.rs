@@ -52,7 +52,7 @@ impl RaResponder {
     /// Answers until `shutdown` ends.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         tokio::pin!(shutdown);
-        let advertisement = ra::router_advertisement(None);
+        let advertisement = ra::Advertisement::default().encode();
         let mut buffer = [0; 512];
         loop {
             let received = tokio::select! {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::bytes::Hexadecimal;
+
 /// The bytes of `chaddr` that `hlen` says are used: 0 to 16.
 ///
 /// Shown in lower case with colons, which is also the form of a lease's token under the strategy `MAC`
@@ -64,11 +66,7 @@ impl HardwareAddress {
 
 impl fmt::Display for HardwareAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.as_bytes().iter().enumerate() {
-            let separator = if index == 0 { "" } else { ":" };
-            write!(formatter, "{separator}{byte:02x}")?;
-        }
-        Ok(())
+        Hexadecimal(self.as_bytes()).fmt(formatter)
     }
 }
 
