@@ -23,7 +23,9 @@ pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 /// RFC 4861 section 4.2: receivers drop an advertisement with any other hop limit, since a router would have lowered it.
 pub const HOP_LIMIT: u8 = 255;
 
-const ROUTER_SOLICITATION: u8 = 133;
+/// The type of the messages that are answered.
+pub const ROUTER_SOLICITATION: u8 = 133;
+
 const ROUTER_ADVERTISEMENT: u8 = 134;
 /// The options of RFC 4861 section 4.6 and RFC 8106 section 5.
 mod option {

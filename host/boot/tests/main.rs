@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 mod dhcp;
+mod dhcp6;
 mod link;
+mod link6;
 mod tftp;
 
 use std::future::Future;
