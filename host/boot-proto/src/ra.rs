@@ -1,4 +1,4 @@
-//! Router Advertisements of a host that is no router (RFC 4861).
+//! Router Advertisements of a host that is no router, as a rule (RFC 4861).
 //!
 //! iPXE is built with IPv6 and, when its link comes up, waits for a Router Advertisement: 16 seconds where nobody
 //! answers (boot-lab.md section 0). An advertisement with router lifetime 0 and no prefixes ends the wait and changes
@@ -80,6 +80,10 @@ pub struct Advertisement {
     pub managed: bool,
     /// Options are given by DHCPv6 (flag O).
     pub other: bool,
+    /// For how many seconds hosts take the sender for a router (0: it is none, as by default). Only for a network where
+    /// it is the gateway, or that has none and boots UEFI: OVMF waits 10 s for a default route before it loads. Hosts
+    /// prefer any other router.
+    pub router_secs: u16,
     /// The network of the link. Hosts reach its addresses directly (flag L) and make none by themselves (flag A off).
     pub prefix: Option<Prefix>,
     /// Name servers; at most 8 are sent.
@@ -98,13 +102,16 @@ impl Advertisement {
         *self != nothing
     }
 
-    /// Writes the message, with router lifetime 0.
+    /// Writes the message.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let flags = u8::from(self.managed) << 7 | u8::from(self.other) << 6;
+        // RFC 4191 section 2.2: a real router is preferred to this host.
+        let low_preference = if self.router_secs > 0 { 0b11 << 3 } else { 0 };
+        let flags = u8::from(self.managed) << 7 | u8::from(self.other) << 6 | low_preference;
         let mut message = vec![ROUTER_ADVERTISEMENT, 0, 0, 0, CURRENT_HOP_LIMIT, flags];
-        // Router lifetime, reachable time and retransmission timer: all "not specified by this router".
-        message.extend_from_slice(&[0; 10]);
+        message.extend_from_slice(&self.router_secs.to_be_bytes());
+        // Reachable time and retransmission timer: both "not specified by this router".
+        message.extend_from_slice(&[0; 8]);
         if let Some(mac) = self.source {
             push_option(&mut message, option::SOURCE_LINK_LAYER_ADDRESS, &mac);
         }
@@ -173,6 +180,7 @@ mod tests {
         let advertisement = Advertisement {
             managed: true,
             other: true,
+            router_secs: 0,
             prefix: Some("fd77::/64".parse().unwrap()),
             dns: vec!["fd77::1".parse().unwrap()],
             domains: vec!["boot.example".parse().unwrap()],
@@ -189,6 +197,12 @@ mod tests {
         assert_eq!(dns[..8], [25, 3, 0, 0, 0, 0, 7, 8]);
         assert_eq!(dns[8..10], [0xfd, 0x77]);
         assert_eq!(&message[72..], b"\x1f\x03\0\0\0\0\x07\x08\x04boot\x07example\0\0\0");
+    }
+
+    #[test]
+    fn router_on_request_gives_way_to_every_other() {
+        let message = Advertisement { router_secs: 1800, ..Advertisement::default() }.encode();
+        assert_eq!(message[5..8], [0x18, 7, 8], "low preference, and the lifetime");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::bytes::Reader;
 use crate::dhcp::HardwareAddress;
 
 /// More addresses than this in one association are passed over: clients name one or two.
-const MAX_ADDRESSES: usize = 8;
+const MAX_ADDRESSES: usize = 4;
 
 /// An identity association for addresses (option 3, RFC 8415 section 21.4).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use super::rules;
 use super::verdict::{Arrival, Client, Reason, Reply, SERVER_PORT, Verdict};
 use crate::dhcp6::{Association, Duid, MessageType, Packet, code};
 
-/// More associations than this in one message get no answer: a network card has one, two in odd cases.
-const MAX_ASSOCIATIONS: usize = 8;
+/// More associations than this in one message get no answer: a network card has one, two in odd cases. All answers to
+/// them together fit into a packet of every link.
+const MAX_ASSOCIATIONS: usize = 4;
 
 /// What a decision is made from.
 #[derive(Clone, Copy)]

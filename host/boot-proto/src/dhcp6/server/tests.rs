@@ -1,4 +1,4 @@
-//! Decisions over invented networks and clients.
+//! Decisions over invented networks and clients, and in `recorded` over real ones.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,7 +11,9 @@ use crate::dhcp6::{Duid, Message, MessageType, Options, Packet, code};
 
 mod addresses;
 mod drops;
+mod invariants;
 mod options;
+mod recorded;
 mod relays;
 
 const SERVER: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
