@@ -102,6 +102,13 @@ impl Advertisement {
         *self != nothing
     }
 
+    /// Tells whether a host may send it. One that forwards packets is a router, and "no router here" from its address
+    /// would make others forget the route that its routing daemon gave them (RFC 4861 section 6.3.4).
+    #[must_use]
+    pub fn may_be_sent(&self, forwards: bool) -> bool {
+        !forwards || self.router_secs > 0
+    }
+
     /// Writes the message.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -203,6 +210,9 @@ mod tests {
     fn router_on_request_gives_way_to_every_other() {
         let message = Advertisement { router_secs: 1800, ..Advertisement::default() }.encode();
         assert_eq!(message[5..8], [0x18, 7, 8], "low preference, and the lifetime");
+        assert!(Advertisement { router_secs: 1800, ..Advertisement::default() }.may_be_sent(true));
+        assert!(!Advertisement::default().may_be_sent(true), "a router does not say that it is none");
+        assert!(Advertisement::default().may_be_sent(false));
     }
 
     #[test]

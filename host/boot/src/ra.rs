@@ -65,7 +65,8 @@ impl RaResponder {
 
     /// Answers until `shutdown` ends.
     ///
-    /// An interface with DHCPv6 hears an advertisement unasked when it comes and every ten minutes.
+    /// An interface with DHCPv6 hears an advertisement unasked when it comes and every ten minutes. Where this host
+    /// forwards IPv6, only what names it as a router is sent.
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
         tokio::pin!(shutdown);
         let mut look = tokio::time::interval(LOOK_AGAIN);
@@ -116,10 +117,23 @@ impl RaResponder {
     }
 
     async fn send(&self, link: &Link, advertisement: &Advertisement, to: Ipv6Addr) {
+        if !advertisement.may_be_sent(forwards(link)) {
+            tracing::debug!(
+                interface = link.name,
+                "a host that forwards ipv6 does not say that it is no router"
+            );
+            return;
+        }
         let to = SocketAddr::V6(SocketAddrV6::new(to, 0, 0, link.index));
         let local = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         if let Err(error) = self.socket.send(&advertisement.encode(), to, local, link.index).await {
             tracing::warn!(interface = link.name, %to, %error, "a router advertisement could not be sent");
         }
     }
+}
+
+/// The setting of the kernel by which an interface is one of a router.
+fn forwards(link: &Link) -> bool {
+    let setting = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
+    std::fs::read_to_string(setting).is_ok_and(|value| value.trim() != "0")
 }

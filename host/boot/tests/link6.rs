@@ -1,6 +1,8 @@
 //! Multicasts of IPv6 over a wire, see `link`.
 
+use std::fs;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use formwork_boot::{Dhcp6Config, Dhcp6Service, Interfaces, Link, RaResponder};
@@ -11,7 +13,7 @@ use tokio::net::UdpSocket;
 
 use super::dhcp6::{Lab6, receive, solicit};
 use super::link::{ip, on_a_wire};
-use super::soon;
+use super::{soon, until};
 
 const ALL_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 
@@ -62,9 +64,9 @@ fn client_is_served_by_multicast_on_all_interfaces() {
     on_a_wire(|| serve(Interfaces::All), || solicit_from("cli0"));
 }
 
-/// The service is bound while the wire is down, and the interface comes up later under its name.
+/// The service is bound while the wire is down.
 #[test]
-fn interface_that_comes_later_is_served() {
+fn interface_that_comes_up_later_is_served() {
     let server = || async {
         assert!(ip(&["link", "set", "srv0", "down"]));
         let service = Dhcp6Service::bind(Dhcp6Config::default()).unwrap();
@@ -72,6 +74,28 @@ fn interface_that_comes_later_is_served() {
         service.run(Lab6::new(), std::future::pending()).await;
     };
     on_a_wire(server, || solicit_from("cli0"));
+}
+
+/// A second wire is laid while the service runs. This takes up to five seconds.
+#[test]
+fn interface_that_is_made_later_is_served() {
+    let (tell_thread, thread_told) = mpsc::channel();
+    let server = move || {
+        tell_thread.send(nix::unistd::gettid()).unwrap();
+        async {
+            let second_wire = async {
+                until(|| nix::net::if_::if_nametoindex("srv1").is_ok()).await;
+                assert!(ip(&["link", "set", "srv1", "up"]));
+            };
+            tokio::join!(serve(Interfaces::All), second_wire);
+        }
+    };
+    on_a_wire(server, move || async move {
+        let other = thread_told.recv().unwrap().to_string();
+        assert!(ip(&["link", "add", "cli1", "type", "veth", "peer", "name", "srv1", "netns", &other]));
+        assert!(ip(&["link", "set", "cli1", "up"]));
+        solicit_from("cli1").await;
+    });
 }
 
 #[test]
@@ -104,14 +128,46 @@ fn hosts_are_sent_to_dhcpv6_and_told_the_network_on_all_interfaces() {
     });
 }
 
-async fn ask_for_routers() -> (Vec<u8>, SocketAddrV6) {
+/// That it is no router would make hosts forget the route that its routing daemon gave them.
+#[test]
+fn host_that_forwards_does_not_say_that_it_is_no_router() {
+    let (heard, told) = mpsc::channel();
+    let server = move || {
+        fs::write("/proc/sys/net/ipv6/conf/srv0/forwarding", "1").unwrap();
+        let advertise = move |_: &Link| {
+            heard.send(()).ok();
+            Advertisement { managed: true, ..Advertisement::default() }
+        };
+        RaResponder::bind("srv0").unwrap().advertising(advertise).run(std::future::pending())
+    };
+    on_a_wire(server, move || async move {
+        let socket = icmpv6();
+        let routers = SocketAddrV6::new(ra::ALL_ROUTERS, 0, 0, index("cli0"));
+        // The first call is the announcement, and each one shows that the one before has led to nothing.
+        for _ in 0..4 {
+            until(|| {
+                let _ = socket.try_send_to(&[133, 0, 0, 0, 0, 0, 0, 0], routers.into());
+                told.try_recv().is_ok()
+            })
+            .await;
+        }
+        let nothing = tokio::time::timeout(Duration::from_millis(1), advertisement(&socket)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+    });
+}
+
+fn icmpv6() -> UdpSocket {
     let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
     socket.bind_device(Some(b"cli0")).unwrap();
-    let index = index("cli0");
-    socket.set_multicast_if_v6(index).unwrap();
+    socket.set_multicast_if_v6(index("cli0")).unwrap();
     socket.set_multicast_hops_v6(255).unwrap();
     socket.set_nonblocking(true).unwrap();
-    let socket = UdpSocket::from_std(socket.into()).unwrap();
+    UdpSocket::from_std(socket.into()).unwrap()
+}
+
+async fn ask_for_routers() -> (Vec<u8>, SocketAddrV6) {
+    let socket = icmpv6();
+    let index = index("cli0");
     let routers = SocketAddrV6::new(ra::ALL_ROUTERS, 0, 0, index);
     // Both ends get their link-local address some time after the wire is up, so the client asks until it is answered,
     // as every IPv6 host does.

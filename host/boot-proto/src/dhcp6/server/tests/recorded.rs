@@ -1,5 +1,6 @@
 //! What real clients sent in the laboratory to a server with this network, and what they get: OVMF 2022.11 by PXE and by
-//! HTTP, iPXE 1.0.0+git-20190125, dhclient 4.4.3-P1 and dhcpcd 9.4.1. All of them went on to use it.
+//! HTTP, iPXE 1.0.0+git-20190125, dhclient 4.4.3-P1 and dhcpcd 9.4.1, and dnsmasq 2.90 as a relay agent. All of them went
+//! on to use it.
 
 use super::*;
 use crate::boot::Firmware;
@@ -130,4 +131,16 @@ fn operating_system_gets_names_and_nothing_to_boot() {
         "told that there are no temporary ones and prefixes"
     );
     assert!(lab.asked.borrow().is_empty());
+}
+
+#[test]
+fn relay_agent_tells_the_network_card_and_gets_its_envelope_back() {
+    let lab = lab();
+    let packet = packet("dnsmasq-relayed-solicit");
+    assert_eq!(packet.link(), Some("fd88::1".parse().unwrap()));
+    let relay = SocketAddrV6::new("fd77::99".parse().unwrap(), 547, 0, 0);
+    let verdict = lab.decide(&packet, &Arrival { peer: relay, server_port: 547, unicast: true });
+    assert_eq!(verdict.client.unwrap().hardware, Some(mac(0x43)));
+    let reply = verdict.reply.unwrap();
+    assert_eq!((reply.to, reply.packet.relays[0].peer), (relay, link_local(0x43)));
 }
