@@ -114,6 +114,17 @@ fn ipxe_gets_the_script_and_is_the_same_machine_as_its_firmware() {
     assert_eq!((ipxe.mac, firmware.mac), (mac(1), mac(1)));
 }
 
+/// A machine with a BIOS on a network where another router lets hosts make their addresses, with the flag O.
+#[test]
+fn ipxe_boots_without_an_address_from_here() {
+    let mut lab = lab();
+    lab.network.prefix = None;
+    let verdict = answer(&lab, "ipxe-bios-information-request");
+    assert_eq!((verdict.reason, codes(&verdict)), (Reason::Informed, vec![1, 2, 59, 23, 24]));
+    assert_eq!(url(&verdict), Some("http://[fd77::1]:8091/default.ipxe"));
+    assert_eq!(lab.asked.borrow()[0].mac, mac(1));
+}
+
 #[test]
 fn operating_system_gets_names_and_nothing_to_boot() {
     let lab = lab();
