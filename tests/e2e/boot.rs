@@ -98,8 +98,8 @@ async fn random_packets_harm_nobody() {
         .args(["--tftp", &format!("127.0.0.1:{}", endpoint.ports.tftp)])
         .output()
         .unwrap();
+    assert!(counted("dhcp.answered").await > 0, "the firmware is answered as ever");
     let log = std::fs::read_to_string(endpoint.folder().join("log")).unwrap();
-    assert!(log.contains(&format!("dhcp offer mac={MAC}")), "{log}");
     assert!(!log.contains("panicked"));
     // The firmware's own packets came after all of these, and so does this one, for a file that is not there.
     let client_of_tftp = UdpSocket::bind("127.0.0.1:0").unwrap();

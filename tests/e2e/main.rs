@@ -9,6 +9,7 @@ mod api;
 mod boot;
 mod command_line;
 mod contents;
+mod dhcp;
 mod durability;
 mod endpoint;
 mod events;

@@ -4,6 +4,8 @@
 //! again with its own user class), then the operating system. The second stage must get another answer than the
 //! first, else it loads itself for ever.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dhcp::{HardwareAddress, Packet};
 
 /// What the vendor class of a client says.
@@ -16,7 +18,8 @@ pub(crate) struct VendorClass {
 }
 
 /// What kind of program asks, which decides the protocol and the form of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Firmware {
     /// The PXE ROM of a BIOS machine: loads a file by TFTP.
     PxeBios,

@@ -13,12 +13,14 @@ mod options;
 mod packet;
 mod request;
 pub mod server;
+mod text;
 
 pub use encode::{Encoded, MIN_PACKET, payload_limit};
 pub use hardware::{HardwareAddress, HardwareAddressError};
 pub use options::{Options, code};
 pub use packet::{MAX_PACKET, Op, Packet, PacketError};
 pub use request::MessageType;
+pub use text::{OptionTextError, option_bytes, option_text};
 
 #[cfg(test)]
 mod tests;

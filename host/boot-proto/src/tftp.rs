@@ -8,11 +8,15 @@
 //! repeats after a fixed 3 s; it caps neither the block size at the MTU nor block size times window in memory; it
 //! sends netascii raw; it answers from the wrong address on a host with several (boot-lab.md section 4).
 
+mod batch;
 mod packet;
+mod reader;
 mod request;
 mod timer;
 mod transfer;
 
+pub use batch::Batch;
+pub(crate) use packet::opcode;
 pub use packet::{ErrorCode, error_packet};
 pub use request::{Kind, Mode, Request, RequestError, clean_path, parse_request};
 pub use transfer::{Limits, Outcome, Progress, Transfer, TransferError};
@@ -21,7 +25,7 @@ use std::sync::Arc;
 
 /// The bytes of a file while it is sent.
 ///
-/// `read_at` is called from the task that serves the client and should return promptly: from memory, or from a file
+/// `read_at` is called from a thread that serves many clients and should return promptly: from memory, or from a file
 /// that the page cache holds.
 pub trait Content: Send + Sync {
     /// Returns the length in bytes. It must not change during a transfer.

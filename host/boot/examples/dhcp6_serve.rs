@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use formwork_boot::{
-    Dhcp6Answer, Dhcp6Config, Dhcp6Handler, Dhcp6Received, Dhcp6Service, FileSource, Interfaces, OpenError,
-    OpenFuture, RaResponder, TftpConfig, TftpService,
+    Dhcp6Answer, Dhcp6Config, Dhcp6Handler, Dhcp6Received, Dhcp6Service, FileSource, InterfaceTable,
+    OpenError, OpenFuture, RaResponder, Served, TftpConfig, TftpService,
 };
 use formwork_boot_proto::boot::{BootClient, Loaders, choose};
 use formwork_boot_proto::dhcp::HardwareAddress;
@@ -57,7 +57,7 @@ impl Reservations for NoReservations {
 
 impl Dhcp6Handler for Server {
     async fn handle(&self, packet: Packet, received: Dhcp6Received) -> Option<Dhcp6Answer> {
-        let server = received.link.address()?;
+        let server = received.interface.routable_ipv6()?;
         let network = self.network_of(&packet);
         let loader = "snponly.efi".to_owned();
         let loaders = Loaders { uefi_amd64: loader, ..Loaders::default() };
@@ -139,10 +139,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         dns: network.dns.clone(),
         ..Advertisement::default()
     };
-    let interfaces = Interfaces::from(interface.as_str());
-    let config = Dhcp6Config { interfaces: interfaces.clone(), ..Dhcp6Config::default() };
-    let dhcp = Dhcp6Service::bind(config)?;
-    let advertiser = RaResponder::bind(interfaces)?.advertising(move |_| advertisement.clone());
+    let interfaces = Arc::new(InterfaceTable::read()?);
+    let served = Served::from(interface.as_str());
+    let config = Dhcp6Config { interfaces: served.clone(), ..Dhcp6Config::default() };
+    let dhcp = Dhcp6Service::bind(config, Arc::clone(&interfaces))?;
+    let advertiser = RaResponder::bind(served, interfaces)?.advertising(move |_| advertisement.clone());
     let tftp = TftpService::bind(TftpConfig::new("[::]:69".parse()?))?;
     let server_id = Duid::uuid(*b"dhcp6_serve  lab");
     let start = Instant::now();

@@ -16,7 +16,6 @@ fn read(counter: &AtomicU64) -> u64 {
 pub struct DhcpCounters {
     pub(crate) received: AtomicU64,
     pub(crate) malformed: AtomicU64,
-    pub(crate) dropped: AtomicU64,
     pub(crate) answered: AtomicU64,
     pub(crate) silent: AtomicU64,
     pub(crate) unsent: AtomicU64,
@@ -29,8 +28,6 @@ pub struct DhcpCounts {
     pub received: u64,
     /// Datagrams that are no DHCP messages.
     pub malformed: u64,
-    /// Messages dropped because too many were in flight.
-    pub dropped: u64,
     /// Messages answered.
     pub answered: u64,
     /// Messages that the handler met with silence.
@@ -46,7 +43,6 @@ impl DhcpCounters {
         DhcpCounts {
             received: read(&self.received),
             malformed: read(&self.malformed),
-            dropped: read(&self.dropped),
             answered: read(&self.answered),
             silent: read(&self.silent),
             unsent: read(&self.unsent),

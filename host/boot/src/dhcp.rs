@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use formwork_boot_proto::dhcp::server::{Arrival, Destination, Reply};
 use formwork_boot_proto::dhcp::{MAX_PACKET, Packet};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::counters::{DhcpCounters, count};
 use crate::error::BindError;
+use crate::raw::FrameSender;
 use crate::socket::{Datagram, InfoSocket};
 
 const SERVICE: &str = "dhcp";
@@ -22,25 +23,26 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// After an error of the socket, as when its interface went away for a moment.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether an interface went away and came back. It then has another index, and no error tells
+/// the socket that is bound to the old one.
+const LOOK_PAUSE: Duration = Duration::from_secs(5);
+
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DhcpConfig {
-    /// The interface to serve; `None` for all of them.
-    pub interface: Option<String>,
-    /// The address by which clients know this server; `None` for the one that faces each client. The socket itself
-    /// listens on all addresses, since clients without one broadcast.
-    pub address: Option<Ipv4Addr>,
+    /// The interfaces to serve, each with a socket of its own; none for one socket on all of them.
+    pub interfaces: Vec<String>,
     /// The port, 67 for real clients. On any other, answers go back to the sender. 0 lets the system choose.
     pub port: u16,
     /// This is the boot server's port (4011), where no addresses are given.
     pub binl: bool,
-    /// How many requests may be in flight; more are dropped and counted, and their clients repeat.
+    /// How many requests of one socket may be in flight. More wait in its receive buffer.
     pub in_flight_max: usize,
 }
 
 impl Default for DhcpConfig {
     fn default() -> Self {
-        Self { interface: None, address: None, port: 67, binl: false, in_flight_max: 1024 }
+        Self { interfaces: Vec::new(), port: 67, binl: false, in_flight_max: 4096 }
     }
 }
 
@@ -49,9 +51,7 @@ impl Default for DhcpConfig {
 pub struct Received {
     /// What the decision needs.
     pub arrival: Arrival,
-    /// The server identifier for the answer.
-    pub server_id: Ipv4Addr,
-    /// The address of this host on the receiving interface, which selects the subnet.
+    /// The address of this host from which to answer: the one that was asked, or the first of the receiving interface.
     pub local: Ipv4Addr,
     /// The index of the interface.
     pub interface: u32,
@@ -85,39 +85,43 @@ pub trait DhcpHandler: Send + Sync + 'static {
     fn handle(&self, packet: Packet, received: Received) -> impl Future<Output = Option<Answer>> + Send;
 }
 
-/// A bound DHCP socket.
+/// The bound DHCP sockets of one port.
 #[derive(Debug)]
 pub struct DhcpService {
-    socket: Arc<InfoSocket>,
+    bound: Vec<Bound>,
     config: DhcpConfig,
     port: u16,
     counters: Arc<DhcpCounters>,
 }
 
 impl DhcpService {
-    /// Binds the port. Needs a runtime of tokio.
+    /// Binds the port on each interface. Needs a runtime of tokio.
     ///
     /// # Errors
     ///
-    /// The port is taken or privileged, or the interface is not there.
-    pub fn bind(config: DhcpConfig) -> Result<Self, BindError> {
-        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, config.port));
-        let interface = config.interface.as_deref();
-        if let Some(name) = interface {
-            nix::net::if_::if_nametoindex(name).map_err(|error| BindError::Interface {
-                service: SERVICE,
-                interface: name.to_owned(),
-                source: error.into(),
-            })?;
+    /// The port is taken or privileged, or an interface is not there.
+    pub fn bind(mut config: DhcpConfig) -> Result<Self, BindError> {
+        let mut bound = Vec::new();
+        let names = match &config.interfaces[..] {
+            [] => vec![None],
+            names => names.iter().cloned().map(Some).collect(),
+        };
+        for name in names {
+            let interface = name.map(Interface::find).transpose()?;
+            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, config.port));
+            let socket = InfoSocket::bind(address, interface.as_ref().map(|it| it.name.as_str()));
+            let socket = socket.and_then(|socket| {
+                let port = socket.local_addr()?.port();
+                Ok((socket, port))
+            });
+            let hint = "ports below 1024 need CAP_NET_BIND_SERVICE";
+            let (socket, port) =
+                socket.map_err(|source| BindError::new(SERVICE, address.to_string(), hint, source))?;
+            // The sockets share a port, also where the system chose it.
+            config.port = port;
+            bound.push(Bound { interface, socket: Arc::new(socket) });
         }
-        let bound = InfoSocket::bind(address, interface).and_then(|socket| {
-            let port = socket.local_addr()?.port();
-            Ok((socket, port))
-        });
-        let hint = "ports below 1024 need CAP_NET_BIND_SERVICE";
-        let (socket, port) =
-            bound.map_err(|source| BindError::new(SERVICE, address.to_string(), hint, source))?;
-        Ok(Self { socket: Arc::new(socket), config, port, counters: Arc::default() })
+        Ok(Self { bound, port: config.port, config, counters: Arc::default() })
     }
 
     /// Returns the port, also where the system chose it.
@@ -126,40 +130,124 @@ impl DhcpService {
         self.port
     }
 
+    /// Tells whether this is the boot server's port, where no addresses are given.
+    #[must_use]
+    pub fn is_binl(&self) -> bool {
+        self.config.binl
+    }
+
     /// Returns the counters, which go on while the service runs.
     #[must_use]
     pub fn counters(&self) -> Arc<DhcpCounters> {
         Arc::clone(&self.counters)
     }
 
-    /// Serves until `shutdown` ends, then lets the requests in flight finish for at most two seconds.
-    pub async fn run<H: DhcpHandler>(self, handler: Arc<H>, shutdown: impl Future<Output = ()> + Send) {
-        tokio::pin!(shutdown);
+    /// Serves until `shutdown` ends, then lets the requests in flight finish for at most two seconds. With `frames`,
+    /// clients that have no address yet are answered alone; without, all clients on their link hear the answer.
+    pub async fn run<H: DhcpHandler>(
+        self,
+        handler: Arc<H>,
+        frames: Option<Arc<FrameSender>>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
+        let (stop, stopped) = watch::channel(false);
+        let mut listeners = JoinSet::new();
+        for bound in self.bound {
+            let listener = Listener {
+                bound,
+                config: self.config.clone(),
+                counters: Arc::clone(&self.counters),
+                handler: Arc::clone(&handler),
+                frames: frames.clone(),
+            };
+            listeners.spawn(listener.run(stopped.clone()));
+        }
+        shutdown.await;
+        let _ = stop.send(true);
+        while let Some(ended) = listeners.join_next().await {
+            report(ended);
+        }
+    }
+}
+
+/// An interface by its name, and the index that it had when the socket was bound.
+#[derive(Debug)]
+struct Interface {
+    name: String,
+    index: u32,
+}
+
+impl Interface {
+    fn find(name: String) -> Result<Self, BindError> {
+        match nix::net::if_::if_nametoindex(name.as_str()) {
+            Ok(index) => Ok(Self { name, index }),
+            Err(error) => {
+                Err(BindError::Interface { service: SERVICE, interface: name, source: error.into() })
+            }
+        }
+    }
+}
+
+/// A socket, on one interface or on all.
+#[derive(Debug)]
+struct Bound {
+    interface: Option<Interface>,
+    socket: Arc<InfoSocket>,
+}
+
+/// One socket and the requests that come in by it.
+struct Listener<H> {
+    bound: Bound,
+    config: DhcpConfig,
+    counters: Arc<DhcpCounters>,
+    handler: Arc<H>,
+    frames: Option<Arc<FrameSender>>,
+}
+
+impl<H: DhcpHandler> Listener<H> {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let slots = Arc::new(Semaphore::new(self.config.in_flight_max));
         let mut tasks = JoinSet::new();
+        let mut look = tokio::time::interval(LOOK_PAUSE);
         // One byte more than is allowed shows that a datagram is too long.
         let mut buffer = vec![0; MAX_PACKET + 1];
         loop {
+            // Without a slot nothing is received: the storm waits in the socket's buffer, where it is not lost.
+            let slot = tokio::select! {
+                _ = stopped.wait_for(|over| *over) => break,
+                slot = Arc::clone(&slots).acquire_owned() => slot,
+            };
+            let Ok(slot) = slot else { break };
             let datagram = tokio::select! {
-                () = &mut shutdown => break,
+                _ = stopped.wait_for(|over| *over) => break,
                 Some(ended) = tasks.join_next() => {
                     report(ended);
                     continue;
                 }
-                datagram = self.socket.receive(&mut buffer) => datagram,
+                _ = look.tick() => {
+                    self.follow_interface();
+                    continue;
+                }
+                datagram = self.bound.socket.receive(&mut buffer) => datagram,
             };
-            let Some((packet, received)) = self.parse(datagram, &buffer).await else {
-                continue;
+            let datagram = match datagram {
+                Ok(datagram) => datagram,
+                Err(error) => {
+                    tracing::warn!(%error, "the dhcp socket failed to receive");
+                    tokio::time::sleep(ERROR_PAUSE).await;
+                    continue;
+                }
             };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                count(&self.counters.dropped);
-                continue;
+            let Some((packet, received)) = self.parse(&datagram, &buffer) else { continue };
+            let way = Way {
+                socket: Arc::clone(&self.bound.socket),
+                frames: self.frames.clone(),
+                counters: Arc::clone(&self.counters),
             };
-            let (socket, counters) = (Arc::clone(&self.socket), Arc::clone(&self.counters));
-            let handler = Arc::clone(&handler);
+            let handler = Arc::clone(&self.handler);
             tasks.spawn(async move {
                 let answer = handler.handle(packet, received).await;
-                send(&socket, &counters, answer, &received).await;
+                way.send(answer, &received).await;
                 drop(slot);
             });
         }
@@ -173,17 +261,28 @@ impl DhcpService {
         }
     }
 
-    async fn parse(&self, datagram: std::io::Result<Datagram>, buffer: &[u8]) -> Option<(Packet, Received)> {
-        let datagram = match datagram {
-            Ok(datagram) => datagram,
-            Err(error) => {
-                tracing::warn!(%error, "the dhcp socket failed to receive");
-                tokio::time::sleep(ERROR_PAUSE).await;
-                return None;
+    /// Binds anew where the interface went away and came back.
+    fn follow_interface(&mut self) {
+        let Some(interface) = &mut self.bound.interface else { return };
+        let name = interface.name.as_str();
+        let Ok(index) = nix::net::if_::if_nametoindex(name) else { return };
+        if index == interface.index {
+            return;
+        }
+        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.config.port));
+        match InfoSocket::bind(address, Some(name)) {
+            Ok(socket) => {
+                tracing::info!(interface = name, "dhcp is served again on an interface that came back");
+                self.bound.socket = Arc::new(socket);
+                interface.index = index;
             }
-        };
+            Err(error) => tracing::warn!(interface = name, %error, "dhcp cannot be served on an interface"),
+        }
+    }
+
+    fn parse(&self, datagram: &Datagram, buffer: &[u8]) -> Option<(Packet, Received)> {
         count(&self.counters.received);
-        let received = self.received(&datagram)?;
+        let received = self.received(datagram)?;
         match Packet::parse(buffer.get(..datagram.len)?) {
             Ok(packet) => Some((packet, received)),
             Err(error) => {
@@ -199,25 +298,42 @@ impl DhcpService {
             return None;
         };
         let unicast = datagram.destination == datagram.local;
-        let arrival = Arrival { peer, server_port: self.port, unicast, binl: self.config.binl };
-        let server_id = self.config.address.unwrap_or(local);
-        Some(Received { arrival, server_id, local, interface: datagram.interface })
+        let arrival = Arrival { peer, server_port: self.config.port, unicast, binl: self.config.binl };
+        Some(Received { arrival, local, interface: datagram.interface })
     }
 }
 
-async fn send(socket: &InfoSocket, counters: &DhcpCounters, answer: Option<Answer>, received: &Received) {
-    let Some(answer) = answer else {
-        count(&counters.silent);
-        return;
-    };
-    let to: SocketAddrV4 = answer.destination.socket_address();
-    // A route may lead a unicast elsewhere, but a broadcast must leave where the request came in.
-    let interface = if to.ip().is_broadcast() { received.interface } else { 0 };
-    match socket.send(&answer.bytes, to.into(), received.local.into(), interface).await {
-        Ok(()) => count(&counters.answered),
-        Err(error) => {
-            count(&counters.unsent);
-            tracing::warn!(%to, %error, "a dhcp reply could not be sent");
+/// How answers leave.
+struct Way {
+    socket: Arc<InfoSocket>,
+    frames: Option<Arc<FrameSender>>,
+    counters: Arc<DhcpCounters>,
+}
+
+impl Way {
+    async fn send(&self, answer: Option<Answer>, received: &Received) {
+        let Some(answer) = answer else {
+            count(&self.counters.silent);
+            return;
+        };
+        if let (Some(frames), Destination::Offered { address, hardware }) = (&self.frames, answer.destination)
+        {
+            let from = SocketAddrV4::new(received.local, received.arrival.server_port);
+            let to = SocketAddrV4::new(address, answer.destination.socket_address().port());
+            if frames.send(received.interface, from, (to, hardware), &answer.bytes).await.is_ok() {
+                count(&self.counters.answered);
+                return;
+            }
+        }
+        let to: SocketAddrV4 = answer.destination.socket_address();
+        // A route may lead a unicast elsewhere, but a broadcast must leave where the request came in.
+        let interface = if to.ip().is_broadcast() { received.interface } else { 0 };
+        match self.socket.send(&answer.bytes, to.into(), received.local.into(), interface).await {
+            Ok(()) => count(&self.counters.answered),
+            Err(error) => {
+                count(&self.counters.unsent);
+                tracing::warn!(%to, %error, "a dhcp reply could not be sent");
+            }
         }
     }
 }

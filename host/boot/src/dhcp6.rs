@@ -1,7 +1,7 @@
 //! The DHCPv6 service: packets to the handler, its answers to the network.
 //!
 //! How to use it: implement [`Dhcp6Handler`] with `formwork_boot_proto::dhcp6::server::decide`, choosing the network by
-//! `packet.link()` or else by [`Dhcp6Received::link`]; then [`Dhcp6Service::bind`] and [`Dhcp6Service::run`]. Clients
+//! `packet.link()` or else by [`Dhcp6Received::interface`]; then [`Dhcp6Service::bind`] and [`Dhcp6Service::run`]. Clients
 //! come only where Router Advertisements have the flag M (or O): see [`crate::RaResponder`]. What they boot must be
 //! served over IPv6 as well.
 
@@ -18,7 +18,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::counters::{DhcpCounters, count};
 use crate::error::BindError;
-use crate::links::{Interfaces, LOOK_AGAIN, Link, Membership};
+use crate::interfaces::{Interface, InterfaceTable};
+use crate::membership::{LOOK_AGAIN, Membership, Served};
 use crate::socket::{Datagram, InfoSocket};
 
 const SERVICE: &str = "dhcpv6";
@@ -36,7 +37,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dhcp6Config {
     /// The interfaces to serve. Relay agents are served by unicast through them too.
-    pub interfaces: Interfaces,
+    pub interfaces: Served,
     /// The port, 547 for real clients. On any other, answers go back to the sender. 0 lets the system choose.
     pub port: u16,
     /// How many requests may be in flight; more wait in the buffer of the socket.
@@ -45,7 +46,7 @@ pub struct Dhcp6Config {
 
 impl Default for Dhcp6Config {
     fn default() -> Self {
-        Self { interfaces: Interfaces::All, port: 547, in_flight_max: 1024 }
+        Self { interfaces: Served::All, port: 547, in_flight_max: 1024 }
     }
 }
 
@@ -55,7 +56,7 @@ pub struct Dhcp6Received {
     /// What the decision needs.
     pub arrival: Arrival,
     /// The receiving interface, by which the network of a client on the link is chosen.
-    pub link: Arc<Link>,
+    pub interface: Arc<Interface>,
 }
 
 /// What to send, and to whom.
@@ -102,8 +103,8 @@ impl Dhcp6Service {
     /// # Errors
     ///
     /// The port is taken or privileged, or a named interface is not there.
-    pub fn bind(config: Dhcp6Config) -> Result<Self, BindError> {
-        config.interfaces.check(SERVICE)?;
+    pub fn bind(config: Dhcp6Config, interfaces: Arc<InterfaceTable>) -> Result<Self, BindError> {
+        let mut membership = Membership::new(SERVICE, ALL_SERVERS, config.interfaces, interfaces)?;
         let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, config.port));
         let bound = InfoSocket::bind(address, None).and_then(|socket| {
             let port = socket.local_addr()?.port();
@@ -112,7 +113,6 @@ impl Dhcp6Service {
         let hint = "ports below 1024 need CAP_NET_BIND_SERVICE";
         let (socket, port) =
             bound.map_err(|source| BindError::new(SERVICE, address.to_string(), hint, source))?;
-        let mut membership = Membership::new(SERVICE, ALL_SERVERS, config.interfaces);
         membership.refresh(&socket);
         let (socket, in_flight_max) = (Arc::new(socket), config.in_flight_max);
         Ok(Self { socket, membership, port, in_flight_max, counters: Arc::default() })
@@ -214,9 +214,9 @@ impl Dhcp6Service {
         if peer.ip().to_ipv4_mapped().is_some() {
             return None;
         }
-        let link = Arc::clone(self.membership.link(datagram.interface)?);
+        let interface = Arc::clone(self.membership.interface(datagram.interface)?);
         let arrival = Arrival { peer, server_port: self.port, unicast: !destination.is_multicast() };
-        Some(Dhcp6Received { arrival, link })
+        Some(Dhcp6Received { arrival, interface })
     }
 }
 

@@ -5,8 +5,12 @@
 //!
 //! - [`DhcpService`]: hands each request to a [`DhcpHandler`] and sends its answer. A slow request delays no other.
 //! - [`Dhcp6Service`]: the same for DHCPv6 and a [`Dhcp6Handler`], on interfaces that may come and go.
-//! - [`TftpService`]: reads files from a [`FileSource`], one task and one socket a transfer.
+//! - [`TftpService`]: reads files from a [`FileSource`]; one socket a transfer, carried by a few threads of its own.
 //! - [`RaResponder`]: ends iPXE's wait for a router, and sends hosts to DHCPv6.
+//!
+//! Beside them, what DHCP needs of the network: the host's own [`Interfaces`], and over raw sockets ([`LinkLayer`]) a
+//! [`FrameSender`] for clients without an address, a [`NetworkProber`] for addresses in use and a [`ReplyWatch`] for
+//! other servers.
 //!
 //! Nothing here decides: every rule of the protocols is in `formwork-boot-proto`.
 
@@ -14,8 +18,12 @@ mod counters;
 mod dhcp;
 mod dhcp6;
 mod error;
-mod links;
+mod interfaces;
+mod link_layer;
+mod membership;
+mod probe;
 mod ra;
+mod raw;
 mod socket;
 mod tftp;
 
@@ -23,6 +31,12 @@ pub use counters::{DhcpCounters, DhcpCounts, TftpCounters, TftpCounts};
 pub use dhcp::{Answer, DhcpConfig, DhcpHandler, DhcpService, Received};
 pub use dhcp6::{Dhcp6Answer, Dhcp6Config, Dhcp6Handler, Dhcp6Received, Dhcp6Service};
 pub use error::BindError;
-pub use links::{Interfaces, Link};
+pub use interfaces::{Interface, InterfaceAddress, InterfaceTable, Interfaces};
+pub use link_layer::LinkLayer;
+pub use membership::Served;
+pub use probe::{
+    FakeProber, NetworkProber, ProbeConfig, ProbeFailure, ProbeFuture, Probed, Prober, Reach, Stock,
+};
 pub use ra::RaResponder;
+pub use raw::{ForeignReply, FrameSender, ReplyWatch, WatchCounters, WatchCounts};
 pub use tftp::{FileSource, OpenError, OpenFuture, TftpConfig, TftpService};

@@ -12,7 +12,8 @@ use formwork_boot_proto::ra::{self, Advertisement};
 use tokio::time::MissedTickBehavior;
 
 use crate::error::BindError;
-use crate::links::{Interfaces, LOOK_AGAIN, Link, Membership};
+use crate::interfaces::{Interface, InterfaceTable};
+use crate::membership::{LOOK_AGAIN, Membership, Served};
 use crate::socket::{Datagram, InfoSocket};
 
 const SERVICE: &str = "router advertisement";
@@ -23,7 +24,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(500);
 /// How often each interface hears an advertisement that says more than "no router here".
 const REPEAT: Duration = Duration::from_secs(ra::REPEAT_SECS as u64);
 
-type Advertise = Box<dyn Fn(&Link) -> Advertisement + Send + Sync>;
+type Advertise = Box<dyn Fn(&Interface) -> Advertisement + Send + Sync>;
 
 /// A raw `ICMPv6` socket in the group of all routers on the served interfaces.
 pub struct RaResponder {
@@ -45,20 +46,21 @@ impl RaResponder {
     ///
     /// The process has no CAP_NET_RAW, or a named interface is not there. The server goes on without it: booting over
     /// IPv4 works, iPXE is only slower.
-    pub fn bind(interfaces: impl Into<Interfaces>) -> Result<Self, BindError> {
-        let interfaces = interfaces.into();
-        interfaces.check(SERVICE)?;
+    pub fn bind(served: impl Into<Served>, interfaces: Arc<InterfaceTable>) -> Result<Self, BindError> {
+        let mut membership = Membership::new(SERVICE, ra::ALL_ROUTERS, served.into(), interfaces)?;
         let hint = "raw sockets need CAP_NET_RAW; without them iPXE waits 16 s for a router";
         let socket = InfoSocket::icmpv6(ra::ROUTER_SOLICITATION, ra::HOP_LIMIT)
             .map_err(|source| BindError::new(SERVICE, "icmpv6".to_owned(), hint, source))?;
-        let mut membership = Membership::new(SERVICE, ra::ALL_ROUTERS, interfaces);
         membership.refresh(&socket);
         Ok(Self { socket, membership, advertise: Box::new(|_| Advertisement::default()) })
     }
 
     /// Sets what each interface advertises, asked before each message. Without it, all say "no router here" only.
     #[must_use]
-    pub fn advertising(mut self, advertise: impl Fn(&Link) -> Advertisement + Send + Sync + 'static) -> Self {
+    pub fn advertising(
+        mut self,
+        advertise: impl Fn(&Interface) -> Advertisement + Send + Sync + 'static,
+    ) -> Self {
         self.advertise = Box::new(advertise);
         self
     }
@@ -82,7 +84,7 @@ impl RaResponder {
                     let came = self.membership.refresh(&self.socket);
                     self.announce(came).await;
                 }
-                _ = repeat.tick() => self.announce(self.membership.links().cloned().collect()).await,
+                _ = repeat.tick() => self.announce(self.membership.interfaces().cloned().collect()).await,
             }
         }
     }
@@ -97,43 +99,44 @@ impl RaResponder {
             }
         };
         let message = buffer.get(..datagram.len).unwrap_or_default();
-        let (IpAddr::V6(source), Some(link)) = (datagram.peer.ip(), self.membership.link(datagram.interface))
+        let (IpAddr::V6(source), Some(interface)) =
+            (datagram.peer.ip(), self.membership.interface(datagram.interface))
         else {
             return;
         };
         if ra::is_router_solicitation(message) {
-            self.send(link, &(self.advertise)(link), ra::destination(source)).await;
+            self.send(interface, &(self.advertise)(interface), ra::destination(source)).await;
         }
     }
 
     /// Tells the hosts on some interfaces unasked.
-    async fn announce(&self, links: Vec<Arc<Link>>) {
-        for link in links {
-            let advertisement = (self.advertise)(&link);
+    async fn announce(&self, interfaces: Vec<Arc<Interface>>) {
+        for interface in interfaces {
+            let advertisement = (self.advertise)(&interface);
             if advertisement.is_repeated() {
-                self.send(&link, &advertisement, ra::ALL_NODES).await;
+                self.send(&interface, &advertisement, ra::ALL_NODES).await;
             }
         }
     }
 
-    async fn send(&self, link: &Link, advertisement: &Advertisement, to: Ipv6Addr) {
-        if !advertisement.may_be_sent(forwards(link)) {
+    async fn send(&self, interface: &Interface, advertisement: &Advertisement, to: Ipv6Addr) {
+        if !advertisement.may_be_sent(forwards(interface)) {
             tracing::debug!(
-                interface = link.name,
+                interface = interface.name,
                 "a host that forwards ipv6 does not say that it is no router"
             );
             return;
         }
-        let to = SocketAddr::V6(SocketAddrV6::new(to, 0, 0, link.index));
+        let to = SocketAddr::V6(SocketAddrV6::new(to, 0, 0, interface.index));
         let local = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        if let Err(error) = self.socket.send(&advertisement.encode(), to, local, link.index).await {
-            tracing::warn!(interface = link.name, %to, %error, "a router advertisement could not be sent");
+        if let Err(error) = self.socket.send(&advertisement.encode(), to, local, interface.index).await {
+            tracing::warn!(interface = interface.name, %to, %error, "a router advertisement could not be sent");
         }
     }
 }
 
 /// The setting of the kernel by which an interface is one of a router.
-fn forwards(link: &Link) -> bool {
-    let setting = format!("/proc/sys/net/ipv6/conf/{}/forwarding", link.name);
+fn forwards(interface: &Interface) -> bool {
+    let setting = format!("/proc/sys/net/ipv6/conf/{}/forwarding", interface.name);
     std::fs::read_to_string(setting).is_ok_and(|value| value.trim() != "0")
 }

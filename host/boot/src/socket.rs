@@ -4,7 +4,7 @@
 //! firmware drops an answer from an address that it did not ask.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::libc;
@@ -178,16 +178,17 @@ fn only_icmpv6(kind: u8) -> [SockFilter; 4] {
 }
 
 /// Binds a socket for one transfer: to the address the request came to, and connected, so that packets of others do
-/// not get in and a client that is gone is noticed by its ICMP error.
-pub(crate) async fn bind_transfer(datagram: &Datagram) -> io::Result<UdpSocket> {
+/// not get in and a client that is gone is noticed by its ICMP error. It does not block.
+pub(crate) fn bind_transfer(datagram: &Datagram) -> io::Result<net::UdpSocket> {
     let local = match datagram.local {
         IpAddr::V6(local) if local.is_unicast_link_local() => {
             SocketAddr::V6(SocketAddrV6::new(local, 0, 0, datagram.interface))
         }
         local => SocketAddr::new(local, 0),
     };
-    let socket = UdpSocket::bind(local).await?;
-    socket.connect(datagram.peer).await?;
+    let socket = net::UdpSocket::bind(local)?;
+    socket.connect(datagram.peer)?;
+    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 

@@ -1,7 +1,14 @@
-//! The TFTP service: one task and one socket a transfer.
+//! The TFTP service: one socket a transfer, and a few threads that carry all of them.
+//!
+//! The tasks of the runtime answer the service's port and open files, however long that takes. From then on a
+//! transfer is with one of the threads of [`carrier`].
 
 mod active;
-mod transfer;
+mod carried;
+mod carrier;
+mod deadlines;
+mod opening;
+mod send;
 
 use std::future::Future;
 use std::io;
@@ -11,15 +18,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use formwork_boot_proto::tftp::{self, Content, ErrorCode, Limits, error_packet};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::counters::{TftpCounters, count};
 use crate::error::BindError;
 use crate::socket::{Datagram, InfoSocket};
 use active::Active;
+use carrier::Carriers;
 
 const SERVICE: &str = "tftp";
+
+/// Where all lines of the log come from.
+const LOG: &str = "formwork_boot::tftp";
 
 /// Longest datagram read on the service's port: the longest request that is parsed, and one byte.
 const BUFFER: usize = 2049;
@@ -34,7 +44,8 @@ pub struct TftpConfig {
     pub address: SocketAddr,
     /// Block and window size.
     pub limits: Limits,
-    /// Transfers at the same time; more are refused as busy. Each has a socket and up to a window of memory.
+    /// Transfers at the same time; more are refused as busy, and one address, or network of 64 bits in IPv6, gets
+    /// three quarters of them. Each has a socket and 32 KiB of memory.
     pub transfers_max: usize,
 }
 
@@ -78,23 +89,24 @@ pub struct TftpService {
     config: TftpConfig,
     address: SocketAddr,
     counters: Arc<TftpCounters>,
+    carriers: Arc<Carriers>,
 }
 
 impl TftpService {
-    /// Binds the port. Needs a runtime of tokio.
+    /// Binds the port and starts a thread for each processor, four at most. Needs a runtime of tokio.
     ///
     /// # Errors
     ///
-    /// The port is taken or privileged, or the address is not of this host.
+    /// The port is taken or privileged, the address is not of this host, or the system has no thread to give.
     pub fn bind(config: TftpConfig) -> Result<Self, BindError> {
         let bound = InfoSocket::bind(config.address, None).and_then(|socket| {
             let address = socket.local_addr()?;
-            Ok((socket, address))
+            Ok((socket, address, Arc::new(Carriers::start()?)))
         });
         let hint = "ports below 1024 need CAP_NET_BIND_SERVICE";
-        let (socket, address) =
+        let (socket, address, carriers) =
             bound.map_err(|source| BindError::new(SERVICE, config.address.to_string(), hint, source))?;
-        Ok(Self { socket, config, address, counters: Arc::default() })
+        Ok(Self { socket, config, address, counters: Arc::default(), carriers })
     }
 
     /// Returns the address that it is bound to.
@@ -112,8 +124,7 @@ impl TftpService {
     /// Serves until `shutdown` ends. Running transfers end with it: their clients ask again.
     pub async fn run(self, files: Arc<dyn FileSource>, shutdown: impl Future<Output = ()> + Send) {
         tokio::pin!(shutdown);
-        let slots = Arc::new(Semaphore::new(self.config.transfers_max));
-        let active = Arc::new(Active::default());
+        let active = Arc::new(Active::new(self.config.transfers_max));
         let mut tasks = JoinSet::new();
         let mut buffer = vec![0; BUFFER];
         loop {
@@ -135,28 +146,25 @@ impl TftpService {
             let Some(request) = self.parse(&datagram, packet).await else {
                 continue;
             };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            let Some((entry, replaced)) = active.begin(datagram.peer, packet) else {
                 count(&self.counters.dropped);
                 self.refuse(&datagram, ErrorCode::Undefined, "busy, try again").await;
                 continue;
             };
-            let (entry, replaced) = active.begin(datagram.peer, packet);
             if replaced {
                 count(&self.counters.aborted);
             }
-            let job = transfer::Job {
+            let opening = opening::Opening {
                 request,
                 datagram,
                 limits: self.config.limits,
                 files: Arc::clone(&files),
                 counters: Arc::clone(&self.counters),
-                progressed: entry.progressed(),
+                carriers: Arc::clone(&self.carriers),
+                entry,
             };
-            let task = tasks.spawn(async move {
-                job.run().await;
-                drop((entry, slot));
-            });
-            active.note_task(datagram.peer, task);
+            let task = tasks.spawn(opening.run());
+            active.note_opening(datagram.peer, task);
         }
         tasks.shutdown().await;
     }

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::dhcp::{Lab, mac, message};
 use super::soon;
+use super::tftp::harness;
 
 /// Runs `server` in a namespace with `srv0` (10.99.0.1/24) until `client` ends, which runs in another one with `cli0`
 /// (no address) at the other end of the wire. A namespace belongs to a thread here.
@@ -120,11 +121,14 @@ async fn answer(socket: &UdpSocket, needed: MessageType) -> (Packet, SocketAddr)
 }
 
 fn serve_dhcp(interface: Option<&str>) -> impl Future<Output = ()> {
-    let config = DhcpConfig { interface: interface.map(str::to_owned), ..DhcpConfig::default() };
+    let config = DhcpConfig {
+        interfaces: interface.map(str::to_owned).into_iter().collect(),
+        ..DhcpConfig::default()
+    };
     let service = DhcpService::bind(config).unwrap();
     let range = (Ipv4Addr::new(10, 99, 0, 100), Ipv4Addr::new(10, 99, 0, 110));
     let lab = Lab::new(Subnet::new("link", Ipv4Addr::new(10, 99, 0, 0), 24, range));
-    service.run(lab, std::future::pending())
+    service.run(lab, None, std::future::pending())
 }
 
 async fn boot_by_broadcast() {
@@ -158,4 +162,23 @@ fn client_without_an_address_is_served_by_broadcast_on_a_named_interface() {
 #[test]
 fn client_without_an_address_is_served_by_broadcast_on_all_interfaces() {
     on_a_wire(|| serve_dhcp(None), boot_by_broadcast);
+}
+
+#[test]
+fn window_arrives_where_frames_are_too_short_to_be_cut_by_the_kernel() {
+    let (tell_port, port) = mpsc::channel();
+    let server = move || async move {
+        assert!(ip(&["link", "set", "srv0", "mtu", "1400"]));
+        tell_port.send(harness::start().port).unwrap();
+        std::future::pending().await
+    };
+    on_a_wire(server, move || async move {
+        assert!(ip(&["address", "add", "10.99.0.2/24", "dev", "cli0"]));
+        assert!(ip(&["link", "set", "cli0", "mtu", "1400"]));
+        let server = SocketAddr::from(([10, 99, 0, 1], port.recv().unwrap()));
+        let client = harness::Client::bound("0.0.0.0:0", server).await;
+        let options = [("blksize", "1468"), ("windowsize", "16")];
+        let first = client.ask(&harness::request(1, "ipxe.efi", "octet", &options)).await;
+        assert!(client.read(first, 1468, 16, |_| false).await[..] == harness::bytes(300_000)[..]);
+    });
 }

@@ -5,13 +5,13 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use formwork_boot::{Dhcp6Config, Dhcp6Service, Interfaces, Link, RaResponder};
+use formwork_boot::{Dhcp6Config, Dhcp6Service, Interface, RaResponder, Served};
 use formwork_boot_proto::dhcp6::{MessageType, Packet, code};
 use formwork_boot_proto::ra::{self, Advertisement};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::dhcp6::{Lab6, receive, solicit};
+use super::dhcp6::{Lab6, receive, solicit, table};
 use super::link::{ip, on_a_wire};
 use super::{soon, until};
 
@@ -21,9 +21,9 @@ fn index(interface: &str) -> u32 {
     nix::net::if_::if_nametoindex(interface).unwrap()
 }
 
-async fn serve(interfaces: Interfaces) {
+async fn serve(interfaces: Served) {
     let config = Dhcp6Config { interfaces, ..Dhcp6Config::default() };
-    Dhcp6Service::bind(config).unwrap().run(Lab6::new(), std::future::pending()).await;
+    Dhcp6Service::bind(config, table()).unwrap().run(Lab6::new(), std::future::pending()).await;
 }
 
 /// Asks all servers from port 546 of an interface until one answers: a wire that just came up may lose what goes over
@@ -61,7 +61,7 @@ fn client_is_served_by_multicast_on_a_named_interface() {
 
 #[test]
 fn client_is_served_by_multicast_on_all_interfaces() {
-    on_a_wire(|| serve(Interfaces::All), || solicit_from("cli0"));
+    on_a_wire(|| serve(Served::All), || solicit_from("cli0"));
 }
 
 /// The service is bound while the wire is down.
@@ -69,7 +69,7 @@ fn client_is_served_by_multicast_on_all_interfaces() {
 fn interface_that_comes_up_later_is_served() {
     let server = || async {
         assert!(ip(&["link", "set", "srv0", "down"]));
-        let service = Dhcp6Service::bind(Dhcp6Config::default()).unwrap();
+        let service = Dhcp6Service::bind(Dhcp6Config::default(), table()).unwrap();
         assert!(ip(&["link", "set", "srv0", "up"]));
         service.run(Lab6::new(), std::future::pending()).await;
     };
@@ -87,7 +87,7 @@ fn interface_that_is_made_later_is_served() {
                 until(|| nix::net::if_::if_nametoindex("srv1").is_ok()).await;
                 assert!(ip(&["link", "set", "srv1", "up"]));
             };
-            tokio::join!(serve(Interfaces::All), second_wire);
+            tokio::join!(serve(Served::All), second_wire);
         }
     };
     on_a_wire(server, move || async move {
@@ -100,7 +100,7 @@ fn interface_that_is_made_later_is_served() {
 
 #[test]
 fn router_solicitation_is_answered_with_no_router() {
-    let server = || RaResponder::bind("srv0").unwrap().run(std::future::pending());
+    let server = || RaResponder::bind("srv0", table()).unwrap().run(std::future::pending());
     on_a_wire(server, || async {
         let (advertisement, from) = ask_for_routers().await;
         assert_eq!(advertisement.len(), 16);
@@ -112,13 +112,13 @@ fn router_solicitation_is_answered_with_no_router() {
 
 #[test]
 fn hosts_are_sent_to_dhcpv6_and_told_the_network_on_all_interfaces() {
-    let advertise = |link: &Link| {
+    let advertise = |link: &Interface| {
         assert_eq!(link.name, "srv0", "loopback is left out");
         let prefix = Some("fd77::/64".parse().unwrap());
         Advertisement { managed: true, other: true, prefix, ..Advertisement::default() }
     };
     let server = move || {
-        let responder = RaResponder::bind(Interfaces::All).unwrap();
+        let responder = RaResponder::bind(Served::All, table()).unwrap();
         responder.advertising(advertise).run(std::future::pending())
     };
     on_a_wire(server, || async {
@@ -134,11 +134,11 @@ fn host_that_forwards_does_not_say_that_it_is_no_router() {
     let (heard, told) = mpsc::channel();
     let server = move || {
         fs::write("/proc/sys/net/ipv6/conf/srv0/forwarding", "1").unwrap();
-        let advertise = move |_: &Link| {
+        let advertise = move |_: &Interface| {
             heard.send(()).ok();
             Advertisement { managed: true, ..Advertisement::default() }
         };
-        RaResponder::bind("srv0").unwrap().advertising(advertise).run(std::future::pending())
+        RaResponder::bind("srv0", table()).unwrap().advertising(advertise).run(std::future::pending())
     };
     on_a_wire(server, move || async move {
         let socket = icmpv6();
@@ -195,6 +195,6 @@ async fn advertisement(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 
 #[test]
 fn missing_interface_is_named() {
-    let error = RaResponder::bind("no-such-if").unwrap_err();
+    let error = RaResponder::bind("no-such-if", table()).unwrap_err();
     assert!(error.to_string().contains("no-such-if"), "{error}");
 }

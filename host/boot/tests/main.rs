@@ -4,8 +4,11 @@
 
 mod dhcp;
 mod dhcp6;
+mod interfaces;
 mod link;
 mod link6;
+mod probe;
+mod raw;
 mod tftp;
 
 use std::future::Future;

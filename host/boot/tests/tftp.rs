@@ -1,164 +1,13 @@
-//! TFTP against a small client of its own: options, OVMF's habits, loss, limits.
+//! TFTP against a small client of its own: options, OVMF's habits, loss.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+pub(super) mod harness;
+mod limits;
+
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use formwork_boot::{FileSource, OpenError, OpenFuture, TftpConfig, TftpCounters, TftpService};
-use formwork_boot_proto::tftp::Content;
-use tokio::net::UdpSocket;
-use tokio::sync::Notify;
-
-use super::{soon, until};
-
-/// Files in memory; `slow` is opened only after `release`.
-#[derive(Default)]
-struct Files {
-    files: BTreeMap<&'static str, Arc<[u8]>>,
-    asked: Mutex<Vec<(String, SocketAddr, IpAddr)>>,
-    release: Notify,
-}
-
-/// A shared slice as content.
-struct Slice(Arc<[u8]>);
-
-impl Content for Slice {
-    fn len(&self) -> u64 {
-        Content::len(&*self.0)
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), formwork_boot_proto::tftp::ContentError> {
-        self.0.read_at(offset, buffer)
-    }
-}
-
-impl FileSource for Files {
-    fn open<'a>(&'a self, path: &'a str, peer: SocketAddr, local: IpAddr) -> OpenFuture<'a> {
-        Box::pin(async move {
-            self.asked.lock().unwrap().push((path.to_owned(), peer, local));
-            match path {
-                "slow" => self.release.notified().await,
-                "secret" => return Err(OpenError::Denied),
-                "broken" => return Err(OpenError::Failed("disk on fire".to_owned())),
-                _ => {}
-            }
-            let file = self.files.get(path).ok_or(OpenError::NotFound)?;
-            Ok(Arc::new(Slice(Arc::clone(file))) as Arc<dyn Content>)
-        })
-    }
-}
-
-fn bytes(len: usize) -> Arc<[u8]> {
-    (0..len).map(|index| (index % 253) as u8).collect()
-}
-
-struct Running {
-    port: u16,
-    counters: Arc<TftpCounters>,
-    files: Arc<Files>,
-}
-
-fn start_on(address: &str, transfers_max: usize) -> Running {
-    let files = Arc::new(Files {
-        files: BTreeMap::from([
-            ("ipxe.efi", bytes(300_000)),
-            ("dir/small", bytes(10)),
-            ("slow", bytes(5)),
-            ("lpxelinux.0", bytes(1024)),
-        ]),
-        ..Files::default()
-    });
-    let config = TftpConfig { transfers_max, ..TftpConfig::new(address.parse().unwrap()) };
-    let service = TftpService::bind(config).unwrap();
-    let (port, counters) = (service.address().port(), service.counters());
-    tokio::spawn(service.run(Arc::clone(&files) as Arc<dyn FileSource>, std::future::pending()));
-    Running { port, counters, files }
-}
-
-fn start() -> Running {
-    start_on("0.0.0.0:0", 64)
-}
-
-fn request(operation: u8, name: &str, mode: &str, options: &[(&str, &str)]) -> Vec<u8> {
-    let mut packet = vec![0, operation];
-    let texts = [name, mode].into_iter().chain(options.iter().flat_map(|(name, value)| [*name, *value]));
-    for text in texts {
-        packet.extend_from_slice(text.as_bytes());
-        packet.push(0);
-    }
-    packet
-}
-
-fn ack(block: u16) -> Vec<u8> {
-    [4_u16.to_be_bytes(), block.to_be_bytes()].concat()
-}
-
-struct Client {
-    socket: UdpSocket,
-    server: SocketAddr,
-}
-
-impl Client {
-    async fn new(server: (&str, u16)) -> Self {
-        let server = SocketAddr::new(server.0.parse().unwrap(), server.1);
-        let any = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-        Self { socket: UdpSocket::bind(any).await.unwrap(), server }
-    }
-
-    async fn send(&self, packet: &[u8], to: SocketAddr) {
-        self.socket.send_to(packet, to).await.unwrap();
-    }
-
-    async fn receive(&self) -> (Vec<u8>, SocketAddr) {
-        let mut buffer = vec![0; 2000];
-        let (len, from) = soon(self.socket.recv_from(&mut buffer)).await.unwrap();
-        buffer.truncate(len);
-        (buffer, from)
-    }
-
-    /// Sends a request and returns the first answer.
-    async fn ask(&self, packet: &[u8]) -> (Vec<u8>, SocketAddr) {
-        self.send(packet, self.server).await;
-        self.receive().await
-    }
-
-    /// Reads the rest of a file whose first DATA or OACK is `first`. Acknowledges each window once, and leaves out
-    /// the acknowledgement where `lose` says so.
-    async fn read(
-        &self,
-        first: (Vec<u8>, SocketAddr),
-        block_size: usize,
-        window: u16,
-        mut lose: impl FnMut(u16) -> bool,
-    ) -> Vec<u8> {
-        let (mut packet, server) = first;
-        let (mut content, mut block) = (Vec::new(), 0_u16);
-        loop {
-            match packet[1] {
-                6 => self.send(&ack(0), server).await,
-                3 if packet[2..4] == block.wrapping_add(1).to_be_bytes() => {
-                    block = block.wrapping_add(1);
-                    content.extend_from_slice(&packet[4..]);
-                    let last = packet.len() < block_size + 4;
-                    if (last || block % window == 0) && !lose(block) {
-                        self.send(&ack(block), server).await;
-                    }
-                    if last {
-                        return content;
-                    }
-                }
-                // A block that is here already: the server did not get our acknowledgement.
-                3 if packet[2..4] == block.to_be_bytes() => self.send(&ack(block), server).await,
-                3 => {}
-                _ => panic!("{:?}", String::from_utf8_lossy(&packet)),
-            }
-            let (next, from) = self.receive().await;
-            assert_eq!(from, server, "one transfer has one port");
-            packet = next;
-        }
-    }
-}
+use self::harness::{Client, ack, bytes, request, start, start_on};
+use super::until;
 
 #[tokio::test]
 async fn request_right_after_an_error_is_answered_too() {
@@ -292,29 +141,6 @@ async fn odd_packets_are_counted_and_met_with_silence() {
 }
 
 #[tokio::test]
-async fn transfers_over_the_limit_are_told_to_come_again() {
-    let service = start_on("127.0.0.1:0", 1);
-    let (one, two) =
-        (Client::new(("127.0.0.1", service.port)).await, Client::new(("127.0.0.1", service.port)).await);
-    let first = one.ask(&request(1, "dir/small", "octet", &[("tsize", "0")])).await;
-    let packet = request(1, "dir/small", "octet", &[]);
-    assert_eq!(two.ask(&packet).await.0, b"\0\x05\0\0busy, try again\0");
-    one.read(first, 512, 1, |_| false).await;
-    until(|| service.counters.snapshot().completed == 1).await;
-    // The slot is free a moment after the count: the task still has to end.
-    let answer = soon(async {
-        loop {
-            let answer = two.ask(&packet).await;
-            if answer.0[1] == 3 {
-                return answer;
-            }
-        }
-    });
-    let answer = answer.await;
-    assert_eq!(two.read(answer, 512, 1, |_| false).await[..], bytes(10)[..]);
-}
-
-#[tokio::test]
 async fn row_192_answer_comes_from_the_address_that_was_asked() {
     let service = start();
     for host in [1, 2] {
@@ -351,22 +177,4 @@ async fn client_whose_port_closed_is_noticed_before_the_timer_gives_up() {
     let began = tokio::time::Instant::now();
     until(|| service.counters.snapshot().aborted == 1).await;
     assert!(began.elapsed() < Duration::from_secs(10));
-}
-
-#[tokio::test]
-async fn hundred_clients_at_once_get_the_whole_file() {
-    let service = start_on("0.0.0.0:0", 4096);
-    let port = service.port;
-    let clients = (0..100).map(|_| {
-        tokio::spawn(async move {
-            let client = Client::new(("127.0.0.1", port)).await;
-            let options = [("blksize", "1468"), ("windowsize", "4")];
-            let first = client.ask(&request(1, "ipxe.efi", "octet", &options)).await;
-            client.read(first, 1468, 4, |_| false).await[..] == bytes(300_000)[..]
-        })
-    });
-    for client in clients.collect::<Vec<_>>() {
-        assert!(client.await.unwrap());
-    }
-    until(|| service.counters.snapshot().completed == 100).await;
 }

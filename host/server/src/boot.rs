@@ -3,8 +3,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `dhcp` | one request: decide, make the lease durable, answer |
+//! | `table` | subnets, reservations and leases in memory, in step with the store |
+//! | `writer` | many leases in one commit |
+//! | `stored` | what objects of the store are to a decision |
+//! | `probing` | whether an address is in use already |
+//! | `options` | DHCP options as operators configure them |
+//! | `subnet` | the subnet that the flags ask for |
 //! | `counts` | what the services have counted |
-//! | `leases` | the leases in memory, in step with the store |
 //! | `choose` | what a client boots |
 //! | `space` | one name space of rendered files and the file root |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
@@ -12,15 +17,23 @@
 mod choose;
 mod counts;
 mod dhcp;
-mod leases;
+mod options;
+mod probing;
 mod space;
+mod stored;
+mod subnet;
+mod table;
 mod tftp;
 mod web;
+mod writer;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-pub(crate) use self::counts::BootCounts;
-use formwork_boot::{BindError, DhcpConfig, DhcpService, RaResponder, TftpConfig, TftpService};
+pub(crate) use self::{counts::BootCounts, subnet::provide as provide_subnet};
+use formwork_boot::{
+    BindError, DhcpConfig, DhcpService, FakeProber, InterfaceTable, LinkLayer, ProbeConfig, Prober,
+    RaResponder, TftpConfig, TftpService,
+};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
@@ -40,6 +53,9 @@ pub enum BootError {
         /// Which service, which address, and why.
         source: BindError,
     },
+    /// The system does not list its network cards.
+    #[error("failed to list the network cards: {0}")]
+    Interfaces(io::Error),
     /// The file server has no socket.
     #[error(
         "the file server cannot listen on `{address}`: {source}\n\
@@ -65,7 +81,7 @@ pub(crate) async fn start(
     let files = bind_files(&endpoint)?;
     let tftp = bind_tftp(&endpoint)?;
     let dhcp = bind_dhcp(&endpoint)?;
-    let advertiser = dhcp.as_ref().and_then(|_| bind_advertiser(&endpoint));
+    let advertisers = if dhcp.is_empty() { Vec::new() } else { bind_advertisers(&endpoint) };
     let mut running = Vec::new();
     if let Some(listener) = files {
         tracing::info!(url = endpoint.file_url(), "files are served");
@@ -82,18 +98,27 @@ pub(crate) async fn start(
             tracing::info!(counts = ?counters.snapshot(), "tftp was served");
         }));
     }
-    if let Some((service, subnet)) = dhcp {
-        tracing::info!(port = service.port(), range = %subnet.name, "dhcp is served");
-        let handler = Arc::new(dhcp::Handler::new(Arc::clone(&endpoint), subnet));
-        let counters = endpoint.boot_counts.of_dhcp(service.counters());
-        let served = service.run(handler, ended(shutdown.clone()));
-        running.push(tokio::spawn(async move {
-            served.await;
-            tracing::info!(counts = ?counters.snapshot(), "dhcp was served");
-        }));
+    if !dhcp.is_empty() {
+        let interfaces = Arc::new(InterfaceTable::read().map_err(BootError::Interfaces)?);
+        let LinkLayer { sender, prober, .. } = LinkLayer::open(&interfaces, ProbeConfig::default());
+        let frames = sender.map(Arc::new);
+        let prober: Arc<dyn Prober> = match endpoint.options.fake_pinger {
+            true => Arc::new(FakeProber::default()),
+            false => Arc::new(prober),
+        };
+        let handler = Arc::new(dhcp::Handler::new(Arc::clone(&endpoint), interfaces, prober));
+        for service in dhcp {
+            tracing::info!(port = service.port(), "dhcp is served");
+            let counters = endpoint.boot_counts.of_dhcp(service.counters(), service.is_binl());
+            let served = service.run(Arc::clone(&handler), frames.clone(), ended(shutdown.clone()));
+            running.push(tokio::spawn(async move {
+                served.await;
+                tracing::info!(counts = ?counters.snapshot(), "dhcp was served");
+            }));
+        }
     }
-    if let Some(advertiser) = advertiser {
-        running.push(tokio::spawn(advertiser.run(ended(shutdown))));
+    for advertiser in advertisers {
+        running.push(tokio::spawn(advertiser.run(ended(shutdown.clone()))));
     }
     Ok(running)
 }
@@ -120,31 +145,40 @@ fn bind_tftp(endpoint: &Endpoint) -> Result<Option<TftpService>, BootError> {
     bound.map(Some).map_err(|source| BootError::Bind { flag: "--tftp-port", source })
 }
 
-type Dhcp = (DhcpService, formwork_boot_proto::dhcp::server::Subnet);
-
-fn bind_dhcp(endpoint: &Endpoint) -> Result<Option<Dhcp>, BootError> {
+/// Binds the ports of the DHCP server and of the boot server.
+fn bind_dhcp(endpoint: &Endpoint) -> Result<Vec<DhcpService>, BootError> {
     let options = &endpoint.options;
-    let Some(subnet) = options.dhcp_subnet.as_ref().filter(|_| options.dhcp_port != 0) else {
-        return Ok(None);
+    if options.dhcp_port == 0 {
+        return Ok(Vec::new());
+    }
+    let bind = |port: u16, binl: bool| {
+        let interfaces = options.dhcp_interfaces.clone();
+        DhcpService::bind(DhcpConfig { interfaces, port, binl, ..DhcpConfig::default() })
     };
-    let config = DhcpConfig {
-        interface: options.dhcp_interface.clone(),
-        // Without a configured address the server is known by the one that faces each client.
-        address: options.static_ip,
-        port: options.dhcp_port,
-        ..DhcpConfig::default()
-    };
-    let service =
-        DhcpService::bind(config).map_err(|source| BootError::Bind { flag: "--dhcp-port", source })?;
-    Ok(Some((service, dhcp::subnet(subnet))))
+    let dhcp = bind(options.dhcp_port, false);
+    let mut services = vec![dhcp.map_err(|source| BootError::Bind { flag: "--dhcp-port", source })?];
+    if options.binl_port.number != 0 {
+        match bind(options.binl_port.number, true) {
+            Ok(service) => services.push(service),
+            Err(source) if options.binl_port.is_asked_for => {
+                return Err(BootError::Bind { flag: "--binl-port", source });
+            }
+            Err(error) => tracing::warn!(%error, "the port of the boot server is left out"),
+        }
+    }
+    Ok(services)
 }
 
-/// The answer to router solicitations only saves iPXE time, so nothing depends on it.
-fn bind_advertiser(endpoint: &Endpoint) -> Option<RaResponder> {
-    let interface = endpoint.options.dhcp_interface.as_deref()?;
-    RaResponder::bind(interface)
-        .inspect_err(|error| tracing::info!(interface, %error, "no router advertisements: iPXE boots slower"))
-        .ok()
+/// The answers to router solicitations only save iPXE time, so nothing depends on them.
+fn bind_advertisers(endpoint: &Endpoint) -> Vec<RaResponder> {
+    let bind = |interface: &String| {
+        RaResponder::bind(interface)
+            .inspect_err(
+                |error| tracing::info!(interface, %error, "no router advertisements: iPXE boots slower"),
+            )
+            .ok()
+    };
+    endpoint.options.dhcp_interfaces.iter().filter_map(bind).collect()
 }
 
 /// Ends when the shutdown begins.

@@ -41,9 +41,13 @@ pub struct ServeOptions {
     pub tftp_port: u16,
     /// The port of DHCP; 0 turns it off.
     pub dhcp_port: u16,
-    /// The network card that DHCP listens on; all when absent.
-    pub dhcp_interface: Option<String>,
-    /// The network that addresses are given in; without one no address is given.
+    /// The port of the boot server (PXE's BINL) beside DHCP; 0 turns it off.
+    pub binl_port: Port,
+    /// The network cards that DHCP listens on; all when there are none.
+    pub dhcp_interfaces: Vec<String>,
+    /// True when nobody is asked whether an address is in use before it is offered.
+    pub fake_pinger: bool,
+    /// A subnet to make at the start where none covers its network.
     pub dhcp_subnet: Option<DhcpSubnet>,
     /// The name of the endpoint; made from the first network card when absent.
     pub id: Option<String>,
@@ -134,7 +138,9 @@ impl ServeOptions {
             static_port: 8091,
             tftp_port: 69,
             dhcp_port: 67,
-            dhcp_interface: None,
+            binl_port: Port::usual(4011),
+            dhcp_interfaces: Vec::new(),
+            fake_pinger: false,
             dhcp_subnet: None,
             id: None,
             memory: false,

@@ -186,6 +186,7 @@ pub async fn serve(
     });
     let _ = provided.await;
     let (stop, stopped) = watch::channel(false);
+    boot::provide_subnet(&endpoint).await.map_err(|error| ServeError::First(error.to_string()))?;
     let mut tasks = boot::start(Arc::clone(&endpoint), stopped.clone()).await?;
     if let Some(listener) = doors.secure_files {
         let tls = endpoint.static_certificate().acceptor(&endpoint.options.tls).map_err(certificate)?;

@@ -57,6 +57,12 @@ pub trait Object: Send + Sync {
         Ok(None)
     }
 
+    /// Returns what `index` finds under a key. `None` means that the thing cannot be indexed by it.
+    fn item(&self, key: &Value) -> Option<Value> {
+        let _ = key;
+        None
+    }
+
     /// Returns the text that printing the thing gives.
     fn text(&self) -> String {
         self.type_name().to_owned()

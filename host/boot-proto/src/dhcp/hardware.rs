@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bytes::Hexadecimal;
 
 /// The bytes of `chaddr` that `hlen` says are used: 0 to 16.
@@ -10,7 +12,8 @@ use crate::bytes::Hexadecimal;
 /// Shown in lower case with colons, which is also the form of a lease's token under the strategy `MAC`
 /// (drp-behaviour.md 6.6: client identifiers are ignored). That folds the two identities of one machine into one:
 /// OVMF sends no option 61, while iPXE and udhcpc send `01` and the MAC address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct HardwareAddress {
     bytes: [u8; 16],
     len: u8,
@@ -73,6 +76,20 @@ impl fmt::Display for HardwareAddress {
 impl fmt::Debug for HardwareAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "HardwareAddress({self})")
+    }
+}
+
+impl From<HardwareAddress> for String {
+    fn from(address: HardwareAddress) -> Self {
+        address.to_string()
+    }
+}
+
+impl TryFrom<String> for HardwareAddress {
+    type Error = HardwareAddressError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -109,6 +109,11 @@ impl Options {
         Some(self.entries.remove(place).1)
     }
 
+    /// Puts the options into an order; those of one rank stay as they are.
+    pub fn sort_by_key(&mut self, mut rank: impl FnMut(u8) -> usize) {
+        self.entries.sort_by_cached_key(|(code, _)| rank(*code));
+    }
+
     /// Iterates over all options in order.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
         self.entries.iter().map(|(code, value)| (*code, value.as_slice()))

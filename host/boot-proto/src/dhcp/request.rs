@@ -38,6 +38,21 @@ impl MessageType {
         }
     }
 
+    /// Returns the name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Discover => "discover",
+            Self::Offer => "offer",
+            Self::Request => "request",
+            Self::Decline => "decline",
+            Self::Ack => "ack",
+            Self::Nak => "nak",
+            Self::Release => "release",
+            Self::Inform => "inform",
+        }
+    }
+
     /// Reads the code on the wire.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {

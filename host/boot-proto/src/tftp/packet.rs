@@ -3,13 +3,13 @@
 use crate::bytes::Reader;
 
 /// The operation codes of RFC 1350 and RFC 2347.
-pub(super) mod opcode {
-    pub(in crate::tftp) const READ: u16 = 1;
-    pub(in crate::tftp) const WRITE: u16 = 2;
-    pub(in crate::tftp) const DATA: u16 = 3;
-    pub(in crate::tftp) const ACK: u16 = 4;
-    pub(in crate::tftp) const ERROR: u16 = 5;
-    pub(in crate::tftp) const OACK: u16 = 6;
+pub(crate) mod opcode {
+    pub(crate) const READ: u16 = 1;
+    pub(crate) const WRITE: u16 = 2;
+    pub(crate) const DATA: u16 = 3;
+    pub(crate) const ACK: u16 = 4;
+    pub(crate) const ERROR: u16 = 5;
+    pub(crate) const OACK: u16 = 6;
 }
 
 /// The error codes that this server sends (RFC 1350 appendix, RFC 2347).

@@ -1,5 +1,7 @@
 //! A transfer against a client that is played here, with an invented clock.
 
+mod repeats;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -29,8 +31,11 @@ fn transfer(len: usize, options: &[(&str, &str)]) -> (Transfer, Vec<u8>) {
 
 /// Takes everything that is due.
 fn packets(transfer: &mut Transfer) -> Vec<Vec<u8>> {
-    let mut packet = Vec::new();
-    std::iter::from_fn(|| transfer.next_packet(&mut packet).then(|| packet.clone())).collect()
+    let (mut batch, mut packets) = (Batch::default(), Vec::new());
+    while transfer.next_batch(&mut batch) {
+        packets.extend(batch.packets().map(<[u8]>::to_vec));
+    }
+    packets
 }
 
 fn blocks(transfer: &mut Transfer) -> Vec<u16> {
@@ -189,6 +194,25 @@ fn transfer_without_options_begins_with_data_of_512() {
 }
 
 #[test]
+fn window_is_one_batch_of_equal_packets_as_far_as_one_datagram_reaches() {
+    let (mut transfer, content) = transfer(100 * 1468 + 7, &[("blksize", "1468"), ("windowsize", "64")]);
+    let mut batch = Batch::default();
+    assert!(transfer.next_batch(&mut batch) && batch.is_single());
+    let mut received = Vec::new();
+    for (acked, counts) in [(0, [44, 20].as_slice()), (64, &[37])] {
+        transfer.handle_packet(1, &ack(acked));
+        for count in counts {
+            assert!(transfer.next_batch(&mut batch) && !batch.is_single());
+            assert_eq!((batch.packet_len(), batch.packets().count()), (1472, *count));
+            received.extend(batch.packets().flat_map(|packet| packet[4..].to_vec()));
+        }
+        assert!(!transfer.next_batch(&mut batch));
+    }
+    assert_eq!(batch.packets().last().unwrap().len(), 4 + 7);
+    assert!(received == content);
+}
+
+#[test]
 fn file_of_whole_blocks_ends_with_an_empty_one() {
     for len in [0, 512, 1024] {
         let (transfer, content) = transfer(len, &[]);
@@ -217,94 +241,6 @@ fn blocks_roll_over_past_65535() {
     let (client, outcome, ..) = run(transfer, Client::new(8, 64), || false);
     assert_eq!(outcome, Outcome::Complete);
     assert!(client.received == content);
-}
-
-#[test]
-fn silent_client_is_given_up_after_growing_waits() {
-    let (mut transfer, _) = transfer(5000, &[]);
-    let (mut sent, mut waits, mut now) = (packets(&mut transfer).len(), Vec::new(), 0);
-    while let Progress::WaitUntil(deadline) = transfer.progress() {
-        waits.push(deadline - now);
-        now = deadline;
-        transfer.handle_timeout(now);
-        sent += packets(&mut transfer).len();
-    }
-    assert_eq!(transfer.progress(), Progress::Done(Outcome::TimedOut));
-    assert_eq!(sent, 11);
-    assert_eq!(waits[..4], [500, 1000, 2000, 4000]);
-    assert!(now < 40_000, "{now}");
-}
-
-#[test]
-fn timeout_before_the_deadline_does_nothing() {
-    let (mut transfer, _) = transfer(5000, &[]);
-    packets(&mut transfer);
-    transfer.handle_timeout(deadline(&transfer) - 1);
-    assert!(packets(&mut transfer).is_empty());
-}
-
-#[test]
-fn timer_learns_a_fast_client_and_one_lost_packet_costs_little() {
-    let (mut transfer, _) = transfer(5000, &[]);
-    packets(&mut transfer);
-    transfer.handle_packet(1, &ack(1));
-    assert_eq!(blocks(&mut transfer), [2]);
-    assert_eq!(deadline(&transfer) - 1, 40);
-}
-
-#[test]
-fn duplicate_acknowledgement_in_lock_step_sends_nothing() {
-    let (mut transfer, _) = transfer(5000, &[]);
-    packets(&mut transfer);
-    transfer.handle_packet(1, &ack(1));
-    assert_eq!(blocks(&mut transfer), [2]);
-    transfer.handle_packet(2, &ack(1));
-    transfer.handle_packet(2, &ack(0));
-    transfer.handle_packet(2, &ack(9));
-    assert!(packets(&mut transfer).is_empty(), "no sorcerer's apprentice");
-}
-
-#[test]
-fn window_goes_on_behind_a_gap() {
-    let (mut transfer, _) = transfer(50_000, &[("windowsize", "4")]);
-    packets(&mut transfer);
-    transfer.handle_packet(1, &ack(0));
-    assert_eq!(blocks(&mut transfer), [1, 2, 3, 4]);
-    transfer.handle_packet(2, &ack(2));
-    assert_eq!(blocks(&mut transfer), [3, 4, 5, 6]);
-    transfer.handle_packet(3, &ack(2));
-    assert!(packets(&mut transfer).is_empty(), "one gap is repaired once");
-    transfer.handle_packet(4, &ack(6));
-    assert_eq!(blocks(&mut transfer), [7, 8, 9, 10]);
-}
-
-#[test]
-fn first_block_of_a_window_lost_is_repaired_without_the_timer() {
-    let (mut transfer, _) = transfer(50_000, &[("windowsize", "4")]);
-    packets(&mut transfer);
-    for block in [0, 4] {
-        transfer.handle_packet(1, &ack(block));
-        packets(&mut transfer);
-    }
-    transfer.handle_packet(2, &ack(4));
-    assert_eq!(blocks(&mut transfer), [5, 6, 7, 8]);
-    transfer.handle_packet(3, &ack(4));
-    assert!(packets(&mut transfer).is_empty());
-}
-
-#[test]
-fn lossy_network_delays_by_the_learned_timer_only() {
-    let mut state = 12345_u64;
-    let lost = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33).is_multiple_of(100)
-    };
-    let (transfer, content) = transfer(1 << 20, &[("blksize", "1468")]);
-    let (client, outcome, now, sent) = run(transfer, Client::new(1468, 1), lost);
-    assert_eq!(outcome, Outcome::Complete);
-    assert!(client.received == content);
-    assert!(now < 3_000, "about 14 losses of 40 ms each took {now} ms");
-    assert!(sent < 800, "{sent}");
 }
 
 #[test]

@@ -13,6 +13,10 @@ const MAX_MS: u64 = 4_000;
 /// How often the same packets are repeated before the client counts as gone: after 20 to 36 s.
 const MAX_REPEATS: u32 = 10;
 
+/// The same for a client that never answered, after 11 s: its request may have been sent in its name by another, and
+/// a real client asks anew.
+const MAX_REPEATS_UNANSWERED: u32 = 4;
+
 /// The time to wait for an answer.
 #[derive(Debug, Clone)]
 pub(super) struct Timer {
@@ -21,13 +25,14 @@ pub(super) struct Timer {
     wait_ms: u64,
     ceiling_ms: u64,
     repeats: u32,
+    answered: bool,
 }
 
 impl Timer {
     /// Starts with a ceiling that the client may have asked for (RFC 2349).
     pub(super) fn new(timeout_secs: Option<u64>) -> Self {
         let ceiling_ms = timeout_secs.map_or(MAX_MS, |secs| secs.saturating_mul(1000)).clamp(MIN_MS, MAX_MS);
-        Self { estimate: None, wait_ms: FIRST_MS.min(ceiling_ms), ceiling_ms, repeats: 0 }
+        Self { estimate: None, wait_ms: FIRST_MS.min(ceiling_ms), ceiling_ms, repeats: 0, answered: false }
     }
 
     /// Returns how long to wait for an answer, in milliseconds.
@@ -39,6 +44,7 @@ impl Timer {
     /// repeated packet may be to its first copy (Karn's rule). Without a sample the longer wait stays.
     pub(super) fn progress(&mut self, sample_ms: Option<u64>) {
         self.repeats = 0;
+        self.answered = true;
         let Some(sample) = sample_ms.map(|sample| sample.min(MAX_MS) * 8) else {
             return;
         };
@@ -57,6 +63,6 @@ impl Timer {
     pub(super) fn expired(&mut self) -> bool {
         self.repeats += 1;
         self.wait_ms = (self.wait_ms * 2).min(self.ceiling_ms);
-        self.repeats <= MAX_REPEATS
+        self.repeats <= if self.answered { MAX_REPEATS } else { MAX_REPEATS_UNANSWERED }
     }
 }

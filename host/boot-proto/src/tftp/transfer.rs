@@ -1,11 +1,13 @@
 //! One read transfer from its request to its end.
 //!
-//! The caller sends what [`Transfer::next_packet`] hands out until it has no more, then waits for a packet or for the
+//! The caller sends what [`Transfer::next_batch`] hands out until it has no more, then waits for a packet or for the
 //! deadline of [`Transfer::progress`], whichever comes first.
 
 use std::sync::Arc;
 
-use super::packet::{self, ErrorCode, FromClient, error_packet, opcode};
+use super::batch::Batch;
+use super::packet::{self, ErrorCode, FromClient, error_packet};
+use super::reader::Reader;
 use super::request::{Mode, Request};
 use super::timer::Timer;
 use super::{Content, ContentError};
@@ -19,12 +21,15 @@ const MIN_BLOCK: u64 = 8;
 /// Longest text that is sent as netascii, which has to be rewritten in memory first: 4 MiB.
 const NETASCII_MAX: u64 = 4 << 20;
 
+/// After so many copies of a window without an answer, what is lost may be the answer.
+const SURE_COPIES: u32 = 2;
+
 /// What a client can get at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Block size in bytes. 1,468 fills an Ethernet frame; more means fragments, which many ROMs cannot put together.
     pub block_size: u16,
-    /// Blocks a window, which bounds what one packet of a client can make the server send.
+    /// Blocks a window, which bounds what one packet of a client can make the server send; a second repeat is two.
     pub window_size: u16,
 }
 
@@ -89,7 +94,7 @@ pub enum TransferError {
 /// Blocks are counted from 1 without end; on the wire they wrap from 65,535 to 0, as every client expects of a large
 /// file.
 pub struct Transfer {
-    content: Arc<dyn Content>,
+    reader: Reader,
     block_size: u64,
     window_size: u64,
     last_block: u64,
@@ -129,7 +134,8 @@ impl Transfer {
             Mode::Octet => content,
             Mode::Netascii => to_netascii(&request.name, content.as_ref())?,
         };
-        let len = content.len();
+        let reader = Reader::new(content);
+        let len = reader.len();
         let mut options = Vec::new();
         let block_size = request.block_size.filter(|size| *size >= MIN_BLOCK).map(|size| {
             let size = size.min(u64::from(limits.block_size).max(MIN_BLOCK));
@@ -149,7 +155,7 @@ impl Transfer {
         let block_size = block_size.unwrap_or(DEFAULT_BLOCK);
         let timer = Timer::new(timeout);
         Ok(Self {
-            content,
+            reader,
             block_size,
             window_size: window_size.unwrap_or(1),
             last_block: len / block_size + 1,
@@ -186,28 +192,38 @@ impl Transfer {
     /// Returns the length of the content in bytes.
     #[must_use]
     pub fn content_len(&self) -> u64 {
-        self.content.len()
+        self.reader.len()
     }
 
-    /// Writes the next packet to send into `packet`, replacing what is there; false when none is due.
-    pub fn next_packet(&mut self, packet: &mut Vec<u8>) -> bool {
-        packet.clear();
+    /// Puts the next packets to send into `batch`, in place of what is there; false when none is due. A window that
+    /// is too long for one batch comes in several.
+    pub fn next_batch(&mut self, batch: &mut Batch) -> bool {
         if std::mem::take(&mut self.oack_due) {
-            packet::write_oack(packet, &self.options);
+            batch.set_packet(|packet| packet::write_oack(packet, &self.options));
             return true;
         }
-        let window_end = self.acked.saturating_add(self.window_size).min(self.last_block);
+        let window_end = self.acked.saturating_add(self.reach()).min(self.last_block);
         if self.outcome.is_some() || self.negotiating || self.sent >= window_end {
             return false;
         }
-        self.sent += 1;
-        self.highest = self.highest.max(self.sent);
-        if let Err(error) = self.write_data(packet) {
-            packet.clear();
-            packet.extend(error_packet(ErrorCode::Undefined, "the file cannot be read"));
+        let blocks = Batch::room(self.block_size).min(window_end - self.sent);
+        if let Err(error) = self.write_data(batch, blocks) {
+            let told = error_packet(ErrorCode::Undefined, "the file cannot be read");
+            batch.set_packet(|packet| packet.extend(told));
             self.outcome = Some(Outcome::Unreadable(error));
         }
         true
+    }
+
+    /// How many blocks may be on their way.
+    ///
+    /// Where a window and its repeat bring no answer, its acknowledgement may be what was lost, to a client that
+    /// ignores blocks it has (U-Boot) and waits seconds for its own timer. So a second repeat comes with the window
+    /// behind it, which such a client takes and acknowledges. Any other client sees blocks in the right order. One
+    /// that never acknowledged a block may not be there at all, and gets no more than it asked for.
+    fn reach(&self) -> u64 {
+        let windows = if self.copies > SURE_COPIES && self.acked > 0 { 2 } else { 1 };
+        self.window_size * windows
     }
 
     /// Takes in a packet of the client. What does not fit is ignored.
@@ -295,14 +311,16 @@ impl Transfer {
         self.deadline_ms = now_ms.saturating_add(self.timer.wait_ms());
     }
 
-    fn write_data(&self, packet: &mut Vec<u8>) -> Result<(), ContentError> {
-        let offset = (self.sent - 1) * self.block_size;
-        let len = self.content.len().saturating_sub(offset).min(self.block_size);
-        let len = usize::try_from(len).unwrap_or(0);
-        packet.extend_from_slice(&opcode::DATA.to_be_bytes());
-        packet.extend_from_slice(&u16::try_from(self.sent & 0xffff).unwrap_or_default().to_be_bytes());
-        packet.resize(4 + len, 0);
-        self.content.read_at(offset, packet.get_mut(4..).unwrap_or_default())
+    fn write_data(&mut self, batch: &mut Batch, blocks: u64) -> Result<(), ContentError> {
+        let offset = self.sent * self.block_size;
+        let len = self.reader.len().saturating_sub(offset).min(blocks * self.block_size);
+        let [blocks_here, block_size, len] =
+            [blocks, self.block_size, len].map(|number| usize::try_from(number).unwrap_or(0));
+        let reader = &mut self.reader;
+        batch.set_data(self.sent + 1, blocks_here, block_size, len, |bytes| reader.read(offset, bytes))?;
+        self.sent += blocks;
+        self.highest = self.highest.max(self.sent);
+        Ok(())
     }
 }
 

@@ -9,13 +9,15 @@ use formwork_boot::{DhcpCounters, TftpCounters};
 #[derive(Debug, Default)]
 pub(crate) struct BootCounts {
     dhcp: OnceLock<Arc<DhcpCounters>>,
+    binl: OnceLock<Arc<DhcpCounters>>,
     tftp: OnceLock<Arc<TftpCounters>>,
 }
 
 impl BootCounts {
-    /// Takes in the counters of the DHCP service, and returns them.
-    pub(super) fn of_dhcp(&self, counters: Arc<DhcpCounters>) -> Arc<DhcpCounters> {
-        Arc::clone(self.dhcp.get_or_init(|| counters))
+    /// Takes in the counters of the DHCP service, or of the boot server beside it, and returns them.
+    pub(super) fn of_dhcp(&self, counters: Arc<DhcpCounters>, binl: bool) -> Arc<DhcpCounters> {
+        let slot = if binl { &self.binl } else { &self.dhcp };
+        Arc::clone(slot.get_or_init(|| counters))
     }
 
     /// Takes in the counters of the TFTP service, and returns them.
@@ -25,25 +27,28 @@ impl BootCounts {
 
     /// Returns what was counted as `GET /info` tells it; nothing of a service that does not run.
     pub(crate) fn stats(&self) -> Vec<Stat> {
-        let dhcp = self.dhcp.get().map(|dhcp| dhcp.snapshot());
-        let tftp = self.tftp.get().map(|tftp| tftp.snapshot());
-        let dhcp = dhcp.map(|dhcp| {
-            [
+        let dhcp = self.dhcp.get().map(|dhcp| dhcp.snapshot()).map(|dhcp| {
+            vec![
                 ("dhcp.received", dhcp.received),
                 ("dhcp.malformed", dhcp.malformed),
-                ("dhcp.dropped", dhcp.dropped),
                 ("dhcp.answered", dhcp.answered),
+                ("dhcp.unsent", dhcp.unsent),
             ]
         });
-        let tftp = tftp.map(|tftp| {
-            [
+        let binl = self
+            .binl
+            .get()
+            .map(|binl| binl.snapshot())
+            .map(|binl| vec![("binl.received", binl.received), ("binl.answered", binl.answered)]);
+        let tftp = self.tftp.get().map(|tftp| tftp.snapshot()).map(|tftp| {
+            vec![
                 ("tftp.received", tftp.received),
                 ("tftp.malformed", tftp.malformed),
                 ("tftp.dropped", tftp.dropped),
                 ("tftp.completed", tftp.completed),
             ]
         });
-        let all = dhcp.into_iter().chain(tftp).flatten();
+        let all = dhcp.into_iter().chain(binl).chain(tftp).flatten();
         all.map(|(name, count)| Stat { name: name.to_owned(), count }).collect()
     }
 }

@@ -18,17 +18,14 @@ use crate::endpoint::Endpoint;
 pub(super) struct Source(pub(super) Arc<Endpoint>);
 
 impl FileSource for Source {
-    fn open<'a>(&'a self, path: &'a str, peer: SocketAddr, _: IpAddr) -> OpenFuture<'a> {
+    fn open<'a>(&'a self, path: &'a str, _: SocketAddr, _: IpAddr) -> OpenFuture<'a> {
         Box::pin(async move {
-            let content: Arc<dyn Content> = match find(&self.0, path).await {
-                Found::Text(text) => Arc::new(text.into_bytes()),
-                Found::File(file) => open_file(file).await?,
-                Found::Nothing | Found::Elsewhere(_) => return Err(OpenError::NotFound),
-                Found::Broken => return Err(OpenError::Failed(String::from("it cannot be rendered"))),
-            };
-            let bytes = content.len();
-            tracing::info!(target: "formwork_boot::tftp", address = %peer.ip(), file = path, bytes, "tftp");
-            Ok(content)
+            match find(&self.0, path).await {
+                Found::Text(text) => Ok(Arc::new(text.into_bytes()) as Arc<dyn Content>),
+                Found::File(file) => open_file(file).await,
+                Found::Nothing | Found::Elsewhere(_) => Err(OpenError::NotFound),
+                Found::Broken => Err(OpenError::Failed(String::from("it cannot be rendered"))),
+            }
         })
     }
 }
@@ -46,7 +43,7 @@ async fn open_file(path: PathBuf) -> Result<Arc<dyn Content>, OpenError> {
     }
 }
 
-/// A file on disk, read block by block out of the page cache.
+/// A file on disk, read out of the page cache.
 struct Disk {
     file: File,
     len: u64,

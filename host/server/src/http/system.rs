@@ -71,7 +71,7 @@ pub(super) fn describe(endpoint: &Endpoint) -> Info {
         dhcp_port: options.dhcp_port,
         tftp_port: options.tftp_port,
         tftp_enabled: options.tftp_port != 0,
-        dhcp_enabled: options.dhcp_port != 0 && options.dhcp_subnet.is_some(),
+        dhcp_enabled: options.dhcp_port != 0,
         prov_enabled: options.static_port != 0,
         secure_file_port: options.static_secure_port.number,
         secure_prov_enabled: options.static_secure_port.number != 0,

@@ -79,6 +79,9 @@ fn index(_: &mut Context<'_>, args: &[Value]) -> Result<Value, CallError> {
                 Value::Int(i64::from(byte.unwrap_or_default()))
             }
             (Value::Nil, _) => return Err("index of nil pointer".into()),
+            (Value::Object(thing), _) => {
+                thing.item(key).ok_or_else(|| format!("can't index item of type {}", thing.type_name()))?
+            }
             (other, _) => return Err(format!("can't index item of type {}", other.type_name()).into()),
         };
     }

@@ -19,28 +19,31 @@ const RESERVED_LEASE_SECS: u32 = 7200;
 impl Decision<'_> {
     /// Finds the address to offer: reservation, then the client's own lease, then the pickers.
     pub(super) fn address_to_offer(&self) -> Result<Grant, Reason> {
-        if let Some(reservation) = &self.reservation {
+        if let Some(reservation) = self.context.reservation {
             return self.reserved(reservation);
         }
         let subnet = self.context.subnet.ok_or(Reason::NoSubnet)?;
         if !subnet.enabled {
             return Err(Reason::SubnetDisabled);
         }
-        let leases = self.context.leases.leases_of(self.token(), Some(subnet));
+        let leases = self.context.book.leases_of(self.token(), Some(subnet));
         let usable = leases.iter().filter(|lease| self.is_usable(subnet, lease.address));
         if let Some(lease) = usable.max_by_key(|lease| lease.expires_ms) {
             return Ok(active(subnet, lease.address, Reason::OwnLease));
+        }
+        if !self.context.is_known && !self.context.book.has_room_for(self.context.link, subnet) {
+            return Err(Reason::TooManyOffers);
         }
         self.pick(subnet)
     }
 
     /// Checks that the client may keep or take the address that it asks for.
     pub(super) fn address_asked_for(&self, address: Ipv4Addr) -> Result<Grant, Reason> {
-        if let Some(reservation) = &self.reservation {
+        if let Some(reservation) = self.context.reservation {
             let matches = reservation.address == address;
             return if matches { self.reserved(reservation) } else { Err(Reason::ReservedElsewhere) };
         }
-        if self.context.leases.reserved_for(address).is_some() {
+        if self.context.book.reserved_for(address).is_some() {
             return Err(Reason::ReservedForAnother);
         }
         let subnet = self.context.subnet.ok_or(Reason::NoSubnet)?;
@@ -50,7 +53,7 @@ impl Decision<'_> {
         if !subnet.enabled {
             return Err(Reason::SubnetDisabled);
         }
-        let lease = self.context.leases.lease_at(address);
+        let lease = self.context.book.lease_at(address);
         if !lease.is_some_and(|lease| lease.belongs_to(self.token())) {
             return Err(Reason::NoLease);
         }
@@ -75,7 +78,7 @@ impl Decision<'_> {
 
     fn pick(&self, subnet: &Subnet) -> Result<Grant, Reason> {
         let usable = |address: Ipv4Addr| self.is_usable(subnet, address);
-        let leases = self.context.leases;
+        let book = self.context.book;
         for picker in &subnet.pickers {
             let found = match picker {
                 Picker::Hint => match self.hint().filter(|hint| subnet.is_active(*hint)) {
@@ -83,10 +86,8 @@ impl Decision<'_> {
                     Some(_) => return Err(Reason::HintTaken),
                     None => None,
                 },
-                Picker::NextFree => leases.next_free(subnet, &usable),
-                Picker::MostExpired => {
-                    leases.most_expired(subnet, self.now_ms, &usable).map(|lease| lease.address)
-                }
+                Picker::NextFree => book.next_free(subnet, &usable),
+                Picker::MostExpired => book.most_expired(subnet, self.now_ms, &usable),
                 Picker::None => return Err(Reason::NewClientsRefused),
             };
             if let Some(address) = found {
@@ -103,16 +104,21 @@ impl Decision<'_> {
 
     /// Tells whether this client could have the address of the active range, were it free.
     fn is_usable(&self, subnet: &Subnet, address: Ipv4Addr) -> bool {
-        let reserved = self.context.leases.reserved_for(address);
+        let reserved = self.context.book.reserved_for(address);
         subnet.is_active(address)
             && subnet.is_host(address)
-            && address != self.context.server_id
+            && !self.is_own(address)
             && !subnet.routers.contains(&address)
             && reserved.is_none_or(|token| token == self.token())
     }
 
+    /// Tells whether an address is one of this server.
+    pub(super) fn is_own(&self, address: Ipv4Addr) -> bool {
+        [self.context.server_id, self.server_id].contains(&address) || self.context.own.contains(&address)
+    }
+
     fn is_held_by_another(&self, address: Ipv4Addr) -> bool {
-        let lease = self.context.leases.lease_at(address);
+        let lease = self.context.book.lease_at(address);
         lease.is_some_and(|lease| !lease.belongs_to(self.token()) && !lease.is_expired(self.now_ms))
     }
 }

@@ -28,6 +28,22 @@ const OWN_OPTIONS: [u8; 6] = [
     code::RELAY_AGENT,
 ];
 
+/// Options that every client needs, whether it asks for them or not.
+const NEEDED: [u8; 12] = [
+    code::MESSAGE_TYPE,
+    code::SERVER_ID,
+    code::LEASE_TIME,
+    code::SUBNET_MASK,
+    code::ROUTER,
+    code::BOOT_FILE,
+    code::VENDOR_CLASS,
+    code::VENDOR_SPECIFIC,
+    code::CLIENT_ID,
+    code::MACHINE_ID,
+    code::IPXE,
+    code::RELAY_AGENT,
+];
+
 impl Decision<'_> {
     /// Writes an OFFER or ACK that gives an address; the reply to plain BOOTP when `kind` is none.
     pub(super) fn address_reply(&self, kind: Option<MessageType>, grant: &Grant) -> Reply {
@@ -94,12 +110,7 @@ impl Decision<'_> {
             return;
         };
         packet.options.set(code::SUBNET_MASK, subnet.mask().octets());
-        packet.options.set_addresses(code::ROUTER, &subnet.routers);
         packet.options.set(code::BROADCAST, subnet.broadcast().octets());
-        packet.options.set_addresses(code::DNS, &subnet.dns);
-        if let Some(domain) = subnet.domain.as_deref().filter(|domain| !domain.is_empty()) {
-            packet.options.set(code::DOMAIN, domain);
-        }
     }
 
     fn add_boot(&self, packet: &mut Packet, proxy: bool) {
@@ -110,11 +121,20 @@ impl Decision<'_> {
         if client.firmware == Firmware::Ipxe && !proxy {
             packet.options.set(code::IPXE, IPXE_NO_PROXY);
         }
-        let offer = self.configured_boot().unwrap_or_else(|| self.context.boot.choose(&client));
+        let next_server = self.configured_next_server();
+        let offer = match (self.configured_boot(), next_server) {
+            (Some(offer), _) => offer,
+            (None, Some(next_server)) => {
+                // Another server boots the clients, with a loader of its own (drp-behaviour.md 6.8).
+                packet.siaddr = next_server;
+                return;
+            }
+            (None, None) => self.context.boot.clone(),
+        };
         let (BootOffer::File(name) | BootOffer::Url(name)) = offer else {
             return;
         };
-        packet.siaddr = self.next_server();
+        packet.siaddr = next_server.unwrap_or(self.context.server_id);
         if name.len() <= FILE_NAME_MAX {
             packet.file = name.clone().into_bytes();
         }
@@ -129,37 +149,40 @@ impl Decision<'_> {
 
     /// Returns what the operator put into option 67; empty means "boot nothing".
     fn configured_boot(&self) -> Option<BootOffer> {
-        let (_, name) = self.configured_options().filter(|(code, _)| *code == code::BOOT_FILE).last()?;
+        let (_, name) = self.context.options.iter().rfind(|(code, _)| *code == code::BOOT_FILE)?;
         let name = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
         Some(if name.is_empty() { BootOffer::None } else { BootOffer::File(name) })
     }
 
-    fn next_server(&self) -> Ipv4Addr {
-        let reservation = self.reservation.as_ref().and_then(|reservation| reservation.next_server);
+    fn configured_next_server(&self) -> Option<Ipv4Addr> {
+        let reservation = self.context.reservation.and_then(|reservation| reservation.next_server);
         let subnet = self.context.subnet.and_then(|subnet| subnet.next_server);
         let given = |address: &Ipv4Addr| !address.is_unspecified();
-        reservation.filter(given).or(subnet.filter(given)).unwrap_or(self.context.server_id)
-    }
-
-    /// Iterates over the configured options, the stronger ones last: subnet, then reservation.
-    fn configured_options(&self) -> impl Iterator<Item = (u8, &[u8])> {
-        let subnet = self.context.subnet.map_or(&[][..], |subnet| &subnet.extra_options);
-        let reservation = self.reservation.as_ref().map_or(&[][..], |reservation| &reservation.options);
-        subnet.iter().chain(reservation).map(|(code, value)| (*code, value.as_slice()))
+        reservation.filter(given).or(subnet.filter(given))
     }
 
     fn lay_over(&self, packet: &mut Packet) {
-        for (code, value) in self.configured_options().filter(|(code, _)| !OWN_OPTIONS.contains(code)) {
+        for (code, value) in self.context.options.iter().filter(|(code, _)| !OWN_OPTIONS.contains(code)) {
             if value.is_empty() {
-                packet.options.remove(code);
+                packet.options.remove(*code);
             } else {
-                packet.options.set(code, value);
+                packet.options.set(*code, value.as_slice());
             }
         }
         if self.context.subnet.is_some_and(|subnet| subnet.mode == Mode::Unmanaged) {
             packet.options.remove(code::TFTP_SERVER);
             packet.options.remove(code::BOOT_FILE);
         }
+    }
+
+    /// Returns the place of an option in the reply: what holds the protocol together first, then what the client asks
+    /// for in its order, then the rest. What does not fit is left out from the end (RFC 2131 section 4.3.1 and
+    /// RFC 2132 section 9.8).
+    fn rank(&self, code: u8) -> usize {
+        let asked = self.request.options.bytes(code::PARAMETER_LIST).unwrap_or_default();
+        let place = |list: &[u8]| list.iter().position(|known| *known == code);
+        let asked_for = || place(asked).map(|place| NEEDED.len() + place);
+        place(&NEEDED).or_else(asked_for).unwrap_or(NEEDED.len() + asked.len())
     }
 
     fn finish(&self, mut packet: Packet, kind: Option<MessageType>) -> Reply {
@@ -174,6 +197,7 @@ impl Decision<'_> {
             // PXE 2.1 table 2-3: a boot reply returns the identifier that the client sent.
             packet.options.set(code::MACHINE_ID, uuid);
         }
+        packet.options.sort_by_key(|code| self.rank(code));
         let destination = Destination::of_reply(self.request, kind, packet.yiaddr, self.arrival);
         Reply { packet, destination, limit: payload_limit(self.request.max_message_size()) }
     }

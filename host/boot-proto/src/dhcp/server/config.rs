@@ -53,17 +53,13 @@ pub struct Subnet {
     pub mode: Mode,
     /// How an address is found, in order.
     pub pickers: Vec<Picker>,
-    /// Option 3.
+    /// The routers of the network, which are never given to clients. What clients are told stands in the options of
+    /// [`Context`](super::Context).
     pub routers: Vec<Ipv4Addr>,
-    /// Option 6.
-    pub dns: Vec<Ipv4Addr>,
-    /// Option 15.
-    pub domain: Option<String>,
     /// The next server of the boot; `None` for this server.
     pub next_server: Option<Ipv4Addr>,
-    /// More options, laid over all the others by code; an empty value takes the option out. Option 67 replaces what
-    /// the boot chooser says; 53, 54 and 82 are the server's own and ignored here.
-    pub extra_options: Vec<(u8, Vec<u8>)>,
+    /// Addresses are given without asking first whether somebody uses them (`SkipDAD`).
+    pub skip_probe: bool,
 }
 
 impl Subnet {
@@ -82,10 +78,8 @@ impl Subnet {
             mode: Mode::Full,
             pickers: vec![Picker::Hint, Picker::NextFree, Picker::MostExpired],
             routers: Vec::new(),
-            dns: Vec::new(),
-            domain: None,
             next_server: None,
-            extra_options: Vec::new(),
+            skip_probe: false,
         }
     }
 
@@ -134,6 +128,8 @@ pub struct Reservation {
     pub lease_secs: Option<u32>,
     /// The next server of the boot; `None` for the subnet's.
     pub next_server: Option<Ipv4Addr>,
-    /// Options laid over the subnet's by code; an empty value takes the option out.
-    pub options: Vec<(u8, Vec<u8>)>,
+    /// It holds in the subnet of its address only: the client may have others elsewhere.
+    pub is_scoped: bool,
+    /// The address is given without asking first whether somebody uses it (`SkipDAD`).
+    pub skip_probe: bool,
 }

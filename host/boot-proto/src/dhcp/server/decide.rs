@@ -3,27 +3,37 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::BootChooser;
 use super::address::Grant;
+use super::book::{Book, Link};
 use super::config::{Mode, Picker, Reservation, Subnet};
 use super::destination::{Arrival, Destination};
-use super::lease::{Lease, LeaseChange, LeaseState, LeaseTable};
+use super::lease::{Lease, LeaseChange, LeaseState};
+use crate::boot::BootOffer;
 use crate::dhcp::{Encoded, HardwareAddress, MessageType, Op, Packet};
 
-/// How long an offered address is kept for the client that it was offered to. Two clients are never offered the same.
-const OFFER_MS: u64 = 60_000;
-
 /// What a decision is made from.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The subnet that [`Arrival::selector`] lies in; `None` where there is none.
+    /// The subnet of the client's link; `None` where there is none.
     pub subnet: Option<&'a Subnet>,
+    /// The client's reservation, if it has one ([`Book::reservation_of`]).
+    pub reservation: Option<&'a Reservation>,
+    /// What the operator configured to be sent, laid over all the rest by code: the options of the subnet, and then
+    /// those of the reservation. An empty value takes the option out. Option 67 replaces what is chosen to boot; 51,
+    /// 52, 53, 54, 61 and 82 are the server's own and ignored here.
+    pub options: &'a [(u8, Vec<u8>)],
     /// This server's address that faces the client.
     pub server_id: Ipv4Addr,
-    /// Leases and reservations.
-    pub leases: &'a dyn LeaseTable,
-    /// What to boot.
-    pub boot: &'a dyn BootChooser,
+    /// All addresses of this server: none of them is given to a client, and all are known as this server.
+    pub own: &'a [Ipv4Addr],
+    /// Where the request came in.
+    pub link: Link,
+    /// The client belongs to a machine of the inventory, so that no limit for strangers holds for it.
+    pub is_known: bool,
+    /// Leases, offers and reservations, with lapsed offers taken out ([`Book::lapse`]).
+    pub book: &'a Book,
+    /// What the client boots, unless the operator's options say otherwise; `None` for who boots nothing.
+    pub boot: &'a BootOffer,
 }
 
 /// What to do about a request.
@@ -34,6 +44,9 @@ pub struct Verdict {
     pub reply: Option<Reply>,
     /// What to write first; `None` when the table stays as it is.
     pub lease: Option<LeaseChange>,
+    /// The address that the reply offers is new to its client: ask first whether somebody uses it already. If somebody
+    /// does, write [`Lease::benched`] for it and decide again.
+    pub probe: Option<Ipv4Addr>,
     /// Why, for logs and for the operator.
     pub reason: Reason,
 }
@@ -84,6 +97,8 @@ pub enum Reason {
     ReservationInUse,
     HintTaken,
     NewClientsRefused,
+    TooManyOffers,
+    AddressesInUse,
     NoAddressLeft,
     NothingToBoot,
     NoReservation,
@@ -116,6 +131,8 @@ impl fmt::Display for Reason {
             Self::ReservedForAnother => "the address is reserved for another client",
             Self::ReservationInUse => "the reserved address is still leased to another client",
             Self::HintTaken => "the address asked for is taken",
+            Self::TooManyOffers => "too many offers are open on this link or in this range",
+            Self::AddressesInUse => "one address after the other is in use by somebody without a lease",
             Self::NoAddressLeft => "no address of the range is left",
             Self::NothingToBoot => "there is nothing to boot for this client",
             Self::NoReservation => "bootp clients need a reservation",
@@ -123,7 +140,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Decides what to answer to a request. Reads only; see [`LeaseTable`] on serializing.
+/// Decides what to answer to a request. Reads only; see [`LeaseChange`] on serializing.
 pub fn decide(context: &Context<'_>, request: &Packet, arrival: &Arrival, now_ms: u64) -> Verdict {
     let token = request.chaddr;
     if request.op != Op::Request {
@@ -138,7 +155,6 @@ pub fn decide(context: &Context<'_>, request: &Packet, arrival: &Arrival, now_ms
         arrival,
         now_ms,
         server_id: request.server_id_override().unwrap_or(context.server_id),
-        reservation: context.leases.reservation_of(token, context.subnet),
     };
     decision.verdict()
 }
@@ -151,12 +167,11 @@ pub(super) struct Decision<'a> {
     pub(super) now_ms: u64,
     /// The server identifier of the reply, which a relay may have replaced (RFC 5107).
     pub(super) server_id: Ipv4Addr,
-    pub(super) reservation: Option<Reservation>,
 }
 
 impl Verdict {
     fn silence(reason: Reason) -> Self {
-        Self { reply: None, lease: None, reason }
+        Self { reply: None, lease: None, probe: None, reason }
     }
 }
 
@@ -185,18 +200,17 @@ impl Decision<'_> {
     }
 
     fn is_for_another_server(&self) -> bool {
-        let ours = [self.server_id, self.context.server_id];
-        self.request.server_id().is_some_and(|id| !ours.contains(&id))
+        self.request.server_id().is_some_and(|id| !self.is_own(id))
     }
 
     /// The client took another server's offer: ours is free again at once.
     fn other_server(&self) -> Verdict {
         let choosing = self.request.message_type() == Some(MessageType::Request);
-        let leases = self.context.leases.leases_of(self.token(), self.context.subnet);
+        let leases = self.context.book.leases_of(self.token(), self.context.subnet);
         let offered = leases.iter().filter(|lease| choosing && lease.state == LeaseState::Offered);
-        let remove = offered.map(|lease| lease.address).collect::<Vec<_>>();
-        let change = (!remove.is_empty()).then_some(LeaseChange { put: None, remove });
-        Verdict { reply: None, lease: change, reason: Reason::OtherServer }
+        let withdraw = offered.map(|lease| lease.address).collect::<Vec<_>>();
+        let lease = (!withdraw.is_empty()).then(|| LeaseChange { withdraw, ..LeaseChange::default() });
+        Verdict { lease, ..Verdict::silence(Reason::OtherServer) }
     }
 
     fn discover(&self) -> Verdict {
@@ -204,6 +218,7 @@ impl Decision<'_> {
             Ok(grant) => Verdict {
                 reply: Some(self.address_reply(Some(MessageType::Offer), &grant)),
                 lease: self.hold(&grant),
+                probe: self.must_probe(&grant).then_some(grant.address),
                 reason: grant.why,
             },
             Err(reason) => Verdict::silence(reason),
@@ -215,11 +230,12 @@ impl Decision<'_> {
         if grant.why == Reason::Reservation {
             return None;
         }
-        let expires_ms = self.now_ms.saturating_add(OFFER_MS);
-        let known = self.context.leases.lease_at(grant.address);
-        let own = known.filter(|lease| lease.belongs_to(self.token()) && !lease.is_expired(self.now_ms));
-        let bound = own.filter(|lease| lease.state == LeaseState::Bound);
-        if bound.as_ref().is_some_and(|lease| lease.expires_ms >= expires_ms) {
+        let keep_ms = self.context.book.offer_ms(self.context.link, self.context.subnet);
+        let expires_ms = self.now_ms.saturating_add(keep_ms);
+        if self
+            .own_lease(grant.address)
+            .is_some_and(|lease| lease.state == LeaseState::Bound && lease.expires_ms >= expires_ms)
+        {
             return None;
         }
         let offered = Lease {
@@ -229,8 +245,16 @@ impl Decision<'_> {
             expires_ms,
             duration_secs: grant.lease_secs,
         };
-        let put = bound.map_or(offered, |lease| Lease { expires_ms, ..lease });
-        Some(LeaseChange { put: Some(put), remove: Vec::new() })
+        Some(LeaseChange { put: Some(offered), ..LeaseChange::default() })
+    }
+
+    /// An address is probed when it is given to a client that does not use it yet.
+    fn must_probe(&self, grant: &Grant) -> bool {
+        let skips = match self.context.reservation {
+            Some(reservation) => reservation.skip_probe,
+            None => self.context.subnet.is_some_and(|subnet| subnet.skip_probe),
+        };
+        !skips && self.own_lease(grant.address).is_none()
     }
 
     /// RFC 2131 section 4.3.2, and its table 4 for what tells the kinds of request apart.
@@ -244,6 +268,7 @@ impl Decision<'_> {
             Ok(grant) => Verdict {
                 reply: Some(self.address_reply(Some(MessageType::Ack), &grant)),
                 lease: Some(self.bind(&grant)),
+                probe: None,
                 reason: grant.why,
             },
             Err(reason) => self.refuse(reason, selecting),
@@ -261,11 +286,11 @@ impl Decision<'_> {
         if leave_alone || !(selecting || asked_us || authority) {
             return Verdict::silence(reason);
         }
-        Verdict { reply: Some(self.nak_reply(&reason)), lease: None, reason }
+        Verdict { reply: Some(self.nak_reply(&reason)), ..Verdict::silence(reason) }
     }
 
     fn bind(&self, grant: &Grant) -> LeaseChange {
-        let leases = self.context.leases.leases_of(self.token(), self.context.subnet);
+        let leases = self.context.book.leases_of(self.token(), self.context.subnet);
         let former = leases.iter().map(|lease| lease.address).filter(|former| *former != grant.address);
         let millis = u64::from(grant.lease_secs).saturating_mul(1000);
         LeaseChange {
@@ -277,6 +302,7 @@ impl Decision<'_> {
                 duration_secs: grant.lease_secs,
             }),
             remove: former.collect(),
+            withdraw: Vec::new(),
         }
     }
 
@@ -286,11 +312,8 @@ impl Decision<'_> {
             return Verdict::silence(Reason::NotYours);
         };
         let put = Some(Lease::benched(lease.address, self.now_ms));
-        Verdict {
-            reply: None,
-            lease: Some(LeaseChange { put, remove: Vec::new() }),
-            reason: Reason::Declined,
-        }
+        let lease = Some(LeaseChange { put, ..LeaseChange::default() });
+        Verdict { lease, ..Verdict::silence(Reason::Declined) }
     }
 
     fn release(&self) -> Verdict {
@@ -298,15 +321,12 @@ impl Decision<'_> {
             return Verdict::silence(Reason::NotYours);
         };
         let put = Some(Lease { state: LeaseState::Expired, expires_ms: self.now_ms, ..lease });
-        Verdict {
-            reply: None,
-            lease: Some(LeaseChange { put, remove: Vec::new() }),
-            reason: Reason::Released,
-        }
+        let lease = Some(LeaseChange { put, ..LeaseChange::default() });
+        Verdict { lease, ..Verdict::silence(Reason::Released) }
     }
 
     fn own_lease(&self, address: Ipv4Addr) -> Option<Lease> {
-        let lease = self.context.leases.lease_at(address)?;
+        let lease = self.context.book.lease_at(address)?;
         Some(lease).filter(|lease| lease.belongs_to(self.token()) && !lease.is_expired(self.now_ms))
     }
 
@@ -320,17 +340,17 @@ impl Decision<'_> {
         if !subnet.contains(self.request.ciaddr) {
             return Verdict::silence(Reason::WrongNetwork);
         }
-        Verdict { reply: Some(self.inform_reply()), lease: None, reason: Reason::Informed }
+        Verdict { reply: Some(self.inform_reply()), ..Verdict::silence(Reason::Informed) }
     }
 
     /// Plain BOOTP knows no lease time, so only a reserved address can be given.
     fn bootp(&self) -> Verdict {
-        if self.reservation.is_none() {
+        if self.context.reservation.is_none() {
             return Verdict::silence(Reason::NoReservation);
         }
         match self.address_to_offer() {
             Ok(grant) => {
-                Verdict { reply: Some(self.address_reply(None, &grant)), lease: None, reason: grant.why }
+                Verdict { reply: Some(self.address_reply(None, &grant)), ..Verdict::silence(grant.why) }
             }
             Err(reason) => Verdict::silence(reason),
         }
@@ -352,7 +372,7 @@ impl Decision<'_> {
             _ => return Verdict::silence(Reason::NothingToBoot),
         };
         match self.proxy_reply(answer) {
-            Some(reply) => Verdict { reply: Some(reply), lease: None, reason: Reason::ProxyAnswered },
+            Some(reply) => Verdict { reply: Some(reply), ..Verdict::silence(Reason::ProxyAnswered) },
             None => Verdict::silence(Reason::NothingToBoot),
         }
     }

@@ -7,6 +7,9 @@ use crate::dhcp::{HardwareAddress, MessageType, Packet};
 /// The port of DHCP servers and relay agents.
 pub(crate) const SERVER_PORT: u16 = 67;
 
+/// The hardware type whose frames are known here (RFC 1700).
+const ETHERNET: u8 = 1;
+
 /// The port of DHCP clients.
 const CLIENT_PORT: u16 = 68;
 
@@ -25,11 +28,12 @@ pub struct Arrival {
 
 impl Arrival {
     /// Returns the address that selects the subnet (drp-behaviour.md 6.2): what a relay says, or the client's own
-    /// address where it renews by unicast through a router, or `local`, an address of the receiving interface.
+    /// address where it renews by unicast through a router. `None` for a client on the server's own link, whose subnet
+    /// is that of any address of the receiving interface.
     #[must_use]
-    pub fn selector(&self, request: &Packet, local: Ipv4Addr) -> Ipv4Addr {
+    pub fn selector(&self, request: &Packet) -> Option<Ipv4Addr> {
         let renewing = self.unicast && !request.ciaddr.is_unspecified();
-        request.relayed_link().unwrap_or(if renewing { request.ciaddr } else { local })
+        request.relayed_link().or(renewing.then_some(request.ciaddr))
     }
 }
 
@@ -40,8 +44,8 @@ pub enum Destination {
     Relay(Ipv4Addr),
     /// All clients on the link.
     Broadcast,
-    /// A client that does not answer ARP for its new address yet. Unicast needs an ARP entry or a raw socket;
-    /// broadcast is as good (boot-lab.md section 2) and is what [`Destination::socket_address`] returns.
+    /// A client on Ethernet that does not answer ARP for its new address yet. Unicast needs an ARP entry or a raw
+    /// socket; broadcast is as good (boot-lab.md section 2) and is what [`Destination::socket_address`] returns.
     Offered {
         /// The new address.
         address: Ipv4Addr,
@@ -74,7 +78,7 @@ impl Destination {
             Self::Broadcast
         } else if !request.ciaddr.is_unspecified() {
             Self::Client(request.ciaddr)
-        } else if request.wants_broadcast() || address.is_unspecified() {
+        } else if request.wants_broadcast() || address.is_unspecified() || request.htype != ETHERNET {
             Self::Broadcast
         } else {
             Self::Offered { address, hardware: request.chaddr }

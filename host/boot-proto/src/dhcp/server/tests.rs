@@ -7,52 +7,25 @@ mod networks;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 
 use super::*;
-use crate::boot::{DEFAULT_SCRIPT, Loaders};
+use crate::boot::{BootClient, BootOffer, DEFAULT_SCRIPT, Loaders};
 use crate::dhcp::{HardwareAddress, MessageType, Packet, code};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const NOW: u64 = 1_000_000;
-
-#[derive(Default)]
-struct Table {
-    leases: BTreeMap<Ipv4Addr, Lease>,
-    reservations: Vec<Reservation>,
-    last: Option<Ipv4Addr>,
-}
-
-impl LeaseTable for Table {
-    fn leases_of(&self, token: HardwareAddress, subnet: Option<&Subnet>) -> Vec<Lease> {
-        let here = |lease: &&Lease| subnet.is_none_or(|subnet| subnet.contains(lease.address));
-        self.leases.values().filter(here).filter(|lease| lease.belongs_to(token)).cloned().collect()
-    }
-
-    fn lease_at(&self, address: Ipv4Addr) -> Option<Lease> {
-        self.leases.get(&address).cloned()
-    }
-
-    fn reservation_of(&self, token: HardwareAddress, _: Option<&Subnet>) -> Option<Reservation> {
-        self.reservations.iter().find(|reservation| reservation.token == token).cloned()
-    }
-
-    fn reserved_for(&self, address: Ipv4Addr) -> Option<HardwareAddress> {
-        self.reservations.iter().find(|reservation| reservation.address == address).map(|found| found.token)
-    }
-
-    fn last_given(&self, _: &Subnet) -> Option<Ipv4Addr> {
-        self.last
-    }
-}
 
 fn boot(client: &BootClient) -> BootOffer {
     crate::boot::choose(client, &Loaders::default(), "http://10.77.0.1:8091", DEFAULT_SCRIPT)
 }
 
 struct Site {
-    table: Table,
+    book: Book,
     subnet: Option<Subnet>,
+    options: Vec<(u8, Vec<u8>)>,
     arrival: Arrival,
+    is_known: bool,
     now: u64,
 }
 
@@ -63,9 +36,11 @@ impl Site {
         subnet.active_lease_secs = 600;
         let peer = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
         Self {
-            table: Table::default(),
+            book: Book::new(),
             subnet: Some(subnet),
+            options: vec![(code::ROUTER, SERVER.octets().to_vec())],
             arrival: Arrival { peer, server_port: 67, unicast: false, binl: false },
+            is_known: false,
             now: NOW,
         }
     }
@@ -76,29 +51,38 @@ impl Site {
 
     /// Decides and writes the change, as the server does.
     fn ask(&mut self, request: &Packet) -> Verdict {
-        let context =
-            Context { subnet: self.subnet.as_ref(), server_id: SERVER, leases: &self.table, boot: &boot };
+        let subnet = self.subnet.clone().map(Arc::new);
+        if self.book.subnet_of(ip(0)) != subnet.as_ref() {
+            self.book.set_subnets(subnet.clone());
+        }
+        self.book.lapse(self.now);
+        let link = Link::Interface(1);
+        let reservation = self.book.reservation_of(request.chaddr, subnet.as_deref());
+        let boot = BootClient::from_request(request).map_or(BootOffer::None, |client| boot(&client));
+        let context = Context {
+            subnet: subnet.as_deref(),
+            reservation: reservation.as_deref(),
+            options: &self.options,
+            server_id: SERVER,
+            own: &[SERVER],
+            link,
+            is_known: self.is_known,
+            book: &self.book,
+            boot: &boot,
+        };
         let verdict = decide(&context, request, &self.arrival, self.now);
         if let Some(change) = &verdict.lease {
-            self.table.leases.retain(|address, _| !change.remove.contains(address));
-            if let Some(lease) = change.put.clone() {
-                if lease.state == LeaseState::Offered {
-                    self.table.last = Some(lease.address);
-                }
-                self.table.leases.insert(lease.address, lease);
-            }
+            self.book.apply(change, link);
         }
         verdict
     }
 
     fn reserve(&mut self, client: u8, host: u8) {
-        self.table.reservations.push(Reservation {
-            address: ip(host),
-            token: mac(client),
-            lease_secs: None,
-            next_server: None,
-            options: Vec::new(),
-        });
+        self.book.reserve(reserved(client, host));
+    }
+
+    fn recorded(&self) -> Vec<Ipv4Addr> {
+        (0..=u8::MAX).map(ip).filter(|address| self.book.record_at(*address).is_some()).collect()
     }
 
     /// Runs DISCOVER and REQUEST and returns the address.
@@ -107,6 +91,17 @@ impl Site {
         let ack = self.ask(&selecting(client, offer.yiaddr)).reply.unwrap().packet;
         assert_eq!(ack.message_type(), Some(MessageType::Ack));
         ack.yiaddr
+    }
+}
+
+fn reserved(client: u8, host: u8) -> Reservation {
+    Reservation {
+        address: ip(host),
+        token: mac(client),
+        lease_secs: None,
+        next_server: None,
+        is_scoped: false,
+        skip_probe: false,
     }
 }
 

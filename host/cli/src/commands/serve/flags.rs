@@ -89,10 +89,16 @@ pub(super) struct ServeArgs {
     /// The port of DHCP
     #[arg(long, env = "RS_DHCP_PORT", value_name = "PORT", default_value_t = 67)]
     dhcp_port: u16,
-    /// The network card that DHCP listens on [default: all]
-    #[arg(long, env = "RS_DHCP_IFS", value_name = "NAME")]
-    dhcp_ifs: Option<String>,
-    /// Give addresses in this network
+    /// The port of the boot server beside DHCP, which PXE calls BINL [default: 4011, left out when taken]
+    #[arg(long, env = "RS_BINL_PORT", value_name = "PORT")]
+    binl_port: Option<u16>,
+    /// The network cards that DHCP listens on, with commas between [default: all]
+    #[arg(long, env = "RS_DHCP_IFS", value_name = "NAMES", value_delimiter = ',')]
+    dhcp_ifs: Vec<String>,
+    /// Do not ask whether an address is in use before it is offered
+    #[arg(long, env = "RS_FAKE_PINGER")]
+    fake_pinger: bool,
+    /// Make a subnet for this network at the start, unless there is one; `formwork subnets` changes it
     #[arg(long, env = "RS_DHCP_SUBNET", value_name = "ADDRESS/PREFIX", requires = "dhcp_range")]
     dhcp_subnet: Option<String>,
     /// The first and the last address to give
@@ -148,12 +154,8 @@ pub(super) struct ServeArgs {
 /// for something that is not here is refused at the start, and one that changes nothing is told in the log.
 #[derive(Clone, Debug, Args)]
 struct AcceptedArgs {
-    #[arg(long, env = "RS_BINL_PORT", hide = true)]
-    binl_port: Option<u16>,
     #[arg(long, env = "RS_PLUGIN_COMM_ROOT", hide = true)]
     plugin_comm_root: Option<PathBuf>,
-    #[arg(long, env = "RS_FAKE_PINGER", hide = true)]
-    fake_pinger: bool,
     #[arg(long, env = "RS_NO_WATCHER", hide = true)]
     no_watcher: bool,
     #[arg(long, env = "RS_DISABLE_PXE", hide = true)]
@@ -213,9 +215,7 @@ impl AcceptedArgs {
     /// Returns the flags that were given and change nothing.
     fn idle(&self) -> Vec<&'static str> {
         let given = [
-            ("--binl-port", self.binl_port.is_some()),
             ("--plugin-comm-root", self.plugin_comm_root.is_some()),
-            ("--fake-pinger", self.fake_pinger),
             ("--no-watcher", self.no_watcher),
             ("--disable-pxe", self.disable_pxe),
             ("--humanize", self.humanize),
@@ -321,7 +321,9 @@ pub(super) fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         ha_id: args.ha_id,
         tftp_port: off_unless(!args.disable_provisioner, args.tftp_port),
         dhcp_port: off_unless(!args.disable_dhcp, args.dhcp_port),
-        dhcp_interface: args.dhcp_ifs,
+        fake_pinger: args.fake_pinger,
+        binl_port: port(args.binl_port, usual.binl_port),
+        dhcp_interfaces: args.dhcp_ifs.into_iter().filter(|name| !name.is_empty()).collect(),
         dhcp_subnet: subnet,
         id: args.drp_id,
         memory: args.backend,

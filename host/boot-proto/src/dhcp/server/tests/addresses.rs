@@ -14,7 +14,11 @@ fn offered_address_is_kept_for_sixty_seconds() {
     assert_eq!((verdict.reply, verdict.reason), (None, Reason::NoAddressLeft));
     site.now += 60_000;
     let verdict = site.ask(&message(5, MessageType::Discover));
-    assert_eq!(verdict.reason, Reason::Picked(Picker::MostExpired));
+    assert_eq!(
+        verdict.reason,
+        Reason::Picked(Picker::NextFree),
+        "an offer that lapsed leaves nothing behind"
+    );
     assert_eq!(verdict.reply.unwrap().packet.yiaddr, ip(100));
 }
 
@@ -33,18 +37,17 @@ fn row_189_pickers_are_tried_in_their_order() {
     assert_eq!(site.subnet().pickers, [Picker::Hint, Picker::NextFree, Picker::MostExpired]);
     assert_eq!(picked(&mut site, &hinted(1, 102)), (Reason::Picked(Picker::Hint), Some(ip(102))));
     assert_eq!(picked(&mut site, &hinted(2, 102)), (Reason::HintTaken, None), "no other picker is tried");
-    site.table.last = None;
-    for (client, host) in [(3, 100), (4, 101), (5, 103)] {
+    for (client, host) in [(3, 103), (4, 100), (5, 101)] {
         assert_eq!(site.lease(client), ip(host), "without a hint, round robin over what nobody ever had");
         site.now += 1000;
     }
     assert_eq!(picked(&mut site, &message(6, MessageType::Discover)).0, Reason::NoAddressLeft);
-    // The offer of 102 was never taken, so its time is over long before that of the others.
+    // The offer of 102 was never taken, so nobody ever had it; of the others 103 was given first.
     site.now += 700_000;
-    let most_expired = Reason::Picked(Picker::MostExpired);
-    assert_eq!(picked(&mut site, &message(6, MessageType::Discover)), (most_expired, Some(ip(102))));
-    assert_eq!(picked(&mut site, &message(7, MessageType::Discover)), (most_expired, Some(ip(100))));
-    assert_eq!(picked(&mut site, &hinted(8, 103)), (Reason::Picked(Picker::Hint), Some(ip(103))), "expired");
+    let (next_free, most_expired) = (Reason::Picked(Picker::NextFree), Reason::Picked(Picker::MostExpired));
+    assert_eq!(picked(&mut site, &message(6, MessageType::Discover)), (next_free, Some(ip(102))));
+    assert_eq!(picked(&mut site, &message(7, MessageType::Discover)), (most_expired, Some(ip(103))));
+    assert_eq!(picked(&mut site, &hinted(8, 101)), (Reason::Picked(Picker::Hint), Some(ip(101))), "expired");
     site.subnet().pickers = vec![Picker::None, Picker::NextFree];
     assert_eq!(picked(&mut site, &message(9, MessageType::Discover)), (Reason::NewClientsRefused, None));
 }
@@ -53,7 +56,7 @@ fn row_189_pickers_are_tried_in_their_order() {
 fn ack_binds_the_lease_durably_for_its_time() {
     let mut site = Site::new();
     let address = site.lease(1);
-    let lease = site.table.leases[&address].clone();
+    let lease = site.book.record_at(address).unwrap();
     assert_eq!((lease.state, lease.expires_ms, lease.duration_secs), (LeaseState::Bound, NOW + 600_000, 600));
     let verdict = site.ask(&renewing(1, address));
     assert!(verdict.lease.unwrap().must_be_durable());
@@ -68,8 +71,10 @@ fn discover_of_a_running_machine_does_not_shorten_its_lease() {
     assert_eq!(verdict.reply.unwrap().packet.yiaddr, address);
     site.now += 590_000;
     assert!(site.ask(&message(1, MessageType::Discover)).lease.is_some());
-    let lease = &site.table.leases[&address];
-    assert_eq!((lease.state, lease.expires_ms), (LeaseState::Bound, site.now + 60_000));
+    let lease = site.book.lease_at(address).unwrap();
+    assert_eq!((lease.state, lease.expires_ms), (LeaseState::Offered, site.now + 60_000));
+    assert_eq!(site.book.record_at(address).unwrap().expires_ms, NOW + 600_000);
+    assert_eq!(site.ask(&selecting(1, address)).reason, Reason::OwnLease);
 }
 
 #[test]
@@ -84,13 +89,9 @@ fn expired_lease_goes_back_to_its_owner_and_not_to_others_while_free_ones_exist(
 #[test]
 fn next_free_goes_round_robin_and_wraps() {
     let mut site = Site::new();
-    site.table.last = Some(ip(103));
-    assert_eq!(site.lease(1), ip(100));
-    site.table.last = Some(ip(102));
-    assert_eq!(site.lease(2), ip(103));
-    site.table.leases.remove(&ip(103));
-    site.table.last = Some(ip(103));
-    assert_eq!((site.lease(3), site.lease(4), site.lease(5)), (ip(101), ip(102), ip(103)));
+    assert_eq!((site.lease(1), site.lease(2), site.lease(3)), (ip(100), ip(101), ip(102)));
+    site.book.remove(ip(100));
+    assert_eq!((site.lease(4), site.lease(5)), (ip(103), ip(100)));
 }
 
 #[test]
@@ -119,27 +120,21 @@ fn reserved_and_own_addresses_are_given_to_nobody_else() {
     site.subnet().active_end = ip(100);
     assert_eq!(site.ask(&message(2, MessageType::Discover)).reason, Reason::NoAddressLeft);
     assert_eq!(site.lease(9), ip(100));
-    assert_eq!(site.table.leases[&ip(100)].duration_secs, 7200);
+    assert_eq!(site.book.record_at(ip(100)).unwrap().duration_secs, 7200);
 }
 
 #[test]
 fn reservation_over_another_clients_lease_refuses_renewal_and_waits() {
     let mut site = Site::new();
     let address = site.lease(1);
-    site.table.reservations.push(Reservation {
-        address,
-        token: mac(9),
-        lease_secs: Some(90),
-        next_server: None,
-        options: vec![],
-    });
+    site.book.reserve(Reservation { address, lease_secs: Some(90), ..reserved(9, 0) });
     assert_eq!(site.ask(&message(9, MessageType::Discover)).reason, Reason::ReservationInUse);
     let verdict = site.ask(&renewing(1, address));
     assert!(nak(&verdict));
     assert_eq!(verdict.reason, Reason::ReservedForAnother);
     site.now += 700_000;
     assert_eq!(site.lease(9), address);
-    assert_eq!(site.table.leases[&address].duration_secs, 90);
+    assert_eq!(site.book.record_at(address).unwrap().duration_secs, 90);
 }
 
 #[test]
@@ -151,7 +146,7 @@ fn client_with_a_new_reservation_is_moved_and_its_old_lease_goes() {
     assert!(nak(&verdict));
     assert_eq!(verdict.reason, Reason::ReservedElsewhere);
     assert_eq!(site.lease(1), ip(50));
-    assert_eq!(site.table.leases.keys().collect::<Vec<_>>(), [&ip(50)]);
+    assert_eq!(site.recorded(), [ip(50)]);
 }
 
 #[test]
@@ -163,7 +158,7 @@ fn client_outside_of_a_shrunk_range_is_moved_and_its_old_lease_goes() {
     assert!(nak(&verdict));
     assert_eq!(verdict.reason, Reason::OutOfRange);
     assert_eq!(site.lease(1), ip(101));
-    assert_eq!(site.table.leases.keys().collect::<Vec<_>>(), [&ip(101)]);
+    assert_eq!(site.recorded(), [ip(101)]);
 }
 
 #[test]
@@ -174,12 +169,12 @@ fn request_for_another_server_is_ignored_and_frees_the_offer() {
     request.options.set(code::SERVER_ID, ip(2).octets());
     let verdict = site.ask(&request);
     assert_eq!((verdict.reply, verdict.reason), (None, Reason::OtherServer));
-    assert!(site.table.leases.is_empty());
+    assert_eq!((site.recorded(), site.book.open_offers()), (vec![], 0));
     let bound = site.lease(1);
     request.options.set(code::MESSAGE_TYPE, [MessageType::Release.code()]);
     request.ciaddr = bound;
     assert_eq!(site.ask(&request).reason, Reason::OtherServer);
-    assert_eq!(site.table.leases[&bound].state, LeaseState::Bound);
+    assert_eq!(site.book.record_at(bound).unwrap().state, LeaseState::Bound);
 }
 
 #[test]
@@ -224,7 +219,7 @@ fn renewal_goes_to_the_clients_own_address() {
     let reply = site.ask(&renewing(1, address)).reply.unwrap();
     assert_eq!(reply.destination, Destination::Client(address));
     assert_eq!(reply.packet.ciaddr, address);
-    assert_eq!(site.table.leases[&address].expires_ms, site.now + 600_000);
+    assert_eq!(site.book.record_at(address).unwrap().expires_ms, site.now + 600_000);
 }
 
 #[test]

@@ -73,5 +73,5 @@ fn firmware_and_system_of_one_machine_share_one_lease() {
     let second = site.ask(&with).reply.unwrap().packet;
     assert_eq!(first.yiaddr, second.yiaddr);
     assert_eq!(second.client_id(), with.client_id(), "echoed after RFC 6842");
-    assert_eq!(site.table.leases.len(), 1);
+    assert_eq!(site.book.open_offers(), 1);
 }

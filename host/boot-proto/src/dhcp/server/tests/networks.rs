@@ -10,7 +10,7 @@ fn relayed_client_is_answered_through_its_relay_with_its_information() {
     let information = [2, 2, 9, 9, 1, 1, 7];
     request.options.set(code::RELAY_AGENT, information);
     site.arrival = Arrival { peer: SocketAddrV4::new(ip(254), 1067), unicast: true, ..site.arrival };
-    assert_eq!(site.arrival.selector(&request, SERVER), ip(254));
+    assert_eq!(site.arrival.selector(&request), Some(ip(254)));
     let reply = site.ask(&request).reply.unwrap();
     assert_eq!(reply.destination.socket_address(), SocketAddrV4::new(ip(254), 67));
     assert_eq!(reply.packet.relay_agent(), Some(&information[..]));
@@ -38,8 +38,8 @@ fn relay_may_replace_the_server_identifier() {
 fn renewal_through_a_router_selects_the_subnet_by_the_clients_address() {
     let arrival =
         Arrival { peer: SocketAddrV4::new(ip(100), 68), server_port: 67, unicast: true, binl: false };
-    assert_eq!(arrival.selector(&renewing(1, ip(100)), Ipv4Addr::new(10, 1, 0, 1)), ip(100));
-    assert_eq!(arrival.selector(&message(1, MessageType::Discover), SERVER), SERVER);
+    assert_eq!(arrival.selector(&renewing(1, ip(100))), Some(ip(100)));
+    assert_eq!(arrival.selector(&message(1, MessageType::Discover)), None);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn declined_address_is_benched_for_ten_minutes() {
     assert_eq!(site.ask(&decline).reason, Reason::NotYours, "nobody benches another's address");
     decline.chaddr = mac(1);
     assert_eq!(site.ask(&decline).reason, Reason::Declined);
-    let lease = &site.table.leases[&address];
+    let lease = site.book.record_at(address).unwrap();
     assert_eq!((lease.state, lease.token, lease.expires_ms), (LeaseState::Invalid, None, NOW + 600_000));
     for client in 1..4 {
         assert_ne!(site.lease(client), address);
@@ -68,7 +68,7 @@ fn released_address_is_kept_for_its_owner_and_may_be_recycled() {
     assert_eq!(site.ask(&release).reason, Reason::NotYours);
     release.chaddr = mac(1);
     assert_eq!(site.ask(&release).reason, Reason::Released);
-    assert_eq!(site.table.leases[&address].state, LeaseState::Expired);
+    assert_eq!(site.book.record_at(address).unwrap().state, LeaseState::Expired);
     assert_eq!(site.lease(1), address);
 }
 
@@ -109,7 +109,7 @@ fn reservation_without_subnet_is_served_with_its_own_options() {
     let mut site = Site::new();
     site.subnet = None;
     site.reserve(9, 50);
-    site.table.reservations[0].options = vec![(1, vec![255, 255, 0, 0]), (53, vec![9]), (51, vec![0; 4])];
+    site.options = vec![(1, vec![255, 255, 0, 0]), (53, vec![9]), (51, vec![0; 4])];
     let offer = site.ask(&message(9, MessageType::Discover)).reply.unwrap().packet;
     assert_eq!(offer.options.address(1), Some(Ipv4Addr::new(255, 255, 0, 0)));
     assert_eq!(offer.message_type(), Some(MessageType::Offer), "53 is not the operator's to set");
@@ -120,8 +120,8 @@ fn reservation_without_subnet_is_served_with_its_own_options() {
 fn options_are_laid_over_by_code_and_empty_ones_go() {
     let mut site = Site::new();
     site.reserve(9, 50);
-    site.subnet().extra_options = vec![(3, vec![]), (15, b"sub".to_vec()), (42, vec![1, 2, 3, 4])];
-    site.table.reservations[0].options = vec![(15, b"own".to_vec())];
+    let (subnet, own) = ((15, b"sub".to_vec()), (15, b"own".to_vec()));
+    site.options = vec![(3, vec![]), subnet, (42, vec![1, 2, 3, 4]), own];
     let offer = site.ask(&message(9, MessageType::Discover)).reply.unwrap().packet;
     assert!(!offer.options.contains(3));
     assert_eq!(offer.options.bytes(15), Some(&b"own"[..]));
@@ -131,20 +131,82 @@ fn options_are_laid_over_by_code_and_empty_ones_go() {
 #[test]
 fn configured_boot_file_replaces_the_choice() {
     let mut site = Site::new();
-    site.subnet().extra_options = vec![(67, b"custom.0".to_vec())];
+    site.options = vec![(67, b"custom.0".to_vec())];
     site.subnet().next_server = Some(ip(5));
     let offer = site.ask(&firmware(1, "PXEClient", 7, true)).reply.unwrap().packet;
     assert_eq!((offer.file.as_slice(), offer.siaddr), (&b"custom.0"[..], ip(5)));
-    site.subnet().extra_options = vec![(67, vec![])];
+    site.options = vec![(67, vec![])];
     let offer = site.ask(&firmware(1, "PXEClient", 7, true)).reply.unwrap().packet;
     assert!(offer.file.is_empty() && !offer.options.contains(67) && offer.siaddr.is_unspecified());
+}
+
+#[test]
+fn next_server_boots_its_clients_with_its_own_loader() {
+    let mut site = Site::new();
+    site.subnet().next_server = Some(ip(5));
+    let offer = site.ask(&firmware(1, "PXEClient", 7, true)).reply.unwrap().packet;
+    assert_eq!(offer.siaddr, ip(5));
+    assert!(offer.file.is_empty() && !offer.options.contains(67));
+}
+
+#[test]
+fn options_that_the_client_asks_for_come_before_the_others() {
+    let mut site = Site::new();
+    site.options =
+        vec![(42, vec![1; 4]), (15, vec![2; 100]), (3, vec![3; 4]), (119, vec![4; 255]), (12, vec![5; 9])];
+    let mut request = message(1, MessageType::Discover);
+    request.options.set(code::PARAMETER_LIST, [12, 42]);
+    let reply = site.ask(&request).reply.unwrap();
+    let codes: Vec<u8> = reply.packet.options.iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, [53, 54, 51, 1, 3, 12, 42, 58, 59, 28, 15, 119]);
+    assert_eq!(reply.encode().omitted, [119], "what nobody asked for is left out first");
+}
+
+#[test]
+fn known_machine_gets_an_address_where_strangers_have_too_many_offers() {
+    let mut site = Site::new();
+    (site.subnet().active_start, site.subnet().active_end) = (ip(100), ip(199));
+    for client in 1..=75 {
+        assert!(site.ask(&message(client, MessageType::Discover)).reply.is_some());
+    }
+    assert_eq!(site.ask(&message(80, MessageType::Discover)).reason, Reason::TooManyOffers);
+    site.is_known = true;
+    assert!(site.ask(&message(80, MessageType::Discover)).reply.is_some());
+    site.is_known = false;
+    assert_eq!(site.ask(&selecting(1, ip(100))).reason, Reason::OwnLease, "who has an offer may take it");
+    site.now += 60_000;
+    assert!(site.ask(&message(81, MessageType::Discover)).reply.is_some(), "offers that nobody takes lapse");
+}
+
+#[test]
+fn address_that_its_client_does_not_use_yet_is_probed_unless_that_is_turned_off() {
+    let mut site = Site::new();
+    assert_eq!(site.ask(&message(1, MessageType::Discover)).probe, Some(ip(100)));
+    assert_eq!(
+        site.ask(&message(1, MessageType::Discover)).probe,
+        None,
+        "the repeat is offered what was probed"
+    );
+    assert_eq!(site.ask(&selecting(1, ip(100))).probe, None);
+    site.now += 700_000;
+    assert_eq!(
+        site.ask(&message(1, MessageType::Discover)).probe,
+        Some(ip(100)),
+        "others may have come since"
+    );
+    site.subnet().skip_probe = true;
+    assert_eq!(site.ask(&message(2, MessageType::Discover)).probe, None);
+    site.book.reserve(reserved(9, 50));
+    assert_eq!(site.ask(&message(9, MessageType::Discover)).probe, Some(ip(50)));
+    site.book.reserve(Reservation { skip_probe: true, ..reserved(9, 50) });
+    assert_eq!(site.ask(&message(9, MessageType::Discover)).probe, None);
 }
 
 #[test]
 fn long_url_stands_in_option_67_alone() {
     let mut site = Site::new();
     let url = format!("http://10.77.0.1/{}", "x".repeat(200));
-    site.subnet().extra_options = vec![(67, url.clone().into_bytes())];
+    site.options = vec![(67, url.clone().into_bytes())];
     let offer = site.ask(&firmware(1, "HTTPClient", 16, true)).reply.unwrap().packet;
     assert!(offer.file.is_empty());
     assert_eq!(offer.options.bytes(67), Some(url.as_bytes()));
@@ -221,7 +283,7 @@ fn written_reply_is_padded_and_within_the_clients_limit() {
     let mut site = Site::new();
     let encoded = site.ask(&message(1, MessageType::Discover)).reply.unwrap().encode();
     assert_eq!(encoded.bytes.len(), 300);
-    site.subnet().extra_options = (200..210).map(|code| (code, vec![1; 200])).collect();
+    site.options = (200..210).map(|code| (code, vec![1; 200])).collect();
     let encoded = site.ask(&message(1, MessageType::Discover)).reply.unwrap().encode();
     assert!(encoded.bytes.len() <= 548 && !encoded.omitted.is_empty());
 }
