@@ -1,8 +1,8 @@
-//! Which loader or script a client's firmware is told to fetch.
+//! What a request says of the program that wants to boot.
 //!
 //! A machine asks several times in one boot: its firmware first, then the loader that the firmware fetched (iPXE asks
 //! again with its own user class), then the operating system. The second stage must get another answer than the
-//! first, else it loads itself for ever.
+//! first, else it loads itself for ever. What they get is decided elsewhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub(crate) struct VendorClass {
 pub enum Firmware {
     /// The PXE ROM of a BIOS machine: loads a file by TFTP.
     PxeBios,
-    /// The PXE stack of a UEFI machine: loads a file by TFTP.
+    /// The PXE stack of a UEFI machine, or a ROM that is no BIOS: loads a file by TFTP.
     PxeUefi,
     /// The HTTP boot of a UEFI machine: loads a URL, and wants option 60 back.
     HttpUefi,
@@ -33,9 +33,14 @@ pub enum Firmware {
 
 impl Firmware {
     /// Tells what asks; `None` for an operating system.
-    pub(crate) fn of(ipxe: bool, class: VendorClass, architecture: Option<u16>) -> Option<Self> {
+    pub(crate) fn of(
+        ipxe: bool,
+        class: VendorClass,
+        platform: Platform,
+        architecture: Option<u16>,
+    ) -> Option<Self> {
         let http = class.http || architecture.is_some_and(is_http_architecture);
-        match (ipxe, http, class.pxe, Platform::from_architecture(architecture.unwrap_or(0))) {
+        match (ipxe, http, class.pxe, platform) {
             (true, ..) => Some(Self::Ipxe),
             (_, true, ..) => Some(Self::HttpUefi),
             (_, _, true, Platform::Bios) => Some(Self::PxeBios),
@@ -56,6 +61,8 @@ pub enum Platform {
     UefiAmd64,
     /// 64-bit ARM with UEFI.
     UefiArm64,
+    /// The boot ROM of a Raspberry Pi 4, which says that it is an x86 BIOS.
+    RaspberryPi4,
     /// Another one, for which no loader is known.
     Other(u16),
 }
@@ -72,6 +79,20 @@ impl Platform {
             other => Self::Other(other),
         }
     }
+}
+
+/// What the machine identifier of a Raspberry Pi begins with, unless its owner chose another one.
+const RASPBERRY_PI_ID: &[u8] = b"RPi4";
+
+/// The first half of the addresses of network cards on the Raspberry Pi 4 and later boards.
+const RASPBERRY_PI_CARDS: &[[u8; 3]] =
+    &[[0xdc, 0xa6, 0x32], [0xe4, 0x5f, 0x01], [0xd8, 0x3a, 0xdd], [0x2c, 0xcf, 0x67]];
+
+/// Tells whether a request is of the boot ROM of a Raspberry Pi 4, by its identifier or its network card: the rest of it
+/// is that of a PC.
+fn is_raspberry_pi(request: &Packet) -> bool {
+    let named = request.machine_uuid().is_some_and(|uuid| uuid.starts_with(RASPBERRY_PI_ID));
+    named || RASPBERRY_PI_CARDS.iter().any(|maker| request.chaddr.as_bytes().starts_with(maker))
 }
 
 /// Tells whether an architecture number is one of HTTP boot: 15 to 20.
@@ -100,8 +121,12 @@ impl BootClient {
     pub fn from_request(request: &Packet) -> Option<Self> {
         let architectures = request.architectures();
         let architecture = architectures.first().copied();
+        let platform = match Platform::from_architecture(architecture.unwrap_or(0)) {
+            Platform::Bios if !request.is_ipxe() && is_raspberry_pi(request) => Platform::RaspberryPi4,
+            platform => platform,
+        };
         let class = VendorClass { http: request.is_http_client(), pxe: request.is_pxe_client() };
-        let firmware = Firmware::of(request.is_ipxe(), class, architecture)?;
+        let firmware = Firmware::of(request.is_ipxe(), class, platform, architecture)?;
         Some(Self {
             mac: request.chaddr,
             architecture: architecture.unwrap_or(0),
@@ -123,73 +148,10 @@ pub enum BootOffer {
     Url(String),
 }
 
-/// The loader files that firmware can start, by platform; an empty name means that there is none.
-///
-/// The defaults are those of DRP (drp-api.md 15.2), where BIOS machines get pxelinux and UEFI machines get iPXE.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaders {
-    /// For [`Platform::Bios`].
-    pub bios: String,
-    /// For [`Platform::UefiAmd64`].
-    pub uefi_amd64: String,
-    /// For [`Platform::UefiArm64`].
-    pub uefi_arm64: String,
-}
-
-impl Default for Loaders {
-    fn default() -> Self {
-        Self {
-            bios: "lpxelinux.0".to_owned(),
-            uefi_amd64: "ipxe.efi".to_owned(),
-            uefi_arm64: "ipxe-arm64.efi".to_owned(),
-        }
-    }
-}
-
-impl Loaders {
-    /// Returns the loader of a platform; `None` where there is none.
-    #[must_use]
-    pub fn file(&self, platform: Platform) -> Option<&str> {
-        let name = match platform {
-            Platform::Bios => &self.bios,
-            Platform::UefiAmd64 => &self.uefi_amd64,
-            Platform::UefiArm64 => &self.uefi_arm64,
-            Platform::Other(_) => return None,
-        };
-        Some(name.as_str()).filter(|name| !name.is_empty())
-    }
-}
-
-/// The script that iPXE gets when the server has none for this very machine.
-pub const DEFAULT_SCRIPT: &str = "default.ipxe";
-
-/// Chooses what a client boots.
-///
-/// `http` is the base URL of the file server, like `http://10.0.0.1:8091`. `script` is what iPXE runs: a path below
-/// `http`, or a whole URL; [`DEFAULT_SCRIPT`] for a machine that the server does not know.
-#[must_use]
-pub fn choose(client: &BootClient, loaders: &Loaders, http: &str, script: &str) -> BootOffer {
-    match (client.firmware, loaders.file(client.platform)) {
-        (Firmware::Ipxe, _) => BootOffer::Url(absolute(http, script)),
-        (_, None) => BootOffer::None,
-        (Firmware::HttpUefi, Some(loader)) => BootOffer::Url(absolute(http, loader)),
-        (Firmware::PxeBios | Firmware::PxeUefi, Some(loader)) => BootOffer::File(loader.to_owned()),
-    }
-}
-
-fn absolute(base: &str, path: &str) -> String {
-    if path.contains("://") {
-        return path.to_owned();
-    }
-    format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dhcp::code;
-
-    const BASE: &str = "http://10.0.0.1:8091/";
 
     fn client(vendor: &str, architecture: Option<u16>, user_class: &[u8]) -> Option<BootClient> {
         let mut request = Packet::request(HardwareAddress::ethernet([2, 0, 0, 0, 0, 1]), 7);
@@ -205,43 +167,61 @@ mod tests {
         BootClient::from_request(&request)
     }
 
-    fn offer(vendor: &str, architecture: Option<u16>, user_class: &[u8]) -> BootOffer {
+    fn asks(vendor: &str, architecture: Option<u16>, user_class: &[u8]) -> (Firmware, Platform) {
         let client = client(vendor, architecture, user_class).unwrap();
-        choose(&client, &Loaders::default(), BASE, DEFAULT_SCRIPT)
+        (client.firmware, client.platform)
     }
 
     #[test]
-    fn row_191_each_firmware_gets_its_loader_by_its_protocol() {
-        let file = |name: &str| BootOffer::File(name.to_owned());
-        let url = |name: &str| BootOffer::Url(format!("{BASE}{name}"));
-        assert_eq!(offer("PXEClient:Arch:00000:UNDI:002001", Some(0), b""), file("lpxelinux.0"));
-        assert_eq!(offer("PXEClient:Arch:00007:UNDI:003000", Some(7), b""), file("ipxe.efi"));
-        assert_eq!(offer("PXEClient", Some(9), b""), file("ipxe.efi"));
-        assert_eq!(offer("PXEClient", Some(11), b""), file("ipxe-arm64.efi"));
-        assert_eq!(offer("HTTPClient:Arch:00016:UNDI:003000", Some(16), b""), url("ipxe.efi"));
-        assert_eq!(offer("HTTPClient:Arch:00019:UNDI:003000", Some(19), b""), url("ipxe-arm64.efi"));
-        assert_eq!(offer("PXEClient", Some(6), b""), BootOffer::None, "no loader for ia32");
+    fn firmware_and_platform_are_told_by_the_architecture() {
+        use Firmware::{HttpUefi, PxeBios, PxeUefi};
+        use Platform::{Bios, Other, UefiAmd64, UefiArm64};
+        for (vendor, architecture, wanted) in [
+            ("PXEClient:Arch:00000:UNDI:002001", 0, (PxeBios, Bios)),
+            ("PXEClient:Arch:00007:UNDI:003000", 7, (PxeUefi, UefiAmd64)),
+            ("PXEClient", 9, (PxeUefi, UefiAmd64)),
+            ("PXEClient", 11, (PxeUefi, UefiArm64)),
+            ("HTTPClient:Arch:00016:UNDI:003000", 16, (HttpUefi, UefiAmd64)),
+            ("HTTPClient:Arch:00019:UNDI:003000", 19, (HttpUefi, UefiArm64)),
+            ("PXEClient", 6, (PxeUefi, Other(6))),
+        ] {
+            assert_eq!(asks(vendor, Some(architecture), b""), wanted, "{vendor} {architecture}");
+        }
     }
 
     #[test]
-    fn second_stage_gets_the_script_and_never_the_loader_again() {
-        let script = BootOffer::Url("http://10.0.0.1:8091/default.ipxe".to_owned());
-        assert_eq!(offer("PXEClient:Arch:00007:UNDI:003010", Some(7), b"iPXE"), script);
-        assert_eq!(offer("PXEClient", Some(0), b"\x04iPXE"), script, "user class of RFC 3004");
-        assert_eq!(offer("HTTPClient", Some(16), b"iPXE"), script);
-    }
-
-    #[test]
-    fn whole_url_of_a_machine_is_kept() {
-        let client = client("PXEClient", Some(7), b"iPXE").unwrap();
-        let url = "https://boot.example/machines/1.ipxe";
-        assert_eq!(choose(&client, &Loaders::default(), BASE, url), BootOffer::Url(url.to_owned()));
+    fn second_stage_is_told_from_the_first_by_its_user_class() {
+        let amd64 = (Firmware::Ipxe, Platform::UefiAmd64);
+        assert_eq!(asks("PXEClient:Arch:00007:UNDI:003010", Some(7), b"iPXE"), amd64);
+        let bios = (Firmware::Ipxe, Platform::Bios);
+        assert_eq!(asks("PXEClient", Some(0), b"\x04iPXE"), bios, "user class of RFC 3004");
+        assert_eq!(asks("HTTPClient", Some(16), b"iPXE"), amd64);
     }
 
     #[test]
     fn architecture_is_read_from_the_vendor_class_when_option_93_is_missing() {
-        assert_eq!(offer("PXEClient:Arch:00007:UNDI:003000", None, b""), BootOffer::File("ipxe.efi".into()));
-        assert_eq!(offer("PXEClient", None, b""), BootOffer::File("lpxelinux.0".into()));
+        assert_eq!(asks("PXEClient:Arch:00007:UNDI:003000", None, b"").1, Platform::UefiAmd64);
+        assert_eq!(asks("PXEClient", None, b"").1, Platform::Bios);
+    }
+
+    #[test]
+    fn raspberry_pi_is_told_from_a_bios_by_its_identifier_or_its_card() {
+        let mut request = Packet::request(HardwareAddress::ethernet([2, 0, 0, 0, 0, 1]), 7);
+        request.options.set(code::VENDOR_CLASS, "PXEClient:Arch:00000:UNDI:002001");
+        request.options.set(code::ARCHITECTURE, 0_u16.to_be_bytes());
+        let platform = |request: &Packet| BootClient::from_request(request).unwrap().platform;
+        assert_eq!(platform(&request), Platform::Bios);
+        let named = |id: &[u8; 17]| {
+            let mut request = request.clone();
+            request.options.set(code::MACHINE_ID, *id);
+            platform(&request)
+        };
+        assert_eq!(named(b"\0RPi4\x14\x11\xd0\0abcdefgh"), Platform::RaspberryPi4);
+        assert_eq!(named(b"\0PC-4\x14\x11\xd0\0abcdefgh"), Platform::Bios);
+        request.chaddr = HardwareAddress::ethernet([0xdc, 0xa6, 0x32, 1, 2, 3]);
+        assert_eq!(platform(&request), Platform::RaspberryPi4);
+        request.options.set(code::USER_CLASS, "iPXE");
+        assert_eq!(platform(&request), Platform::Bios, "its second stage is not the ROM");
     }
 
     #[test]

@@ -4,14 +4,12 @@
 //! Links that lead out of the folder are followed: give it a folder of its own.
 
 use std::error::Error;
-use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use formwork_boot::{FileSource, OpenError, OpenFuture, TftpConfig, TftpService};
-use formwork_boot_proto::tftp::{Content, ContentError};
+use formwork_boot::{FileContent, FileSource, OpenError, OpenFuture, TftpConfig, TftpService};
+use formwork_boot_proto::tftp::Content;
 
 const USAGE: &str = "usage: tftp_serve FOLDER [ADDRESS:PORT]   (default: [::]:69)";
 
@@ -39,29 +37,8 @@ impl FileSource for Folder {
     fn open<'a>(&'a self, path: &'a str, _: SocketAddr, _: IpAddr) -> OpenFuture<'a> {
         let path = self.0.join(path);
         Box::pin(async move {
-            let file = File::open(&path).map_err(|_| OpenError::NotFound)?;
-            let metadata = file.metadata().map_err(|error| OpenError::Failed(error.to_string()))?;
-            if !metadata.is_file() {
-                return Err(OpenError::NotFound);
-            }
-            Ok(Arc::new(Disk { file, len: metadata.len() }) as Arc<dyn Content>)
+            let file = FileContent::open(&path).map_err(|_| OpenError::NotFound)?;
+            Ok(Arc::new(file) as Arc<dyn Content>)
         })
-    }
-}
-
-struct Disk {
-    file: File,
-    len: u64,
-}
-
-impl Content for Disk {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ContentError> {
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(|error| ContentError { offset, message: error.to_string() })
     }
 }

@@ -39,4 +39,4 @@ pub use probe::{
 };
 pub use ra::RaResponder;
 pub use raw::{ForeignReply, FrameSender, ReplyWatch, WatchCounters, WatchCounts};
-pub use tftp::{FileSource, OpenError, OpenFuture, TftpConfig, TftpService};
+pub use tftp::{FileContent, FileSource, OpenError, OpenFuture, TftpConfig, TftpService};

@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::libc;
 use nix::sys::socket::{
@@ -178,8 +179,9 @@ fn only_icmpv6(kind: u8) -> [SockFilter; 4] {
 }
 
 /// Binds a socket for one transfer: to the address the request came to, and connected, so that packets of others do
-/// not get in and a client that is gone is noticed by its ICMP error. It does not block.
-pub(crate) fn bind_transfer(datagram: &Datagram) -> io::Result<net::UdpSocket> {
+/// not get in and a client that is gone is noticed by its ICMP error. A wait for a packet ends
+/// after `patience`.
+pub(crate) fn bind_transfer(datagram: &Datagram, patience: Duration) -> io::Result<net::UdpSocket> {
     let local = match datagram.local {
         IpAddr::V6(local) if local.is_unicast_link_local() => {
             SocketAddr::V6(SocketAddrV6::new(local, 0, 0, datagram.interface))
@@ -188,7 +190,7 @@ pub(crate) fn bind_transfer(datagram: &Datagram) -> io::Result<net::UdpSocket> {
     };
     let socket = net::UdpSocket::bind(local)?;
     socket.connect(datagram.peer)?;
-    socket.set_nonblocking(true)?;
+    socket.set_read_timeout(Some(patience))?;
     Ok(socket)
 }
 

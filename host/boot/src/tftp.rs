@@ -7,6 +7,7 @@ mod active;
 mod carried;
 mod carrier;
 mod deadlines;
+mod file;
 mod opening;
 mod send;
 
@@ -25,6 +26,8 @@ use crate::error::BindError;
 use crate::socket::{Datagram, InfoSocket};
 use active::Active;
 use carrier::Carriers;
+
+pub use file::FileContent;
 
 const SERVICE: &str = "tftp";
 

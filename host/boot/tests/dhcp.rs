@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use formwork_boot::{Answer, BindError, DhcpConfig, DhcpCounters, DhcpHandler, DhcpService, Received};
-use formwork_boot_proto::boot::{BootClient, BootOffer, DEFAULT_SCRIPT, Loaders, choose};
+use formwork_boot_proto::boot::BootOffer;
 use formwork_boot_proto::dhcp::server::{Book, Context, Link, Subnet, decide};
 use formwork_boot_proto::dhcp::{HardwareAddress, MessageType, Packet, code};
 use tokio::net::UdpSocket;
@@ -44,9 +44,7 @@ impl DhcpHandler for Lab {
             self.release.notified().await;
         }
         let selector = received.arrival.selector(&packet).unwrap_or(received.local);
-        let boot = BootClient::from_request(&packet).map_or(BootOffer::None, |client| {
-            choose(&client, &Loaders::default(), "http://127.0.0.1:8091", DEFAULT_SCRIPT)
-        });
+        let boot = BootOffer::File("ipxe.efi".to_owned());
         let mut book = self.book.lock().unwrap();
         let link = Link::Interface(received.interface);
         let context = Context {

@@ -7,7 +7,7 @@ use formwork_boot::{
     BindError, Dhcp6Answer, Dhcp6Config, Dhcp6Handler, Dhcp6Received, Dhcp6Service, DhcpCounters,
     InterfaceTable, Served,
 };
-use formwork_boot_proto::boot::{BootClient, DEFAULT_SCRIPT, Loaders, choose};
+use formwork_boot_proto::boot::{BootClient, BootOffer};
 use formwork_boot_proto::dhcp::HardwareAddress;
 use formwork_boot_proto::dhcp6::server::{BootUrl, Context, Declined, Network, Prefix, Reservations, decide};
 use formwork_boot_proto::dhcp6::{Duid, Message, MessageType, Options, Packet, Relay, code};
@@ -67,10 +67,7 @@ impl Dhcp6Handler for Lab6 {
             self.release.notified().await;
         }
         let server = received.interface.routable_ipv6().unwrap_or(Ipv6Addr::LOCALHOST);
-        let boot = |client: &BootClient| {
-            let offer = choose(client, &Loaders::default(), "http://[fd77::1]:8091", DEFAULT_SCRIPT);
-            BootUrl::from_offer(offer, server)
-        };
+        let boot = |_: &BootClient| BootUrl::from_offer(BootOffer::File("ipxe.efi".to_owned()), server);
         let mut declined = self.declined.lock().unwrap();
         let context = Context {
             network: Some(&self.network),

@@ -178,3 +178,17 @@ async fn client_whose_port_closed_is_noticed_before_the_timer_gives_up() {
     until(|| service.counters.snapshot().aborted == 1).await;
     assert!(began.elapsed() < Duration::from_secs(10));
 }
+
+#[tokio::test]
+async fn client_that_closes_its_port_after_the_last_acknowledgement_has_completed() {
+    let service = start();
+    for done in 1..=50 {
+        let client = Client::new(("127.0.0.1", service.port)).await;
+        let (_, transfer) = client.ask(&request(1, "dir/small", "octet", &[("tsize", "0")])).await;
+        // The block goes to a closed port mostly, and the news of it comes before the second acknowledgement.
+        client.send(&ack(0), transfer).await;
+        client.send(&ack(1), transfer).await;
+        drop(client);
+        until(|| service.counters.snapshot().completed == done).await;
+    }
+}

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use formwork_model::{BootEnv, KINDS, Machine, Missing, Object, Objects, ObjectsExt, Param, SortKey, Span};
 
-use crate::{Refusal, declared, params, plugins};
+use crate::{Refusal, declared, params, plugins, staged::Staged};
 
 /// Checks an object that is to be stored and marks whether it is available.
 ///
@@ -79,7 +79,7 @@ pub fn dependants(
     changed: Vec<(&'static str, String)>,
     faults: &dyn Fn(&dyn Object) -> Vec<String>,
 ) -> Vec<Arc<dyn Object>> {
-    let mut staged = Staged { objects, changed: BTreeMap::new() };
+    let mut staged = Staged::new(objects);
     let mut waiting = changed;
     // A round follows one edge; no chain of references is longer than there are kinds.
     for _ in 0..KINDS.len() {
@@ -88,14 +88,7 @@ pub fn dependants(
         }
         waiting = staged.round(&waiting, faults);
     }
-    staged.changed.into_values().flat_map(BTreeMap::into_values).collect()
-}
-
-/// Objects with changes over them that are not saved yet: in what they hold only the availability is other, so the
-/// indexes of the objects below still tell who refers to whom.
-struct Staged<'a, O: Objects + ?Sized> {
-    objects: &'a O,
-    changed: BTreeMap<&'static str, BTreeMap<String, Arc<dyn Object>>>,
+    staged.into_changed()
 }
 
 impl<O: Objects + ?Sized> Staged<'_, O> {
@@ -106,49 +99,23 @@ impl<O: Objects + ?Sized> Staged<'_, O> {
     ) -> Vec<(&'static str, String)> {
         let mut touched = BTreeMap::new();
         for (prefix, key) in causes {
-            self.objects.users_of(prefix, key, &mut |object| {
+            self.users_of(prefix, key, &mut |object| {
                 touched.insert((object.kind().prefix, object.key()), Arc::clone(object));
                 true
             });
         }
         let mut next = Vec::new();
         for ((prefix, key), object) in touched {
-            let object = self.staged(prefix, &key).map_or(object, Arc::clone);
+            let object = self.changed(prefix, &key).map_or(object, Arc::clone);
             let errors = errors(self, object.as_ref(), faults(object.as_ref()));
             if errors != object.header().errors {
                 let mut changed = object.boxed();
                 changed.header_mut().set_errors(errors);
-                self.changed.entry(prefix).or_default().insert(key.clone(), changed.shared());
+                self.put(changed.shared());
                 next.push((prefix, key));
             }
         }
         next
-    }
-
-    fn staged(&self, prefix: &str, key: &str) -> Option<&Arc<dyn Object>> {
-        self.changed.get(prefix)?.get(key)
-    }
-}
-
-impl<O: Objects + ?Sized> Objects for Staged<'_, O> {
-    fn find(&self, prefix: &str, key: &str) -> Option<Arc<dyn Object>> {
-        self.staged(prefix, key).map(Arc::clone).or_else(|| self.objects.find(prefix, key))
-    }
-
-    fn visit(&self, prefix: &str, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
-        self.objects.visit(prefix, visit);
-    }
-
-    fn count(&self, prefix: &str) -> usize {
-        self.objects.count(prefix)
-    }
-
-    fn users_of(&self, prefix: &str, key: &str, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
-        self.objects.users_of(prefix, key, visit);
-    }
-
-    fn range(&self, span: &Span<'_>, visit: &mut dyn FnMut(&Arc<dyn Object>) -> bool) {
-        self.objects.range(span, visit);
     }
 }
 

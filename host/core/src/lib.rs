@@ -18,8 +18,10 @@
 //! - no clock, wherever it jumps, keeps a machine waiting for longer than its pause;
 //! - machine and job change together or not at all.
 
+pub mod access;
 pub mod availability;
 pub mod batches;
+pub mod boot;
 pub mod declared;
 pub mod jobs;
 pub mod machine;
@@ -30,6 +32,7 @@ pub mod pools;
 pub mod preferences;
 mod refusal;
 pub mod secure;
+mod staged;
 pub mod subnets;
 mod tasks;
 pub mod triggers;

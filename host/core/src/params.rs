@@ -42,7 +42,13 @@ pub fn resolve(objects: &(impl Objects + ?Sized), object: &dyn Object, name: &st
 /// Returns what [`resolve`] does, with whose value it is.
 #[must_use]
 pub fn find(objects: &(impl Objects + ?Sized), object: &dyn Object, name: &str) -> Option<Found> {
-    let own = levels(objects, object).iter().find_map(|level| Found::at(level, name));
+    find_at(objects, &levels(objects, object), name)
+}
+
+/// Returns what [`find`] does for an object of which the levels are known already.
+#[must_use]
+pub fn find_at(objects: &(impl Objects + ?Sized), levels: &[Level<'_>], name: &str) -> Option<Found> {
+    let own = levels.iter().find_map(|level| Found::at(level, name));
     own.or_else(|| {
         let value = objects.get::<Param>(name)?.default_value().cloned()?;
         Some(Found { owner: None, value })

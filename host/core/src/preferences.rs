@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use formwork_model::{BootEnv, Objects, ObjectsExt, Preference, parse_duration};
 
-use crate::{Refusal, jobs::Retention};
+use crate::{Refusal, access, jobs::Retention};
 
 /// What durations without a unit count.
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,6 +25,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("jobsToKeep", ""),
     ("knownTokenTimeout", "3600"),
     ("logLevel", "warn"),
+    (access::PREFERENCE, access::MACHINE),
     ("manager", "false"),
     ("systemGrantorSecret", ""),
     ("unknownBootEnv", "ignore"),
@@ -165,6 +166,8 @@ fn problem(objects: &(impl Objects + ?Sized), name: &str, value: &str) -> Option
         .then(|| format!("{name}: `{value}` is no level: trace, debug, info, warn, error or off")),
         "manager" => (!matches!(value, "true" | "false"))
             .then(|| format!("{name}: `{value}` is neither true nor false")),
+        access::PREFERENCE => (!matches!(value, access::MACHINE | access::ANYBODY))
+            .then(|| format!("{name}: `{value}` is neither {} nor {}", access::MACHINE, access::ANYBODY)),
         "jobsToKeep" => (!value.is_empty() && value.trim().parse::<u64>().is_err())
             .then(|| format!("{name}: `{value}` is not a number of jobs")),
         "completeJobsPurgedAfter" | "failedJobsPurgedAfter" => (!value.is_empty()

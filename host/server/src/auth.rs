@@ -181,7 +181,8 @@ fn proof(kind: &str, text: &str) -> Proof {
     *hasher.finalize().as_bytes()
 }
 
-fn by_token(endpoint: &Endpoint, token: &str) -> Result<Caller, ApiError> {
+/// Finds out who a token stands for.
+pub(crate) fn by_token(endpoint: &Endpoint, token: &str) -> Result<Caller, ApiError> {
     let snapshot = endpoint.snapshot();
     let proof = proof("token", token);
     let known = match endpoint.desk.callers.find(&proof, &snapshot) {

@@ -11,12 +11,14 @@
 //! | `subnet` | the subnet that the flags ask for |
 //! | `counts` | what the services have counted |
 //! | `choose` | what a client boots |
+//! | `neighbours` | which network card is behind an address |
 //! | `space` | one name space of rendered files and the file root |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
 
 mod choose;
 mod counts;
 mod dhcp;
+mod neighbours;
 mod options;
 mod probing;
 mod space;

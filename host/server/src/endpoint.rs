@@ -119,13 +119,40 @@ impl Endpoint {
         self.own_static_certificate.as_ref().unwrap_or(&self.certificate)
     }
 
+    /// Returns the address that a client is told who talks to `local`: the configured one, else the very one that it talks to,
+    /// as another may lead nowhere in its network.
+    pub(crate) fn address_facing(&self, local: Ipv4Addr) -> Ipv4Addr {
+        match self.options.static_ip {
+            None if !local.is_unspecified() => local,
+            _ => self.address,
+        }
+    }
+
     /// Returns the URL under which machines fetch files.
     pub(crate) fn file_url(&self) -> String {
-        format!("http://{}:{}", self.address, self.options.static_port)
+        self.file_url_at(self.address)
+    }
+
+    /// Returns the URL under which machines fetch files that talk to `local`.
+    pub(crate) fn file_url_facing(&self, local: Ipv4Addr) -> String {
+        self.file_url_at(self.address_facing(local))
     }
 
     /// Returns the URL of the API as machines see it.
     pub(crate) fn api_url(&self) -> String {
-        format!("https://{}:{}", self.address, self.options.api_port)
+        self.api_url_at(self.address)
+    }
+
+    /// Returns the URL of the API for machines that talk to `local`.
+    pub(crate) fn api_url_facing(&self, local: Ipv4Addr) -> String {
+        self.api_url_at(self.address_facing(local))
+    }
+
+    fn file_url_at(&self, address: Ipv4Addr) -> String {
+        format!("http://{address}:{}", self.options.static_port)
+    }
+
+    fn api_url_at(&self, address: Ipv4Addr) -> String {
+        format!("https://{address}:{}", self.options.api_port)
     }
 }

@@ -1,15 +1,26 @@
 //! The file root: what machines load over TFTP and HTTP, and what clients upload.
 
 use std::{
+    collections::HashMap,
     io::Read,
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use cap_std::{ambient_authority, fs::Dir};
 use formwork_blobs::{Space, Sums};
 
 use crate::trees::Trees;
+
+/// The folder of boot loaders that clients sent with the API of files.
+const LOADERS: &str = "files/loaders";
+
+/// How long it is taken for true that a file is there, or is not.
+const SEEN_FOR: Duration = Duration::from_secs(1);
+
+/// The files of which that is remembered at most.
+const MAX_SEEN: usize = 256;
 
 /// A folder whose files are served. Nothing outside of it is, whatever a path or a link says.
 #[derive(Clone, Debug)]
@@ -22,6 +33,14 @@ struct Root {
     files: Space,
     isos: Space,
     trees: Trees,
+    seen: Mutex<HashMap<String, Seen>>,
+}
+
+/// Whether a file was there when it was last looked for.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Instant,
+    is_there: bool,
 }
 
 impl FileRoot {
@@ -35,19 +54,44 @@ impl FileRoot {
             files: Space::open(&folder.join("files"), Arc::clone(&sums))?,
             isos: Space::open(&folder.join("isos"), sums)?,
             trees: Trees::default(),
+            seen: Mutex::default(),
             folder,
         })))
     }
 
-    /// Returns the file for a path of a request; `None` when there is no such regular file within the root.
+    /// Returns the file for a path of a request; `None` when there is no such regular file within the root. What is not at
+    /// its place may be a loader that somebody sent: firmware asks for those without a folder.
     pub(crate) fn find(&self, path: &str) -> Option<PathBuf> {
         let relative = Path::new(path.trim_start_matches('/'));
         let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
         if !plain || path.contains('\0') {
             return None;
         }
-        let found = self.0.folder.join(relative).canonicalize().ok()?;
-        (found.starts_with(&self.0.folder) && found.is_file()).then_some(found)
+        let below = |folder: &Path| {
+            let found = folder.join(relative).canonicalize().ok()?;
+            (found.starts_with(&self.0.folder) && found.is_file()).then_some(found)
+        };
+        below(&self.0.folder).or_else(|| below(&self.0.folder.join(LOADERS)))
+    }
+
+    /// Tells whether [`FileRoot::find`] finds a file, or did within the last second: DHCP asks for the same few loaders
+    /// with each packet.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.had(path, Instant::now())
+    }
+
+    fn had(&self, path: &str, now: Instant) -> bool {
+        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |seen: &&Seen| now.saturating_duration_since(seen.at) < SEEN_FOR;
+        if let Some(seen) = seen.get(path).filter(fresh) {
+            return seen.is_there;
+        }
+        if seen.len() >= MAX_SEEN {
+            seen.clear();
+        }
+        let is_there = self.find(path).is_some();
+        seen.insert(path.to_owned(), Seen { at: now, is_there });
+        is_there
     }
 
     /// Returns a handle of the folder.
@@ -101,5 +145,42 @@ mod tests {
         for path in ["link", "../secret", "a/../../secret", "", "/", "./kernel\0", "/etc/passwd"] {
             assert!(root.find(path).is_none(), "{path}");
         }
+    }
+    #[test]
+    fn loader_that_was_sent_is_found_without_its_folder_and_hides_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let sent = folder.path().join(LOADERS);
+        std::fs::create_dir_all(&sent).unwrap();
+        std::fs::write(sent.join("ipxe.efi"), "sent").unwrap();
+        let root = FileRoot::new(folder.path()).unwrap();
+        let text = |path: &str| root.find(path).map(|found| std::fs::read_to_string(found).unwrap());
+        assert_eq!(text("/ipxe.efi").as_deref(), Some("sent"));
+        assert_eq!(text("files/loaders/ipxe.efi").as_deref(), Some("sent"));
+        std::fs::write(folder.path().join("ipxe.efi"), "put").unwrap();
+        assert_eq!(text("ipxe.efi").as_deref(), Some("put"));
+        assert_eq!(text("../loaders/ipxe.efi"), None);
+    }
+
+    #[test]
+    fn whether_a_file_is_there_is_looked_at_once_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = FileRoot::new(folder.path()).unwrap();
+        let start = Instant::now();
+        assert!(!root.had("ipxe.efi", start));
+        std::fs::write(folder.path().join("ipxe.efi"), "x").unwrap();
+        assert!(!root.had("ipxe.efi", start + SEEN_FOR / 2), "it was looked for just now");
+        assert!(root.had("ipxe.efi", start + SEEN_FOR));
+        std::fs::remove_file(folder.path().join("ipxe.efi")).unwrap();
+        assert!(root.had("ipxe.efi", start + SEEN_FOR) && !root.had("ipxe.efi", start + SEEN_FOR * 2));
+    }
+
+    #[test]
+    fn what_is_remembered_of_files_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = FileRoot::new(folder.path()).unwrap();
+        for number in 0..=MAX_SEEN {
+            assert!(!root.has(&number.to_string()));
+        }
+        assert!(root.0.seen.lock().unwrap().len() <= MAX_SEEN);
     }
 }

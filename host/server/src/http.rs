@@ -56,8 +56,8 @@ use axum::{
 use formwork_api::{ApiError, BASE_PATH};
 use formwork_model::{KINDS, Kind, Objects, Surface, built_in, declared_kind};
 
-pub(crate) use self::answer::Failure;
 use self::route::Route;
+pub(crate) use self::{answer::Failure, request::Query};
 use crate::endpoint::Endpoint;
 
 /// The largest body of a request that is no bundle, in bytes.

@@ -3,9 +3,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `scene` | what one render is about: the objects, the machine, who includes the text |
+//! | `facing` | the endpoint as one of its networks sees it |
 //! | `root`, `machine`, `environment`, `members` | the root object of templates and what hangs below it (drp-api.md 10.2) |
 //! | `shared`, `compiled` | parsed templates, kept until an object behind them changes |
-//! | `index`, `builder`, `paths` | which path is whose file, kept up with the feed |
+//! | `index`, `builder`, `paths`, `uuids` | which path is whose file, kept up with the feed |
+//! | `variants` | boot environments that a parameter changed for some machines |
 //! | `actions` | what an agent does for a job (drp-api.md 9.4) |
 //!
 //! Nothing rendered is stored: a file is rendered for each request that asks for it, with the parameters of that
@@ -15,6 +17,7 @@ mod actions;
 mod builder;
 mod compiled;
 mod environment;
+mod facing;
 mod index;
 mod machine;
 mod members;
@@ -22,6 +25,8 @@ mod paths;
 mod root;
 mod scene;
 mod shared;
+mod uuids;
+mod variants;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +45,7 @@ use tokio::sync::Notify;
 
 pub(crate) use self::{
     actions::{expanded, job_actions, lacking, subjects, text_for},
+    facing::facing,
     scene::Site,
 };
 use self::{index::Index, shared::SharedTemplates};
@@ -52,6 +58,35 @@ pub(crate) enum BootFile {
     Text(String),
     /// Another file stands for it: a path in the same space, or a whole URL.
     Link(String),
+}
+
+/// A file as it was rendered for one request.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    /// What it is.
+    pub(crate) file: BootFile,
+    /// True when the render read a token or the value of a secure parameter: the file may hold it.
+    pub(crate) read_secrets: bool,
+}
+
+/// A file of the dynamic file space that was found and is not rendered yet.
+pub(crate) struct Located(Place);
+
+enum Place {
+    /// What `kexec` needs to start the boot environment of a machine.
+    Kexec(Arc<str>),
+    /// The file of a template.
+    Of(index::Found),
+}
+
+impl Located {
+    /// Returns the machine that the file is for; nothing when it is for those that are not known.
+    pub(crate) fn machine(&self) -> Option<Arc<str>> {
+        match &self.0 {
+            Place::Kexec(uuid) => Some(Arc::clone(uuid)),
+            Place::Of(found) => found.machine(),
+        }
+    }
 }
 
 /// Why a text could not be rendered.
@@ -101,18 +136,27 @@ pub(crate) struct Renderer {
 }
 
 impl Renderer {
-    /// Returns the file at a path of the dynamic file space; `None` when there is none.
-    pub(crate) fn boot_file(
-        &self,
-        site: &Arc<dyn Site>,
-        store: &Store,
-        path: &str,
-    ) -> Option<Result<BootFile, RenderProblem>> {
+    /// Finds the file at a path of the dynamic file space; `None` when there is none. Paths are the same for all who ask, so
+    /// `own` is the endpoint as it names itself.
+    pub(crate) fn locate(&self, own: &Arc<dyn Site>, store: &Store, path: &str) -> Option<Located> {
         let path = paths::clean(path)?;
         if let Some(uuid) = path.strip_prefix("machines/").and_then(|rest| rest.strip_suffix("/kexec")) {
-            return paths::kexec(site, &store.snapshot(), &self.shared, uuid);
+            return Some(Located(Place::Kexec(uuid.into())));
         }
-        let found = self.with_index(site, store, |index| index.find(&path))?;
+        self.with_index(own, store, |index| index.find(&path)).map(|found| Located(Place::Of(found)))
+    }
+
+    /// Renders a file that was found, with the URLs of `site`; `None` when it is there no more.
+    pub(crate) fn render(
+        &self,
+        located: &Located,
+        site: &Arc<dyn Site>,
+        store: &Store,
+    ) -> Option<Result<Rendered, RenderProblem>> {
+        let found = match &located.0 {
+            Place::Kexec(uuid) => return paths::kexec(site, &store.snapshot(), &self.shared, uuid),
+            Place::Of(found) => found,
+        };
         let rendered = found.render(site, store.snapshot());
         if let (Some(Err(_)), Some(machine)) = (&rendered, found.machine()) {
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(machine);
@@ -153,17 +197,17 @@ impl Renderer {
     }
 }
 
-/// Returns the file at a path of the dynamic file space; `None` when there is none (drp-behaviour.md 5.5).
-pub(crate) fn boot_file(endpoint: &Arc<Endpoint>, path: &str) -> Option<Result<BootFile, RenderProblem>> {
-    let site: Arc<dyn Site> = Arc::clone(endpoint) as _;
-    endpoint.renderer.boot_file(&site, &endpoint.store, path)
+/// Finds the file at a path of the dynamic file space; `None` when there is none (drp-behaviour.md 5.5).
+pub(crate) fn locate(endpoint: &Arc<Endpoint>, path: &str) -> Option<Located> {
+    let own: Arc<dyn Site> = Arc::clone(endpoint) as _;
+    endpoint.renderer.locate(&own, &endpoint.store, path)
 }
 
 /// Returns why files of a machine cannot be rendered: the object that has the template, and what is wrong.
 pub(crate) fn problems(endpoint: &Arc<Endpoint>, uuid: &Arc<str>) -> Vec<String> {
     let objects = endpoint.snapshot();
     let Some(machine) = objects.get::<Machine>(uuid) else { return Vec::new() };
-    let env = formwork_core::machine::boot_env(&objects, &machine);
+    let env = formwork_core::boot::env_for(&objects, Some(&machine));
     let stage = objects.get::<Stage>(&machine.stage);
     // Most machines have no files most of the time; for these nothing is indexed.
     if env.is_none_or(|env| env.templates.is_empty()) && stage.is_none_or(|stage| stage.templates.is_empty())

@@ -63,6 +63,12 @@ impl Confidential {
         }
     }
 
+    /// Tells whether no value was added.
+    pub fn is_empty(&self) -> bool {
+        let known = self.known();
+        known.values.is_empty() && !known.overflows
+    }
+
     /// Returns a text with placeholders for all that it quotes, or words in its place; `None` when it quotes nothing.
     pub fn concealed(&self, text: &str) -> Option<String> {
         let known = self.known();

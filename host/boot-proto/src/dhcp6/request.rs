@@ -103,12 +103,13 @@ impl Message {
         let architecture = self.architectures().first().copied();
         let ipxe = self.is_ipxe();
         let class = VendorClass { http: self.is_http_client(), pxe: self.is_pxe_client() };
-        let firmware = Firmware::of(ipxe, class, architecture)?;
+        let platform = Platform::from_architecture(architecture.unwrap_or(0));
+        let firmware = Firmware::of(ipxe, class, platform, architecture)?;
         let uuids = self.client_id().and_then(|duid| duid.uuids());
         Some(BootClient {
             mac: mac.unwrap_or_default(),
             architecture: architecture.unwrap_or(0),
-            platform: Platform::from_architecture(architecture.unwrap_or(0)),
+            platform,
             firmware,
             // iPXE sends network byte order as RFC 6355 wants it, the firmware what SMBIOS has.
             uuid: uuids.map(|[as_sent, turned_round]| if ipxe { turned_round } else { as_sent }),

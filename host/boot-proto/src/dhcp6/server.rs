@@ -21,6 +21,7 @@ mod declined;
 mod rules;
 mod verdict;
 
+pub use address::addresses_of_card;
 pub use config::{Assignment, BootUrl, BootUrls, Network, Prefix, PrefixError, Reservations};
 pub use decide::{Context, decide};
 pub use declined::Declined;

@@ -27,6 +27,9 @@ const RELAY: [u8; 2] = [12, 13];
 /// How many relay agents a message may have come through (RFC 8415 section 7.6).
 const MAX_HOPS: usize = 8;
 
+/// The identifier and the times of an association, before its options.
+const IDENTITY: usize = 12;
+
 /// Most options, associations and addresses of one message that are read.
 const MAX_OPTIONS: usize = 64;
 
@@ -56,9 +59,14 @@ fn message(bytes: &[u8]) -> Option<(Dhcp6Seen, Option<HardwareAddress>)> {
                 mac = duid_address(value);
             }
             option::SERVER_ID => seen.server_duid = hex(value),
-            option::ADDRESSES => seen.addresses.extend(addresses(value)),
+            option::ADDRESSES => {
+                let inner = value.get(IDENTITY..).unwrap_or_default();
+                seen.addresses.extend(addresses(inner));
+                let refusal = options(inner).find(|(code, _)| *code == option::STATUS);
+                seen.status = seen.status.or_else(|| status(refusal?.1));
+            }
             option::ASKED => seen.asked = pairs(value).take(MAX_OPTIONS).collect(),
-            option::STATUS => seen.status = status(value),
+            option::STATUS => seen.status = status(value).or(seen.status),
             option::USER_CLASS => seen.user_class = value.get(2..).map(text),
             // The enterprise number, then data with a length each; clients send one.
             option::VENDOR_CLASS => seen.vendor_class = value.get(6..).map(text),
@@ -79,9 +87,8 @@ fn options(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(next).take(MAX_OPTIONS)
 }
 
-/// Returns the addresses of an association (IA_NA): 12 bytes of its own, then options.
-fn addresses(association: &[u8]) -> impl Iterator<Item = Ipv6Addr> {
-    let inner = association.get(12..).unwrap_or_default();
+/// Returns the addresses among the options of an association (`IA_NA`).
+fn addresses(inner: &[u8]) -> impl Iterator<Item = Ipv6Addr> {
     let address = |(code, value): (u16, &[u8])| match value.first_chunk::<16>() {
         Some(address) if code == option::ADDRESS => Some(Ipv6Addr::from(*address)),
         _ => None,

@@ -39,6 +39,8 @@ pub(super) enum Payload<'a> {
     },
     Tcp(Segment<'a>),
     Icmpv6(&'a [u8]),
+    /// A host or a router refuses a datagram of the receiver, which went to this port of UDP.
+    Refused(u16),
     Arp {
         sender: HardwareAddress,
         seen: ArpSeen,
@@ -162,7 +164,13 @@ impl<'a> Decoded<'a> {
         match transport.or_else(|| first_fragment(payload.ip_number, payload.payload)) {
             Some(TransportSlice::Udp(udp)) => self.read_udp(&udp),
             Some(TransportSlice::Tcp(tcp)) => self.read_tcp(&tcp, wire_len),
-            Some(TransportSlice::Icmpv6(_)) => self.payload = Payload::Icmpv6(payload.payload),
+            Some(TransportSlice::Icmpv6(_)) => {
+                let message = payload.payload;
+                self.payload = refused(message, UNREACHABLE6).unwrap_or(Payload::Icmpv6(message));
+            }
+            Some(TransportSlice::Icmpv4(_)) => {
+                self.payload = refused(payload.payload, UNREACHABLE4).unwrap_or(Payload::Other);
+            }
             _ => {}
         }
     }
@@ -189,6 +197,22 @@ impl<'a> Decoded<'a> {
             fin: tcp.fin(),
             rst: tcp.rst(),
         });
+    }
+}
+
+/// The types of "destination unreachable" (RFC 792, RFC 4443).
+const UNREACHABLE4: u8 = 3;
+const UNREACHABLE6: u8 = 1;
+
+/// Reads a message of ICMP that refuses a datagram of UDP, whose headers it holds behind its own.
+fn refused(message: &[u8], unreachable: u8) -> Option<Payload<'static>> {
+    const HEADER: usize = 8;
+    if *message.first()? != unreachable {
+        return None;
+    }
+    match LaxSlicedPacket::from_ip(message.get(HEADER..)?).ok()?.transport? {
+        TransportSlice::Udp(udp) => Some(Payload::Refused(udp.destination_port())),
+        _ => None,
     }
 }
 

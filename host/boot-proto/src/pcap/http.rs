@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::flows::Flows;
 use super::frame::{Decoded, Segment};
 use super::tftp::Step;
-use crate::story::{HttpEnd, HttpSeen, Peer, What, text};
+use crate::story::{ClosedSeen, HttpEnd, HttpSeen, Peer, Transport, What, text};
 
 /// Most headers of a message that are looked at; a message with more is read up to its first line.
 const MAX_HEADERS: usize = 64;
@@ -19,6 +19,16 @@ type Key = (IpAddr, u16, IpAddr, u16);
 #[derive(Debug)]
 pub(super) struct Exchanges {
     flows: Flows<Key, Exchange>,
+    /// Connections that were asked for and not answered yet.
+    asked: Flows<Key, Asked>,
+}
+
+/// A connection that a client asks for.
+#[derive(Debug)]
+struct Asked {
+    at_us: u64,
+    client: Peer,
+    server: Peer,
 }
 
 #[derive(Debug)]
@@ -45,7 +55,7 @@ struct Response {
 
 impl Exchanges {
     pub(super) fn new() -> Self {
-        Self { flows: Flows::new() }
+        Self { flows: Flows::new(), asked: Flows::new() }
     }
 
     pub(super) fn segment(
@@ -58,13 +68,14 @@ impl Exchanges {
         let end = |peer: &Peer| Some((peer.address?, peer.port?));
         let (Some(from), Some(to)) = (end(&decoded.from), end(&decoded.to)) else { return };
         let asked = (from.0, from.1, to.0, to.1);
+        let answered = (to.0, to.1, from.0, from.1);
+        self.connect(at_us, decoded, segment, (asked, answered), steps);
         if let (Some(flow), Some(acknowledged)) = (self.flows.find(&asked), segment.acknowledged) {
             flow.received(at_us, acknowledged);
         }
         if let Some(request) = Request::read(segment.bytes) {
             self.request(at_us, asked, decoded, segment.sequence, request, steps);
         }
-        let answered = (to.0, to.1, from.0, from.1);
         let (key, by_client) =
             if self.flows.find(&asked).is_some() { (asked, true) } else { (answered, false) };
         let Some(flow) = self.flows.find(&key) else { return };
@@ -84,6 +95,25 @@ impl Exchanges {
         };
         if let Some(flow) = self.flows.remove(&key) {
             steps.push(flow.end(end));
+        }
+    }
+
+    /// Follows the beginning of a connection, which is told only where nobody takes it.
+    fn connect(
+        &mut self,
+        at_us: u64,
+        decoded: &Decoded<'_>,
+        segment: &Segment<'_>,
+        (asked, answered): (Key, Key),
+        steps: &mut Vec<Step>,
+    ) {
+        if segment.syn && segment.acknowledged.is_none() {
+            if self.asked.find(&asked).is_none() {
+                let question = Asked { at_us, client: decoded.from, server: decoded.to };
+                steps.extend(self.asked.insert(asked, question).map(|question| question.end(None)));
+            }
+        } else if let Some(question) = self.asked.remove(&answered).filter(|_| segment.rst) {
+            steps.push(question.end(Some((at_us, decoded.from))));
         }
     }
 
@@ -120,6 +150,17 @@ impl Exchanges {
     /// Ends the exchanges that are still under way when the capture ends.
     pub(super) fn finish(self, steps: &mut Vec<Step>) {
         steps.extend(self.flows.into_flows().map(|flow| flow.end(HttpEnd::Silence)));
+        steps.extend(self.asked.into_flows().map(|question| question.end(None)));
+    }
+}
+
+impl Asked {
+    /// Tells that nobody took the connection, refused by whom and when.
+    fn end(self, refused: Option<(u64, Peer)>) -> Step {
+        let port = self.server.port.unwrap_or(0);
+        let closed = ClosedSeen { transport: Transport::Tcp, port, silent: refused.is_none() };
+        let (at_us, from) = refused.unwrap_or((self.at_us, self.server));
+        (at_us, from, self.client, What::Closed(closed))
     }
 }
 

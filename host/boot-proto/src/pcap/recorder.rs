@@ -6,7 +6,7 @@ use super::tftp::{Step, Transfers};
 use super::{Capture, Frame, PcapError, dhcp6};
 use crate::dhcp::{HardwareAddress, Packet};
 use crate::ra;
-use crate::story::{DhcpSeen, RouterSeen, Sighting, What};
+use crate::story::{ClosedSeen, DhcpSeen, RouterSeen, Sighting, Transport, What};
 
 /// Most sightings that one capture gives; a boot has about a hundred.
 pub const MAX_SIGHTINGS: usize = 50_000;
@@ -14,6 +14,10 @@ pub const MAX_SIGHTINGS: usize = 50_000;
 const DHCP_PORTS: [u16; 3] = [67, 68, 4011];
 const DHCP6_PORTS: [u16; 2] = [546, 547];
 const TFTP_PORT: u16 = 69;
+
+/// How far back the same packet is looked for, in sightings and in microseconds. No client repeats itself so soon.
+const REPEAT_DEPTH: usize = 16;
+const REPEAT_US: u64 = 1000;
 
 /// What a capture says of boots.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +32,8 @@ pub struct Recording {
     pub unknown_frames: u64,
     /// Later fragments of datagrams: only the first one of a datagram is read.
     pub fragments: u64,
+    /// Frames that were in the capture twice, as those of a bridge are in one of all interfaces.
+    pub repeated: u64,
     /// Sightings beyond [`MAX_SIGHTINGS`], which are not kept.
     pub left_out: u64,
     /// Where the file went wrong; what was seen before that is kept.
@@ -54,6 +60,31 @@ pub fn record(file: &[u8]) -> Result<Recording, PcapError> {
     Ok(recorder.finish())
 }
 
+impl Recording {
+    /// Says in sentences what of the capture was not read.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let note = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+        let counts = [
+            note(self.unknown_frames, "frames are damaged or of a link type that is not read"),
+            note(
+                self.fragments,
+                "frames are later fragments of datagrams, of which only the first one is read",
+            ),
+            note(self.repeated, "packets are in the capture twice, and count once"),
+            note(self.left_out, "sightings are too many and were left out: capture fewer machines"),
+        ];
+        let fault = self.fault.as_ref().map(|fault| format!("{fault}; what came before that is kept"));
+        counts.into_iter().flatten().chain(fault).collect()
+    }
+}
+
+fn is_repeat(before: &Sighting, now: &Sighting) -> bool {
+    now.at_us.abs_diff(before.at_us) < REPEAT_US
+        && (before.mac, before.from, before.to) == (now.mac, now.from, now.to)
+        && before.what == now.what
+}
+
 struct Recorder {
     transfers: Transfers,
     exchanges: Exchanges,
@@ -75,6 +106,10 @@ impl Recorder {
             Payload::Tcp(segment) => self.exchanges.segment(at_us, &decoded, segment, &mut steps),
             Payload::Icmpv6(message) => self.icmp(at_us, &decoded, message),
             Payload::Arp { sender, seen } => self.push(at_us, Some(*sender), &decoded, What::Arp(*seen)),
+            Payload::Refused(port) => {
+                let closed = ClosedSeen { transport: Transport::Udp, port: *port, silent: false };
+                self.push(at_us, None, &decoded, What::Closed(closed));
+            }
             Payload::Fragment => self.recording.fragments += 1,
             Payload::Other => {}
         }
@@ -143,13 +178,16 @@ impl Recorder {
     }
 
     fn keep(&mut self, mut sighting: Sighting) {
-        if self.recording.sightings.len() == MAX_SIGHTINGS {
-            self.recording.left_out += 1;
-            return;
-        }
         let client = sighting.mac.or(sighting.client().mac);
         sighting.mac = client.filter(HardwareAddress::names_one_client);
-        self.recording.sightings.push(sighting);
+        if self.recording.sightings.iter().rev().take(REPEAT_DEPTH).any(|before| is_repeat(before, &sighting))
+        {
+            self.recording.repeated += 1;
+        } else if self.recording.sightings.len() == MAX_SIGHTINGS {
+            self.recording.left_out += 1;
+        } else {
+            self.recording.sightings.push(sighting);
+        }
     }
 
     fn finish(mut self) -> Recording {

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::story::{ArpSeen, FileOutcome, Story, What, machines};
 
+mod transfers;
+
 /// A boot of OVMF over TFTP, then iPXE over HTTP, then a system: every protocol that is followed.
 const BOOT: &[u8] = include_bytes!("../../../../tests/boot/captures/uefi-pxe.pcap");
 
@@ -211,6 +213,11 @@ fn lengths_that_cannot_be_are_refused() {
     let packet = file.len() - frames[0].bytes.len().next_multiple_of(4) - 32;
     file[packet + 8] = 9;
     assert_eq!(record(&file).unwrap().fault, Some(PcapError::Interface { offset: packet, index: 9 }));
+    // Interfaces are those of their section: this one has none.
+    let file = blocks(&frames[..1], false, 6, |us| us);
+    let sections = [&file[..packet], &file[..28], &file[packet..]].concat();
+    let fault = Some(PcapError::Interface { offset: packet + 28, index: 0 });
+    assert_eq!(record(&sections).unwrap().fault, fault);
 }
 
 #[test]
@@ -233,8 +240,9 @@ fn more_sightings_than_the_limit_are_counted() {
         ],
     ]
     .concat();
-    let frame = Frame { at_us: 1, link_type: 1, bytes: &announcement };
-    let recording = record(&classic(&vec![frame; MAX_SIGHTINGS + 3], false, false, 1)).unwrap();
+    let frame = |number| Frame { at_us: number * 2000, link_type: 1, bytes: &announcement };
+    let many = (0..MAX_SIGHTINGS as u64 + 3).map(frame).collect::<Vec<_>>();
+    let recording = record(&classic(&many, false, false, 1)).unwrap();
     assert_eq!(recording.left_out, 3);
     let seen = &recording.sightings[MAX_SIGHTINGS - 1];
     assert_eq!(seen.what, What::Arp(ArpSeen::Has { address: [10, 0, 0, 7].into() }));
@@ -256,6 +264,20 @@ fn first_fragment_of_an_answer_is_read_and_later_ones_are_counted() {
     let recording = record(&classic(&both, false, false, 1)).unwrap();
     assert_eq!((recording.sightings.len(), recording.fragments), (1, 1));
     assert_eq!(recording.sightings[0].from.address, Some(IpAddr::from([10, 77, 0, 1])));
+}
+
+#[test]
+fn packets_that_are_in_the_capture_twice_count_once() {
+    let frames = frames(BOOT);
+    let twice = frames.iter().flat_map(|frame| [*frame, *frame]).collect::<Vec<_>>();
+    let (once, twice) = (record(BOOT).unwrap(), record(&classic(&twice, false, false, 1)).unwrap());
+    assert_eq!(twice.sightings, once.sightings);
+    assert!(twice.repeated > 20 && once.repeated == 0);
+    assert!(
+        twice.notes()[0].ends_with("packets are in the capture twice, and count once"),
+        "{:?}",
+        twice.notes()
+    );
 }
 
 proptest! {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 use super::dhcp_seen::{DhcpSeen, Message};
-use super::sighting::{Dhcp6Seen, HttpEnd, HttpSeen, Peer, Sighting, TftpSeen, What};
+use super::sighting::{DecisionSeen, Dhcp6Seen, HttpEnd, HttpSeen, Peer, Sighting, TftpSeen, What};
 use super::stage::Stage;
 use crate::boot::Firmware;
 use crate::dhcp::HardwareAddress;
@@ -37,6 +37,8 @@ pub struct Attempt {
     pub address: Option<IpAddr>,
     /// The files that it asked for.
     pub files: Vec<FileSeen>,
+    /// What the endpoint decided for it last; never of a capture.
+    pub decision: Option<DecisionSeen>,
 }
 
 /// A DHCP server that answered.
@@ -198,6 +200,7 @@ impl Attempt {
             chosen: None,
             address: None,
             files: Vec::new(),
+            decision: None,
         }
     }
 
@@ -214,6 +217,7 @@ impl Attempt {
             What::Dhcp6(seen) if !seen.is_by_client() => self.take_answer6(sighting, seen),
             What::Tftp(seen) => self.take_tftp(index, sighting, seen),
             What::Http(seen) => self.take_http(index, sighting, seen),
+            What::Decision(seen) => self.decision = Some(seen.clone()),
             _ => {}
         }
     }
@@ -229,8 +233,8 @@ impl Attempt {
             Message::Nak => server.naks += 1,
             _ => {}
         }
-        server.proxy = seen.is_proxy();
         server.offered = seen.yiaddr.map(IpAddr::V4).or(server.offered);
+        server.proxy = server.offered.is_none() && server.naks == 0;
         server.boot_file = server.boot_file.take().or_else(|| seen.boot_file.clone());
         let next_server = seen.siaddr.map(|address| address.to_string()).or_else(|| seen.boot_server.clone());
         server.next_server = server.next_server.take().or(next_server);

@@ -5,6 +5,7 @@
 //! packets show its cause; where they do not, a general finding says what was the last thing seen.
 
 mod address;
+mod boot_file;
 mod files;
 mod scene;
 mod whole;
@@ -88,6 +89,10 @@ pub enum FindingId {
     FileMissing,
     /// The server refused the file.
     FileRefused,
+    /// Nobody serves files where the client looks for them.
+    NoFileServer,
+    /// The answer came from another address than the one that was asked.
+    AnswerFromAnotherAddress,
     /// The file server did not answer.
     FileRequestUnanswered,
     /// The file server answered, and the client did not hear it.
@@ -132,6 +137,8 @@ impl FindingId {
             Self::FileNeverAsked => "file-never-asked",
             Self::FileMissing => "file-missing",
             Self::FileRefused => "file-refused",
+            Self::NoFileServer => "no-file-server",
+            Self::AnswerFromAnotherAddress => "answer-from-another-address",
             Self::FileRequestUnanswered => "file-request-unanswered",
             Self::TransferNotBegun => "transfer-not-begun",
             Self::TransferStalled => "transfer-stalled",

@@ -1,6 +1,6 @@
 //! One thing that was seen on the network of a boot.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,8 @@ pub enum What {
     Arp(ArpSeen),
     /// A question for a router or an answer to it.
     Router(RouterSeen),
+    /// A port that the client spoke to and where nobody is.
+    Closed(ClosedSeen),
     /// What an endpoint decided for the client; never in a capture.
     Decision(DecisionSeen),
     /// A packet of one of these protocols that nobody can read.
@@ -257,6 +259,37 @@ pub enum RouterSeen {
     },
 }
 
+/// A port where nobody is. The sender is the host that says so, or the one that stays silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedSeen {
+    /// The transport protocol.
+    pub transport: Transport,
+    /// The port.
+    pub port: u16,
+    /// True where no answer came at all; false where the host, or a router before it, refused.
+    pub silent: bool,
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names of the protocols")]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl Transport {
+    /// Returns the name in capitals.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
 /// What an endpoint decided for a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionSeen {
@@ -264,6 +297,13 @@ pub struct DecisionSeen {
     pub rule: String,
     /// The file or URL that the client is told; `None` where it is told nothing.
     pub boot: Option<String>,
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        // A dual-stack socket shows an IPv4 client in this form.
+        Self { mac: None, address: Some(address.ip().to_canonical()), port: Some(address.port()) }
+    }
 }
 
 impl Sighting {
@@ -291,7 +331,7 @@ impl Sighting {
             What::Http(seen) => matches!(seen, HttpSeen::Request { .. }),
             What::Router(seen) => matches!(seen, RouterSeen::Solicitation),
             What::Arp(_) | What::Unreadable { .. } => true,
-            What::Decision(_) => false,
+            What::Decision(_) | What::Closed(_) => false,
         }
     }
 }

@@ -53,6 +53,7 @@ fn name(firmware: Option<Firmware>, architecture: Option<u16>, class: Option<&st
         Some(Platform::Bios) => "BIOS".to_owned(),
         Some(Platform::UefiAmd64) => "UEFI x86-64".to_owned(),
         Some(Platform::UefiArm64) => "UEFI 64-bit ARM".to_owned(),
+        Some(Platform::RaspberryPi4) => "Raspberry Pi 4".to_owned(),
         Some(Platform::Other(number)) => format!("architecture {number}"),
         None => "unknown architecture".to_owned(),
     };

@@ -123,7 +123,7 @@ fn belongs(
 ) -> bool {
     match &sighting.what {
         // A hardware address behind a router is that router's, so the owner of the IP address goes first.
-        What::Tftp(_) | What::Http(_) | What::Decision(_) => {
+        What::Tftp(_) | What::Http(_) | What::Closed(_) | What::Decision(_) => {
             let owner = sighting.client().address.and_then(|address| owners.get(&address));
             owner.copied().or(sighting.mac) == Some(mac)
         }

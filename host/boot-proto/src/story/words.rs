@@ -1,7 +1,9 @@
 //! A sighting in the words of the field.
 
 use super::dhcp_seen::DhcpSeen;
-use super::sighting::{ArpSeen, Dhcp6Seen, HttpEnd, HttpSeen, RouterSeen, Sighting, TftpSeen, What};
+use super::sighting::{
+    ArpSeen, ClosedSeen, Dhcp6Seen, HttpEnd, HttpSeen, RouterSeen, Sighting, TftpSeen, What,
+};
 use super::stage::Stage;
 
 /// Says in one line what was seen.
@@ -26,6 +28,10 @@ pub fn describe(sighting: &Sighting) -> String {
                 (false, false) => "",
             };
             format!("router advertisement, lifetime {lifetime_secs} s{flags}")
+        }
+        What::Closed(ClosedSeen { transport, port, silent }) => {
+            let how = if *silent { "does not answer" } else { "is closed" };
+            format!("{} port {port} {how}", transport.name())
         }
         What::Decision(seen) => {
             let boot = seen.boot.as_ref().map_or_else(|| "nothing".to_owned(), |boot| format!("`{boot}`"));
@@ -106,7 +112,7 @@ fn tftp(seen: &TftpSeen) -> String {
         }
         TftpSeen::Error { file, code, text, by_client, .. } => {
             let who = if *by_client { "client" } else { "server" };
-            format!("TFTP ERROR {code} \"{text}\" of the {who} for `{file}`")
+            format!("TFTP ERROR {code} \"{}\" of the {who} for `{file}`", short(text))
         }
         TftpSeen::Unfinished { file, answered: false, .. } => format!("TFTP: no answer for `{file}`"),
         TftpSeen::Unfinished { file, bytes, acknowledged, .. } => {
@@ -119,13 +125,15 @@ fn tftp(seen: &TftpSeen) -> String {
 fn http(seen: &HttpSeen) -> String {
     match seen {
         HttpSeen::Request { method, target, agent, .. } => {
-            Line(format!("HTTP {method} {target}")).add(agent.as_ref().map(|agent| format!("`{agent}`"))).0
+            Line(format!("HTTP {method} {}", short(target)))
+                .add(agent.as_ref().map(|agent| format!("`{agent}`")))
+                .0
         }
         HttpSeen::Response { status, length, .. } => {
             Line(format!("HTTP {status}")).add(length.map(|length| format!("{length} bytes"))).0
         }
         HttpSeen::Done { target, bytes, millis, .. } => {
-            format!("HTTP done: {target}, {bytes} bytes in {millis} ms")
+            format!("HTTP done: {}, {bytes} bytes in {millis} ms", short(target))
         }
         HttpSeen::Broken { target, bytes, length, end, .. } => {
             let of = length.map(|length| format!(" of {length}")).unwrap_or_default();
@@ -135,7 +143,18 @@ fn http(seen: &HttpSeen) -> String {
                 HttpEnd::Reset => "the connection was reset",
                 HttpEnd::Silence => "nothing more was seen",
             };
-            format!("HTTP: {target} stops at {bytes}{of} bytes, {how}")
+            format!("HTTP: {} stops at {bytes}{of} bytes, {how}", short(target))
         }
     }
+}
+
+/// Cuts a text that would fill the line, such as a path with a long query.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 72;
+    let mut letters = text.chars();
+    let mut short = letters.by_ref().take(LONGEST).collect::<String>();
+    if letters.next().is_some() {
+        short.push_str("..");
+    }
+    short
 }

@@ -2,17 +2,23 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use formwork_boot_proto::tftp::{Batch, Outcome, Progress, Transfer};
+use nix::sys::socket::{MsgFlags, recv};
 
 use super::LOG;
 use super::active::Entry;
+use super::carrier::Clock;
 use super::send::Sender;
 use crate::counters::{TftpCounters, count};
 
 /// Longest packet read from a client: an ERROR with its text. More is cut and does not matter.
 const BUFFER: usize = 600;
+
+/// Packets read of a client that has gone: more than it can have had reason to send.
+const LAST_WORDS: usize = 16;
 
 /// A transfer that has begun.
 pub(super) struct Carried {
@@ -41,19 +47,31 @@ impl Carried {
         self.step(batch, now_ms, |_| Ok(()))
     }
 
-    /// Takes in one packet of the client, and sends what is due then.
-    pub(super) fn receive(&mut self, batch: &mut Batch, now_ms: u64) -> Next {
-        self.step(batch, now_ms, |carried| {
-            let mut buffer = [0; BUFFER];
-            let received = gone(carried.socket.recv(&mut buffer))?;
-            if let Some(packet) = received.and_then(|len| buffer.get(..len)) {
+    /// Takes in the packet of the client that is there, and sends what is due then.
+    pub(super) fn receive(&mut self, batch: &mut Batch, clock: Clock) -> Next {
+        self.receive_with(batch, clock, MsgFlags::MSG_DONTWAIT).0
+    }
+
+    /// Waits for a packet of the client as long as its socket does, and goes on with it; false where none came.
+    pub(super) fn attend(&mut self, batch: &mut Batch, clock: Clock) -> (Next, bool) {
+        self.receive_with(batch, clock, MsgFlags::empty())
+    }
+
+    fn receive_with(&mut self, batch: &mut Batch, clock: Clock, flags: MsgFlags) -> (Next, bool) {
+        let mut buffer = [0; BUFFER];
+        let received = recv(self.socket.as_raw_fd(), &mut buffer, flags);
+        let now_ms = clock.now_ms();
+        let next = self.step(batch, now_ms, |carried| {
+            let len = gone(received.map_err(io::Error::from))?;
+            if let Some(packet) = len.and_then(|len| buffer.get(..len)) {
                 carried.transfer.handle_packet(now_ms, packet);
             }
             if carried.transfer.has_progressed() {
                 carried.entry.set_progressed();
             }
             Ok(())
-        })
+        });
+        (next, received.is_ok())
     }
 
     /// Looks at the time, and sends what is due then.
@@ -82,10 +100,7 @@ impl Carried {
             return Next::Drop;
         }
         if let Err(error) = take_in(self).and_then(|()| self.send_due(batch)) {
-            if self.entry.end() {
-                count(&self.counters.aborted);
-                tracing::debug!(target: LOG, peer = %self.peer, file = self.file, %error, "tftp client is gone");
-            }
+            self.end_gone(&error, now_ms);
             return Next::Drop;
         }
         match self.transfer.progress() {
@@ -107,6 +122,25 @@ impl Carried {
             gone(self.sender.send(&self.socket, batch))?;
         }
         Ok(())
+    }
+
+    /// Ends the transfer of a client whose port is closed. The error overtakes what the client sent before, which is
+    /// the last acknowledgement where it closed its port with all blocks in hand.
+    fn end_gone(&mut self, error: &io::Error, now_ms: u64) {
+        let mut buffer = [0; BUFFER];
+        for _ in 0..LAST_WORDS {
+            let received = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT).ok();
+            let Some(packet) = received.and_then(|len| buffer.get(..len)) else {
+                break;
+            };
+            self.transfer.handle_packet(now_ms, packet);
+        }
+        if let Progress::Done(outcome) = self.transfer.progress() {
+            self.end(&outcome, now_ms);
+        } else if self.entry.end() {
+            count(&self.counters.aborted);
+            tracing::debug!(target: LOG, peer = %self.peer, file = self.file, %error, "tftp client is gone");
+        }
     }
 
     fn end(&self, outcome: &Outcome, now_ms: u64) {

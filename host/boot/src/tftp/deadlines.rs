@@ -32,9 +32,14 @@ impl Deadlines {
         self.queue.first().map(|(due_ms, _)| *due_ms)
     }
 
+    /// Tells whether a transfer is due.
+    pub(super) fn is_due(&self, now_ms: u64) -> bool {
+        self.next_ms().is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
     /// Takes the next transfer out that is due. Its `entered` is `None` from now on, which the caller sees to.
     pub(super) fn pop(&mut self, now_ms: u64) -> Option<u64> {
-        if self.next_ms()? > now_ms {
+        if !self.is_due(now_ms) {
             return None;
         }
         self.queue.pop_first().map(|(_, transfer)| transfer)

@@ -8,7 +8,7 @@ use formwork_boot_proto::tftp::{ErrorCode, Limits, Request, Transfer, clean_path
 
 use super::active::Entry;
 use super::carried::Carried;
-use super::carrier::Carriers;
+use super::carrier::{ATTENTION, Carriers};
 use super::send::Sender;
 use super::{FileSource, LOG, OpenError};
 use crate::counters::{TftpCounters, count};
@@ -37,7 +37,7 @@ impl Opening {
         // An IPv4 client of a socket on `[::]` appears with a mapped address.
         let (ip, port) = (self.datagram.peer.ip().to_canonical(), self.datagram.peer.port());
         let (peer, began_ms) = (SocketAddr::new(ip, port), self.carriers.clock().now_ms());
-        let socket = match bind_transfer(&self.datagram) {
+        let socket = match bind_transfer(&self.datagram, ATTENTION) {
             Ok(socket) => socket,
             Err(error) => {
                 let file = self.request.name;

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 
 use formwork_boot_proto::tftp::Batch;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, send, sendmsg};
 
 /// How to send to one client.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Sender {
         Self { segments: true }
     }
 
-    /// Sends to the peer of a connected socket that does not block.
+    /// Sends to the peer of a connected socket, and never waits.
     ///
     /// # Errors
     ///
@@ -39,7 +39,8 @@ impl Sender {
             }
             self.segments = false;
         }
-        batch.packets().try_for_each(|packet| socket.send(packet).map(drop))
+        let one = |packet: &[u8]| send(socket.as_raw_fd(), packet, MsgFlags::MSG_DONTWAIT);
+        Ok(batch.packets().try_for_each(|packet| one(packet).map(drop))?)
     }
 }
 

@@ -9,12 +9,12 @@ use std::{
 
 use axum::{
     Extension, Router,
-    extract::{Path as UrlPath, State},
+    extract::{Path as UrlPath, RawQuery, State},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
-            ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-            LAST_MODIFIED, LOCATION, RANGE,
+            ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+            IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
         },
     },
     response::{IntoResponse, Response},
@@ -23,11 +23,12 @@ use axum::{
 use tokio::fs::File;
 use tokio_rustls::TlsAcceptor;
 
-use super::space::{Found, find};
+use super::space::{Asker, Found, find};
 use crate::{
-    accept::{Door, PeerAddress, Service},
+    accept::{Door, LocalAddress, PeerAddress, Service},
     download,
     endpoint::Endpoint,
+    http::Query,
 };
 
 /// Returns what serves files.
@@ -55,7 +56,9 @@ async fn welcome(State(endpoint): State<Arc<Endpoint>>) -> Response {
 async fn serve_path(
     State(endpoint): State<Arc<Endpoint>>,
     Extension(PeerAddress(address)): Extension<PeerAddress>,
+    local: Option<Extension<LocalAddress>>,
     UrlPath(path): UrlPath<String>,
+    RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
@@ -63,7 +66,12 @@ async fn serve_path(
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")], "only GET and HEAD\n")
             .into_response();
     }
-    let response = match find(&endpoint, &path).await {
+    let asker = Asker {
+        peer: address,
+        local: local.map(|Extension(LocalAddress(local))| local.ip()),
+        token: token(&headers, query.as_deref()),
+    };
+    let response = match find(&endpoint, &path, asker).await {
         Found::Text(text) => rendered(&path, text, &headers),
         Found::File(file) => from_disk(&file, &headers).await,
         Found::Elsewhere(url) => match HeaderValue::from_str(&url) {
@@ -71,12 +79,23 @@ async fn serve_path(
             Err(_) => broken(),
         },
         Found::Nothing => (StatusCode::NOT_FOUND, "Not Found\n").into_response(),
+        Found::Denied(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
         Found::Broken => broken(),
     };
     let status = response.status().as_u16();
     let bytes = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).unwrap_or("-");
     tracing::info!(target: "formwork_boot::http", %address, file = path, status, bytes, "http {method}");
     response
+}
+
+/// Returns the token of a request. Passwords are not taken here: this is no place to send them to in the clear.
+fn token(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = header
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let in_query = || Query::parse(query.unwrap_or_default()).value("token").map(str::to_owned);
+    bearer.map(|(_, token)| token.trim().to_owned()).or_else(in_query)
 }
 
 fn broken() -> Response {

@@ -205,7 +205,7 @@ impl Query {
     }
 
     /// Reads the text behind the question mark.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         Self(
             text.split('&')
                 .filter(|pair| !pair.is_empty())

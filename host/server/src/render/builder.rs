@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use formwork_core::preferences;
+use formwork_core::{boot, preferences};
 use formwork_model::{BootEnv, Machine, Objects, ObjectsExt, Stage};
 use formwork_store::Snapshot;
 
@@ -12,6 +12,8 @@ use super::{
     paths,
     scene::{About, Scene, Site},
     shared::SharedTemplates,
+    uuids::uuids_of,
+    variants::Variants,
 };
 
 /// The paths that are kept at most: those of 100,000 machines with 20 files each. What is beyond is not served.
@@ -31,7 +33,9 @@ impl Builder<'_> {
         if stale.all || stale.elsewhere {
             // Parsed entries hold the shared templates.
             self.index.compiled.clear();
+            self.index.variants = Variants::default();
         } else {
+            self.index.variants.retain(|name| !stale.envs.contains(name));
             self.index.compiled.retain(|(prefix, name), _| {
                 let changed = if *prefix == "bootenvs" { &stale.envs } else { &stale.stages };
                 !changed.contains(name.as_str())
@@ -59,7 +63,7 @@ impl Builder<'_> {
 
     fn all(&mut self) {
         let index = &mut *self.index;
-        (index.files, index.owners, index.macs) = Default::default();
+        (index.files, index.owners, index.macs, index.uuids) = Default::default();
         (index.paths, index.looks_elsewhere) = (0, false);
         self.refresh(&Owner::Unknown);
         let mut machines = Vec::with_capacity(self.objects.count("machines"));
@@ -85,10 +89,16 @@ impl Builder<'_> {
 
     fn refresh(&mut self, owner: &Owner) {
         self.index.forget(owner);
-        let Some((about, owned)) = self.subject(owner) else { return };
+        let Some((about, mut owned)) = self.subject(owner) else { return };
         let mut problems = Vec::new();
-        let mut paths = self.paths((owner, "bootenvs", &owned.env), &about, &mut problems);
-        paths.extend(self.paths((owner, "stages", &owned.stage), &about, &mut problems));
+        owned.variant = self.variant(&about);
+        let of_env = match &owned.variant {
+            Some(variant) => Some(Arc::clone(variant)),
+            None => self.compiled("bootenvs", &owned.env),
+        };
+        let mut paths = self.paths((owner, "bootenvs"), of_env, &about, &mut problems);
+        let of_stage = self.compiled("stages", &owned.stage);
+        paths.extend(self.paths((owner, "stages"), of_stage, &about, &mut problems));
         let room = MAX_PATHS.saturating_sub(self.index.paths);
         if paths.len() > room {
             tracing::warn!(limit = MAX_PATHS, ?owner, "too many rendered files: some are not served");
@@ -105,7 +115,7 @@ impl Builder<'_> {
     fn subject(&mut self, owner: &Owner) -> Option<(About, Owned)> {
         let Owner::Machine(uuid) = owner else {
             let unknown = preferences::value(&self.objects, "unknownBootEnv");
-            let about = About { env: self.objects.get::<BootEnv>(&unknown), ..About::default() };
+            let about = About { env: boot::env_for(&self.objects, None), ..About::default() };
             // A name stays remembered while its object is missing, so that its return is noticed.
             return Some((about, Owned { env: unknown, ..Owned::default() }));
         };
@@ -114,19 +124,35 @@ impl Builder<'_> {
         for mac in &macs {
             self.index.macs.entry(mac.clone()).or_default().insert(Arc::clone(uuid));
         }
+        let uuids = uuids_of(&machine);
+        self.index.uuids.add(&uuids, uuid);
         let about = About::machine(&self.objects, Arc::clone(&machine));
         let env = about.env.as_ref().map_or_else(|| machine.boot_env.clone(), |env| env.name.clone());
-        Some((about, Owned { env, stage: machine.stage.clone(), macs, ..Owned::default() }))
+        Some((about, Owned { env, stage: machine.stage.clone(), macs, uuids, ..Owned::default() }))
+    }
+
+    /// Returns the entries of an environment that a parameter made others of. What parameters say may change without a
+    /// change of the machine or its environment.
+    fn variant(&mut self, about: &About) -> Option<Arc<Compiled>> {
+        let env = about.env.as_ref()?;
+        let written = self.objects.get::<BootEnv>(&env.name)?;
+        if Arc::ptr_eq(env, &written) {
+            return None;
+        }
+        self.index.looks_elsewhere = true;
+        let is_other = env.templates != written.templates;
+        is_other.then(|| self.index.variants.of(env, || self.shared.of(&self.objects)))
     }
 
     /// Renders the paths that an object, of a type and a name, gives its user.
     fn paths(
         &mut self,
-        (owner, prefix, name): (&Owner, &'static str, &str),
+        (owner, prefix): (&Owner, &'static str),
+        compiled: Option<Arc<Compiled>>,
         about: &About,
         problems: &mut Vec<String>,
     ) -> Vec<(Arc<str>, FileKey)> {
-        let Some(compiled) = self.compiled(prefix, name) else { return Vec::new() };
+        let Some(compiled) = compiled else { return Vec::new() };
         let cards = about.machine.as_ref().map_or(1, |machine| machine.hardware_addrs.len().max(1));
         let mut found = Vec::new();
         for (entry, source) in compiled.entries.iter().enumerate() {
@@ -167,14 +193,11 @@ impl Builder<'_> {
             return Some(Arc::clone(compiled));
         }
         let shared = self.shared.of(&self.objects);
-        let owner = format!("{prefix}:{name}");
         let compiled = Arc::new(if prefix == "bootenvs" {
-            let env = self.objects.get::<BootEnv>(name)?;
-            let marks = (env.start_delimiter.as_str(), env.end_delimiter.as_str());
-            Compiled::new(owner, &env.templates, marks, &shared)
+            Compiled::of_env(self.objects.get::<BootEnv>(name)?.as_ref(), &shared)
         } else {
             let stage = self.objects.get::<Stage>(name)?;
-            Compiled::new(owner, &stage.templates, ("", ""), &shared)
+            Compiled::new(format!("stages:{name}"), &stage.templates, ("", ""), &shared)
         });
         self.index.looks_elsewhere |= compiled.looks_elsewhere();
         self.index.compiled.insert(key, Arc::clone(&compiled));

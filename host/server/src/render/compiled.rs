@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use formwork_model::TemplateInfo;
+use formwork_model::{BootEnv, TemplateInfo};
 use formwork_template::{Delimiters, ParseError, Template, TemplateSet, Value, render};
 
 use super::{
-    BootFile, RenderProblem,
+    BootFile, RenderProblem, Rendered,
     root::Root,
     scene::{Scene, options},
 };
@@ -63,6 +63,12 @@ impl Compiled {
         Self { owner, entries, set }
     }
 
+    /// Parses the entries of a boot environment over the shared templates.
+    pub(super) fn of_env(env: &BootEnv, shared: &TemplateSet) -> Self {
+        let marks = (env.start_delimiter.as_str(), env.end_delimiter.as_str());
+        Self::new(format!("bootenvs:{}", env.name), &env.templates, marks, shared)
+    }
+
     /// Tells whether a path may change without a change of the machine, its boot environment or its stage.
     pub(super) fn looks_elsewhere(&self) -> bool {
         let looks = |entry: &Entry| LOOKS_ELSEWHERE.iter().any(|word| entry.info.path.contains(word));
@@ -85,6 +91,12 @@ impl Compiled {
                 None => Err(RenderProblem::NoTemplate { owner: self.owner.clone(), template: name.clone() }),
             },
         }
+    }
+
+    /// Renders an entry's file, and tells whether it may hold a secret.
+    pub(super) fn rendered(&self, entry: &Entry, scene: &Arc<Scene>) -> Result<Rendered, RenderProblem> {
+        let file = self.file(entry, scene)?;
+        Ok(Rendered { file, read_secrets: !scene.confidential().is_empty() })
     }
 
     /// Refuses a machine that lacks required parameters.

@@ -8,16 +8,19 @@ use std::{
     sync::Arc,
 };
 
-use formwork_core::preferences;
-use formwork_model::{BootEnv, Machine, ObjectsExt};
+use formwork_core::boot;
+use formwork_model::{Machine, Object, ObjectsExt};
 use formwork_store::{Change, Feed, FeedError, Snapshot, Store};
+use uuid::Uuid;
 
 use super::{
-    BootFile, KnownMachine, RenderProblem,
+    KnownMachine, RenderProblem, Rendered,
     builder::Builder,
     compiled::Compiled,
     scene::{About, Scene, Site},
     shared::SharedTemplates,
+    uuids::{Asked, MachinesByUuid},
+    variants::Variants,
 };
 
 /// The name of the entry whose file iPXE runs for one network card.
@@ -31,6 +34,8 @@ pub(super) struct Index {
     pub(super) files: HashMap<Arc<str>, Vec<FileKey>>,
     pub(super) owners: HashMap<Owner, Owned>,
     pub(super) macs: HashMap<String, BTreeSet<Arc<str>>>,
+    pub(super) uuids: MachinesByUuid,
+    pub(super) variants: Variants,
     pub(super) compiled: HashMap<(&'static str, String), Arc<Compiled>>,
     /// True when some path looks at parameters or shared templates.
     pub(super) looks_elsewhere: bool,
@@ -49,7 +54,10 @@ pub(super) enum Owner {
 pub(super) struct Owned {
     pub(super) env: String,
     pub(super) stage: String,
+    /// The entries of the environment, where a parameter made others of them.
+    pub(super) variant: Option<Arc<Compiled>>,
     pub(super) macs: Vec<String>,
+    pub(super) uuids: Vec<Uuid>,
     pub(super) paths: Vec<(Arc<str>, FileKey)>,
     /// Why there are not more.
     pub(super) problems: Vec<String>,
@@ -92,6 +100,8 @@ impl Index {
             files: HashMap::new(),
             owners: HashMap::new(),
             macs: HashMap::new(),
+            uuids: MachinesByUuid::default(),
+            variants: Variants::default(),
             compiled: HashMap::new(),
             looks_elsewhere: false,
             paths: 0,
@@ -119,15 +129,37 @@ impl Index {
 
     /// Returns the file at a clean path.
     pub(super) fn find(&self, path: &str) -> Option<Found> {
-        let key = self.files.get(path)?.first()?.clone();
+        let Some(keys) = self.files.get(path) else { return self.find_by_uuid(path) };
+        let key = keys.first()?.clone();
         let owned = self.owners.get(&key.owner)?;
         self.found(owned, key)
     }
 
+    /// Returns the file that a machine has for its first card, where a path names the machine by its UUID.
+    fn find_by_uuid(&self, path: &str) -> Option<Found> {
+        let asked = Asked::parse(path)?;
+        let uuid = self.uuids.find(asked.uuid)?;
+        let owned = self.owners.get(&Owner::Machine(Arc::clone(uuid)))?;
+        let mac = owned.macs.first().map(|mac| (mac.as_str(), mac.replace(':', "-")));
+        let of_card = |path: &str| {
+            mac.as_ref().is_some_and(|(mac, dashes)| path.contains(mac) || path.contains(dashes.as_str()))
+        };
+        let mut files = owned.paths.iter().filter(|(path, key)| key.mac == 0 && asked.is_kind_of(path));
+        let first = files.clone().next();
+        let (_, key) = files.find(|(path, _)| of_card(path)).or(first)?;
+        self.found(owned, key.clone())
+    }
+
     fn found(&self, owned: &Owned, key: FileKey) -> Option<Found> {
-        let name = if key.prefix == "bootenvs" { &owned.env } else { &owned.stage };
-        let compiled = Arc::clone(self.compiled.get(&(key.prefix, name.clone()))?);
+        let compiled = Arc::clone(self.compiled_of(owned, &key)?);
         Some(Found { key, compiled })
+    }
+
+    fn compiled_of<'a>(&'a self, owned: &'a Owned, key: &FileKey) -> Option<&'a Arc<Compiled>> {
+        if key.prefix != "bootenvs" {
+            return self.compiled.get(&(key.prefix, owned.stage.clone()));
+        }
+        owned.variant.as_ref().or_else(|| self.compiled.get(&(key.prefix, owned.env.clone())))
     }
 
     /// Returns why a machine lacks files, and each file that it has, for the first of its cards.
@@ -151,9 +183,7 @@ impl Index {
     /// Returns the script for one card: the entry made for it, else any script with the card's address in its name.
     fn script(&self, owned: &Owned, card: usize) -> Option<String> {
         let named = |key: &FileKey| {
-            let name = if key.prefix == "bootenvs" { &owned.env } else { &owned.stage };
-            let compiled = self.compiled.get(&(key.prefix, name.clone()))?;
-            compiled.entries.get(key.entry).map(|entry| entry.info.name.as_str())
+            self.compiled_of(owned, key)?.entries.get(key.entry).map(|entry| entry.info.name.as_str())
         };
         let mac = owned.macs.get(card)?;
         let dashes = mac.replace(':', "-");
@@ -179,6 +209,7 @@ impl Index {
             }
         }
         let Owner::Machine(uuid) = owner else { return };
+        self.uuids.remove(&owned.uuids, uuid);
         for mac in owned.macs {
             if let Some(machines) = self.macs.get_mut(&mac) {
                 machines.remove(uuid);
@@ -201,6 +232,11 @@ impl Stale {
             "preferences" => self.all |= matches!(&*change.key, "defaultBootEnv" | "unknownBootEnv"),
             _ => {}
         }
+        let customizes = |object: &Option<Arc<dyn Object>>| {
+            object.as_ref().is_some_and(|object| boot::may_customize(object.as_ref()))
+        };
+        self.all |= !matches!(change.prefix, "machines" | "stages")
+            && (customizes(&change.before) || customizes(&change.after));
     }
 
     fn is_empty(&self) -> bool {
@@ -231,12 +267,9 @@ impl Found {
         &self,
         site: &Arc<dyn Site>,
         objects: Snapshot,
-    ) -> Option<Result<BootFile, RenderProblem>> {
+    ) -> Option<Result<Rendered, RenderProblem>> {
         let mut about = match &self.key.owner {
-            Owner::Unknown => {
-                let env = objects.get::<BootEnv>(&preferences::value(&objects, "unknownBootEnv"));
-                About { env, ..About::default() }
-            }
+            Owner::Unknown => About { env: boot::env_for(&objects, None), ..About::default() },
             Owner::Machine(uuid) => About::machine(&objects, objects.get::<Machine>(uuid)?),
         };
         let entry = self.compiled.entries.get(self.key.entry)?;
@@ -247,6 +280,6 @@ impl Found {
         };
         let scene = Arc::new(Scene::new(site, &objects, about));
         let required = required.unwrap_or_default();
-        Some(self.compiled.require(&required, &scene).and_then(|()| self.compiled.file(entry, &scene)))
+        Some(self.compiled.require(&required, &scene).and_then(|()| self.compiled.rendered(entry, &scene)))
     }
 }

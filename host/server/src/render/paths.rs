@@ -6,7 +6,7 @@ use formwork_model::{Machine, ObjectsExt};
 use formwork_store::Snapshot;
 
 use super::{
-    BootFile, RenderProblem,
+    RenderProblem, Rendered,
     compiled::Compiled,
     environment::path_for,
     scene::{About, Scene, Site},
@@ -35,7 +35,7 @@ pub(super) fn kexec(
     objects: &Snapshot,
     shared: &SharedTemplates,
     uuid: &str,
-) -> Option<Result<BootFile, RenderProblem>> {
+) -> Option<Result<Rendered, RenderProblem>> {
     let about = About::machine(objects, objects.get::<Machine>(uuid)?);
     let env = about.env.clone()?;
     let scene = Arc::new(Scene::new(site, objects, about));
@@ -55,7 +55,7 @@ pub(super) fn kexec(
         ..formwork_model::TemplateInfo::default()
     };
     let compiled = Compiled::new(format!("bootenvs:{}", env.name), &[entry], ("", ""), &shared.of(objects));
-    compiled.entries.first().map(|entry| compiled.file(entry, &scene))
+    compiled.entries.first().map(|entry| compiled.rendered(entry, &scene))
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ pub(super) struct About {
 impl About {
     /// Returns what a render for a machine is about: it, its boot environment and its stage.
     pub(super) fn machine(objects: &Snapshot, machine: Arc<Machine>) -> Self {
-        let env = formwork_core::machine::boot_env(objects, &machine);
+        let env = formwork_core::boot::env_for(objects, Some(&machine));
         let stage = objects.get::<Stage>(&machine.stage);
         Self { machine: Some(machine), env, stage, ..Self::default() }
     }

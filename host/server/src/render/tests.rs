@@ -1,3 +1,5 @@
+mod variants;
+
 use std::{
     net::Ipv4Addr,
     path::PathBuf,
@@ -139,7 +141,8 @@ impl Case {
     }
 
     fn file(&self, path: &str) -> Option<Result<BootFile, RenderProblem>> {
-        self.renderer.boot_file(&self.site, &self.store, path)
+        let located = self.renderer.locate(&self.site, &self.store, path)?;
+        Some(self.renderer.render(&located, &self.site, &self.store)?.map(|rendered| rendered.file))
     }
 
     fn text(&self, path: &str) -> String {

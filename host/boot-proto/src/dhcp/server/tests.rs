@@ -10,14 +10,25 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use super::*;
-use crate::boot::{BootClient, BootOffer, DEFAULT_SCRIPT, Loaders};
+use crate::boot::{BootClient, BootOffer, Firmware, Platform};
 use crate::dhcp::{HardwareAddress, MessageType, Packet, code};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 const NOW: u64 = 1_000_000;
 
+/// Answers with the usual loader of each platform, by the protocol of each firmware.
 fn boot(client: &BootClient) -> BootOffer {
-    crate::boot::choose(client, &Loaders::default(), "http://10.77.0.1:8091", DEFAULT_SCRIPT)
+    let base = "http://10.77.0.1:8091";
+    let loader = match client.platform {
+        Platform::Bios => "lpxelinux.0",
+        Platform::UefiAmd64 => "ipxe.efi",
+        _ => return BootOffer::None,
+    };
+    match client.firmware {
+        Firmware::Ipxe => BootOffer::Url(format!("{base}/default.ipxe")),
+        Firmware::HttpUefi => BootOffer::Url(format!("{base}/{loader}")),
+        Firmware::PxeBios | Firmware::PxeUefi => BootOffer::File(loader.to_owned()),
+    }
 }
 
 struct Site {

@@ -48,6 +48,12 @@ impl Identity<'_> {
     }
 }
 
+/// Returns the addresses that a network card is given in a network for its usual association, the first choice first. So it
+/// is known whose an address is without a note of who was given it.
+pub fn addresses_of_card(card: HardwareAddress, prefix: Prefix) -> Vec<Ipv6Addr> {
+    Identity::Card(card).addresses(prefix).collect()
+}
+
 /// RFC 5453: routers and home agents answer at these.
 fn is_anycast(identifier: u64) -> bool {
     identifier == 0 || (0xfdff_ffff_ffff_ff80..=0xfdff_ffff_ffff_ffff).contains(&identifier)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
 
 use super::*;
-use crate::boot::{BootClient, DEFAULT_SCRIPT, Loaders, choose};
+use crate::boot::{BootClient, BootOffer, Firmware, Platform};
 use crate::dhcp::HardwareAddress;
 use crate::dhcp6::{Duid, Message, MessageType, Options, Packet, code};
 
@@ -47,6 +47,16 @@ fn link_local(client: u8) -> Ipv6Addr {
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0x5054, 0x00ff, 0xfe77, u16::from(client))
 }
 
+/// What is booted here, in the form that each firmware takes.
+fn offer(client: &BootClient) -> BootOffer {
+    match client.firmware {
+        Firmware::PxeUefi if matches!(client.platform, Platform::Other(_)) => BootOffer::None,
+        Firmware::Ipxe => BootOffer::Url("http://[fd77::1]:8091/default.ipxe".to_owned()),
+        Firmware::HttpUefi => BootOffer::Url("http://[fd77::1]:8091/ipxe.efi".to_owned()),
+        Firmware::PxeBios | Firmware::PxeUefi => BootOffer::File("ipxe.efi".to_owned()),
+    }
+}
+
 /// An identifier that tells no network card.
 fn duid(client: u8) -> Duid {
     Duid::uuid([client; 16])
@@ -71,8 +81,7 @@ impl Lab {
     fn decide(&self, packet: &Packet, arrival: &Arrival) -> Verdict {
         let boot = |client: &BootClient| {
             self.asked.borrow_mut().push(*client);
-            let offer = choose(client, &Loaders::default(), "http://[fd77::1]:8091", DEFAULT_SCRIPT);
-            BootUrl::from_offer(offer, SERVER)
+            BootUrl::from_offer(offer(client), SERVER)
         };
         let context = Context {
             network: Some(&self.network),

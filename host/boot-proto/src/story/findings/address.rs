@@ -7,7 +7,7 @@ use super::{Finding, FindingId};
 use crate::boot::Firmware;
 use crate::dhcp::code;
 use crate::story::dhcp_seen::Message;
-use crate::story::sighting::What;
+use crate::story::sighting::{Sighting, What};
 
 /// How long an answer may take before its absence counts. Clients repeat a question after 1 to 4 seconds.
 const ANSWER_MS: u64 = 2000;
@@ -18,7 +18,7 @@ const CHOICE_MS: u64 = 6000;
 /// Returns what stopped an attempt before it had an address with something to boot.
 pub(super) fn stop(scene: &Scene<'_>) -> Option<Finding> {
     if !scene.has(Message::Discover) && scene.attempt.ipv6 {
-        return no_answer6(scene);
+        return no_answer6(scene).or_else(|| refused6(scene));
     }
     let declined = declined(scene);
     if declined.is_some() || scene.has(Message::Ack) {
@@ -44,13 +44,39 @@ fn no_answer6(scene: &Scene<'_>) -> Option<Finding> {
     scene.stop(FindingId::NoAnswer, questions, text, remedy)
 }
 
+fn refused6(scene: &Scene<'_>) -> Option<Finding> {
+    let refusal = |(place, sighting): (usize, &Sighting)| match &sighting.what {
+        What::Dhcp6(seen) if !seen.is_by_client() && seen.addresses.is_empty() => {
+            let (code, words) = seen.status.clone()?;
+            Some((place, named(sighting.from.address), code, words))
+        }
+        _ => None,
+    };
+    let (place, server, code, words) = scene.own().filter_map(refusal).last()?;
+    if scene.attempt.address.is_some() {
+        return None;
+    }
+    let text = format!("{server} gave no IPv6 address: status {code} \"{words}\"");
+    let remedy = "see whether the server has a prefix for this network with addresses left";
+    scene.stop(FindingId::Refused, vec![place], text, remedy)
+}
+
 fn no_answer(scene: &Scene<'_>) -> Option<Finding> {
-    let questions = scene.places(Message::Discover);
+    let (own, relayed): (Vec<_>, Vec<_>) =
+        scene.messages(Message::Discover).partition(|(_, question)| question.giaddr.is_none());
+    let questions = if own.is_empty() { &relayed } else { &own };
+    let questions = questions.iter().map(|(place, _)| *place).collect::<Vec<_>>();
     let first = *questions.first()?;
     if scene.has(Message::Offer) || !scene.is_over(first, ANSWER_MS) {
         return None;
     }
-    let text = format!("nobody answered {} for an address", times(questions.len(), "question"));
+    let forwarded = relayed.first().map(|(place, question)| {
+        let relay = named(question.giaddr.map(IpAddr::V4));
+        let server = named(scene.at(*place).and_then(|sighting| sighting.to.address));
+        format!("; the relay {relay} handed it on to {server}")
+    });
+    let forwarded = forwarded.unwrap_or_default();
+    let text = format!("nobody answered {} for an address{forwarded}", times(questions.len(), "question"));
     let remedy = "see that an enabled subnet covers this network, that the endpoint listens on the interface where \
                   the machine is, and that a relay agent forwards to it where a router lies between";
     scene.stop(FindingId::NoAnswer, questions, text, remedy)
@@ -140,7 +166,9 @@ fn no_request(scene: &Scene<'_>) -> Option<Finding> {
     let places = || full.iter().map(|(place, _)| *place).collect::<Vec<_>>();
     for (id, flaw, what, remedy) in FLAWS {
         if all(flaw) {
-            let text = format!("the client took no offer: {what}");
+            let decision =
+                if id == FindingId::OfferWithoutBootFile { scene.decision() } else { String::new() };
+            let text = format!("the client took no offer: {what}{decision}");
             return scene.stop(id, places(), text, remedy);
         }
     }
@@ -177,10 +205,13 @@ const FLAWS: [Flaw; 6] = [
     (
         FindingId::OfferWithoutBootFile,
         |scene, (_, offer)| {
-            let by_proxy = || {
-                scene.messages(Message::Offer).any(|(_, other)| other.is_proxy() && other.boot_file.is_some())
+            // A proxy, or an offer with a boot menu, sends the client on to a boot server.
+            let is_sent_on = || {
+                scene
+                    .messages(Message::Offer)
+                    .any(|(_, other)| other.is_proxy() || other.is_class("PXEClient"))
             };
-            offer.boot_file.is_none() && !by_proxy()
+            offer.boot_file.is_none() && !is_sent_on()
         },
         "it names no boot file, and firmware does not look for one in the ACK",
         "let the offer name the boot file; where an endpoint decided so, change the boot environment of the machine",
@@ -213,7 +244,10 @@ pub(super) fn named(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "the server".to_owned(), |address| address.to_string())
 }
 
-/// Writes `1 question` or `3 questions`.
-pub(super) fn times(count: usize, thing: &str) -> String {
-    if count == 1 { format!("the {thing}") } else { format!("{count} {thing}s") }
+/// Writes `the question` or `3 questions`.
+pub(super) fn times(count: impl TryInto<u64>, thing: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("the {thing}"),
+        count => format!("{count} {thing}s"),
+    }
 }

@@ -93,6 +93,12 @@ impl<'a> Scene<'a> {
         chosen.chain(servers).find_map(|server| server.boot_file.as_deref())
     }
 
+    /// Says by which rule the endpoint decided; empty where that is not known, as in a capture.
+    pub(super) fn decision(&self) -> String {
+        let rule = self.attempt.decision.as_ref().map(|decision| &decision.rule);
+        rule.map(|rule| format!(" (this endpoint decided so by the rule `{rule}`)")).unwrap_or_default()
+    }
+
     pub(super) fn finding(
         &self,
         id: FindingId,

@@ -64,7 +64,9 @@ fn introduce(server: &ServerSeen) -> String {
 
 fn station(server: &ServerSeen) -> String {
     let mac = server.from.mac.map(|mac| format!(" ({mac})")).unwrap_or_default();
-    format!("{}{mac}", named(server.id.map(IpAddr::V4).or(server.from.address)))
+    let relay = server.from.address.filter(|from| server.id.is_some_and(|id| IpAddr::V4(id) != *from));
+    let through = relay.map(|relay| format!(" through {relay}")).unwrap_or_default();
+    format!("{}{through}{mac}", named(server.id.map(IpAddr::V4).or(server.from.address)))
 }
 
 /// Another station answers for the address that the client got.

@@ -132,3 +132,22 @@ fn lossy_network_delays_by_the_learned_timer_only() {
     assert!(now < 3_000, "about 14 losses of 40 ms each took {now} ms");
     assert!(sent < 800, "{sent}");
 }
+
+#[test]
+fn client_that_answers_every_repeat_does_not_multiply_the_packets() {
+    for window in [1, 2, 4, 16, 64] {
+        let mut state = 4711_u64;
+        let lost = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33).is_multiple_of(100)
+        };
+        let text = window.to_string();
+        let (transfer, content) = transfer(1 << 20, &[("blksize", "1468"), ("windowsize", &text)]);
+        let client = Client { talkative: true, ..Client::new(1468, window) };
+        let (client, outcome, now, sent) = run(transfer, client, lost);
+        assert_eq!(outcome, Outcome::Complete);
+        assert!(client.received == content);
+        assert!(now < 1_500, "{now} ms with windows of {window}");
+        assert!(sent < 1_000, "{sent} packets for 715 blocks, with windows of {window}");
+    }
+}

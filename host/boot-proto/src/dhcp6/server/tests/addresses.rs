@@ -271,3 +271,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn whose_an_address_is_can_be_told_without_a_note() {
+    let address = Lab::new().address_of(1);
+    assert_eq!(addresses_of_card(mac(1), prefix()).first(), Some(&address));
+    assert!(!addresses_of_card(mac(2), prefix()).contains(&address));
+}

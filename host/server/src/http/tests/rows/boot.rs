@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     housekeeping::note_rendering,
-    render::{BootFile, boot_file},
+    render::{self, BootFile, RenderProblem},
 };
 
 impl Site {
@@ -15,9 +15,17 @@ impl Site {
         self.taken("POST", "/bootenvs", &json!({"Name": name, "Templates": entries})).await;
     }
 
+    fn rendered(&self, path: &str) -> Option<Result<BootFile, RenderProblem>> {
+        let endpoint = &self.endpoint;
+        let located = render::locate(endpoint, path)?;
+        let own = Arc::clone(endpoint) as Arc<dyn render::Site>;
+        let rendered = endpoint.renderer.render(&located, &own, &endpoint.store)?;
+        Some(rendered.map(|rendered| rendered.file))
+    }
+
     /// Returns what a machine gets that asks for a path; nothing for one that is not there.
     fn served(&self, path: &str) -> Option<String> {
-        match boot_file(&self.endpoint, path)? {
+        match self.rendered(path)? {
             Ok(BootFile::Text(text)) => Some(text),
             other => panic!("{path}: {other:?}"),
         }
@@ -118,7 +126,7 @@ async fn row_053_errors_of_a_machine_tell_why_its_files_cannot_be_rendered() {
     assert_eq!(site.served("10.0.0.50.bad").as_deref(), Some("there"));
     // A value that goes elsewhere is missed at the latest when the file is asked for.
     site.taken("DELETE", "/profiles/global/params/missing", &Value::Null).await;
-    assert!(boot_file(&site.endpoint, "10.0.0.50.bad").unwrap().is_err());
+    assert!(site.rendered("10.0.0.50.bad").unwrap().is_err());
     let failed: Vec<_> = site.endpoint.renderer.failed().await.collect();
     assert_eq!(failed, [Arc::from(made["Uuid"].as_str().unwrap())]);
     site.taken("PATCH", "/bootenvs/env", &replace("/Description", json!("touched"))).await;
