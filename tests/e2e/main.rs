@@ -10,6 +10,7 @@ mod boot;
 mod command_line;
 mod contents;
 mod dhcp;
+mod dhcp6;
 mod durability;
 mod endpoint;
 mod events;

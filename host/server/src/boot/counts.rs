@@ -10,6 +10,7 @@ use formwork_boot::{DhcpCounters, TftpCounters};
 pub(crate) struct BootCounts {
     dhcp: OnceLock<Arc<DhcpCounters>>,
     binl: OnceLock<Arc<DhcpCounters>>,
+    dhcp6: OnceLock<Arc<DhcpCounters>>,
     tftp: OnceLock<Arc<TftpCounters>>,
 }
 
@@ -18,6 +19,11 @@ impl BootCounts {
     pub(super) fn of_dhcp(&self, counters: Arc<DhcpCounters>, binl: bool) -> Arc<DhcpCounters> {
         let slot = if binl { &self.binl } else { &self.dhcp };
         Arc::clone(slot.get_or_init(|| counters))
+    }
+
+    /// Takes in the counters of the DHCPv6 service, and returns them.
+    pub(super) fn of_dhcp6(&self, counters: Arc<DhcpCounters>) -> Arc<DhcpCounters> {
+        Arc::clone(self.dhcp6.get_or_init(|| counters))
     }
 
     /// Takes in the counters of the TFTP service, and returns them.
@@ -40,6 +46,14 @@ impl BootCounts {
             .get()
             .map(|binl| binl.snapshot())
             .map(|binl| vec![("binl.received", binl.received), ("binl.answered", binl.answered)]);
+        let dhcp6 = self.dhcp6.get().map(|dhcp6| dhcp6.snapshot()).map(|dhcp6| {
+            vec![
+                ("dhcp6.received", dhcp6.received),
+                ("dhcp6.malformed", dhcp6.malformed),
+                ("dhcp6.answered", dhcp6.answered),
+                ("dhcp6.unsent", dhcp6.unsent),
+            ]
+        });
         let tftp = self.tftp.get().map(|tftp| tftp.snapshot()).map(|tftp| {
             vec![
                 ("tftp.received", tftp.received),
@@ -48,7 +62,7 @@ impl BootCounts {
                 ("tftp.completed", tftp.completed),
             ]
         });
-        let all = dhcp.into_iter().chain(binl).chain(tftp).flatten();
+        let all = dhcp.into_iter().chain(binl).chain(dhcp6).chain(tftp).flatten();
         all.map(|(name, count)| Stat { name: name.to_owned(), count }).collect()
     }
 }
