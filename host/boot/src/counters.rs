@@ -11,7 +11,7 @@ fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-/// The running counters of a [`crate::DhcpService`].
+/// The running counters of a [`crate::DhcpService`] or a [`crate::Dhcp6Service`].
 #[derive(Debug, Default)]
 pub struct DhcpCounters {
     pub(crate) received: AtomicU64,
@@ -21,7 +21,7 @@ pub struct DhcpCounters {
     pub(crate) unsent: AtomicU64,
 }
 
-/// The counters of a [`crate::DhcpService`] at one moment.
+/// The counters of a [`crate::DhcpService`] or a [`crate::Dhcp6Service`] at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DhcpCounts {
     /// Datagrams received.

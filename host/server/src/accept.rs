@@ -25,7 +25,7 @@ mod watched;
 
 use std::{
     convert::Infallible,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -42,6 +42,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -113,11 +114,29 @@ pub(crate) struct Service {
     pub(crate) farewell: Duration,
 }
 
-/// Listens on an address.
+/// Listens on an address; on the one that stands for all, over IPv6 as well where the system has it.
 pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match everywhere(address).map(listen_at) {
+        None => listen_at(address),
+        Some(Err(error)) if error.kind() != std::io::ErrorKind::AddrInUse => listen_at(address),
+        Some(listener) => listener,
+    }
+}
+
+/// Returns the address of IPv6 that stands for all addresses of both kinds, for the one that stands for all of IPv4.
+pub(crate) fn everywhere(address: SocketAddr) -> Option<SocketAddr> {
+    let is_all = address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    is_all.then(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port())))
+}
+
+fn listen_at(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // The connections of an endpoint that has just ended do not keep the next one from its port.
     socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        let only = address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        setsockopt(&socket, sockopt::Ipv6V6Only, &only)?;
+    }
     socket.bind(address)?;
     socket.listen(WAITING)
 }
@@ -158,12 +177,20 @@ pub(crate) async fn serve(listener: TcpListener, service: Service, mut stopped: 
 
 async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok(accepted) => Some(accepted),
+        Ok((stream, peer)) => Some((stream, canonical(peer))),
         Err(error) => {
             tracing::warn!(%error, "failed to accept a connection");
             tokio::time::sleep(REST).await;
             None
         }
+    }
+}
+
+/// Names a client of IPv4 by its own address, where a socket of both kinds has a mapped one.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+        IpAddr::V6(_) => address,
     }
 }
 
@@ -173,7 +200,7 @@ async fn connection(
     service: Service,
     stopped: watch::Receiver<bool>,
 ) {
-    let local = stream.local_addr().ok();
+    let local = stream.local_addr().ok().map(canonical);
     // Without it a short answer waits for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     match &service.tls {

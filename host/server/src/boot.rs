@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `dhcp` | one request: decide, make the lease durable, answer |
+//! | `dhcp6` | DHCPv6 and Router Advertisements |
 //! | `table` | subnets, reservations and leases in memory, in step with the store |
 //! | `writer` | many leases in one commit |
 //! | `stored` | what objects of the store are to a decision |
@@ -20,6 +21,7 @@
 mod choose;
 mod counts;
 mod dhcp;
+mod dhcp6;
 mod neighbours;
 mod options;
 mod plain;
@@ -42,7 +44,7 @@ pub(crate) use self::{
 };
 use formwork_boot::{
     BindError, DhcpConfig, DhcpService, FakeProber, InterfaceTable, LinkLayer, ProbeConfig, Prober,
-    RaResponder, TftpConfig, TftpService,
+    TftpConfig, TftpService,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
@@ -91,7 +93,6 @@ pub(crate) async fn start(
     let files = bind_files(&endpoint)?;
     let tftp = bind_tftp(&endpoint)?;
     let dhcp = bind_dhcp(&endpoint)?;
-    let advertisers = if dhcp.is_empty() { Vec::new() } else { bind_advertisers(&endpoint) };
     let mut running = Vec::new();
     if let Some(listener) = files {
         tracing::info!(url = endpoint.file_url(), "files are served");
@@ -110,6 +111,8 @@ pub(crate) async fn start(
     }
     if !dhcp.is_empty() {
         let interfaces = Arc::new(InterfaceTable::read().map_err(BootError::Interfaces)?);
+        let over_ipv6 = dhcp6::start(&endpoint, &interfaces, &shutdown);
+        running.extend(over_ipv6.map_err(|source| BootError::Bind { flag: "--dhcp6-port", source })?);
         let LinkLayer { sender, prober, watch: others } =
             LinkLayer::open(&interfaces, ProbeConfig::default());
         if let Some(others) = others {
@@ -133,9 +136,6 @@ pub(crate) async fn start(
             }));
         }
     }
-    for advertiser in advertisers {
-        running.push(tokio::spawn(advertiser.run(ended(shutdown.clone()))));
-    }
     Ok(running)
 }
 
@@ -157,7 +157,12 @@ fn bind_tftp(endpoint: &Endpoint) -> Result<Option<TftpService>, BootError> {
         return Ok(None);
     }
     let address = SocketAddr::from((endpoint.options.listen, endpoint.options.tftp_port));
-    let bound = TftpService::bind(TftpConfig::new(address));
+    let bind = |address| TftpService::bind(TftpConfig::new(address));
+    let bound = match accept::everywhere(address).map(bind) {
+        Some(Ok(service)) => Ok(service),
+        // A host without IPv6; where the port is taken, this tells so.
+        Some(Err(_)) | None => bind(address),
+    };
     bound.map(Some).map_err(|source| BootError::Bind { flag: "--tftp-port", source })
 }
 
@@ -183,18 +188,6 @@ fn bind_dhcp(endpoint: &Endpoint) -> Result<Vec<DhcpService>, BootError> {
         }
     }
     Ok(services)
-}
-
-/// The answers to router solicitations only save iPXE time, so nothing depends on them.
-fn bind_advertisers(endpoint: &Endpoint) -> Vec<RaResponder> {
-    let bind = |interface: &String| {
-        RaResponder::bind(interface)
-            .inspect_err(
-                |error| tracing::info!(interface, %error, "no router advertisements: iPXE boots slower"),
-            )
-            .ok()
-    };
-    endpoint.options.dhcp_interfaces.iter().filter_map(bind).collect()
 }
 
 /// Ends when the shutdown begins.

@@ -10,6 +10,7 @@ use formwork_boot::{DhcpCounters, HttpCounters, TftpCounters};
 pub(crate) struct BootCounts {
     dhcp: OnceLock<Arc<DhcpCounters>>,
     binl: OnceLock<Arc<DhcpCounters>>,
+    dhcp6: OnceLock<Arc<DhcpCounters>>,
     tftp: OnceLock<Arc<TftpCounters>>,
     http: OnceLock<Arc<HttpCounters>>,
 }
@@ -19,6 +20,11 @@ impl BootCounts {
     pub(super) fn of_dhcp(&self, counters: Arc<DhcpCounters>, binl: bool) -> Arc<DhcpCounters> {
         let slot = if binl { &self.binl } else { &self.dhcp };
         Arc::clone(slot.get_or_init(|| counters))
+    }
+
+    /// Takes in the counters of the DHCPv6 service, and returns them.
+    pub(super) fn of_dhcp6(&self, counters: Arc<DhcpCounters>) -> Arc<DhcpCounters> {
+        Arc::clone(self.dhcp6.get_or_init(|| counters))
     }
 
     /// Takes in the counters of the TFTP service, and returns them.
@@ -46,6 +52,14 @@ impl BootCounts {
             .get()
             .map(|binl| binl.snapshot())
             .map(|binl| vec![("binl.received", binl.received), ("binl.answered", binl.answered)]);
+        let dhcp6 = self.dhcp6.get().map(|dhcp6| dhcp6.snapshot()).map(|dhcp6| {
+            vec![
+                ("dhcp6.received", dhcp6.received),
+                ("dhcp6.malformed", dhcp6.malformed),
+                ("dhcp6.answered", dhcp6.answered),
+                ("dhcp6.unsent", dhcp6.unsent),
+            ]
+        });
         let tftp = self.tftp.get().map(|tftp| tftp.snapshot()).map(|tftp| {
             vec![
                 ("tftp.received", tftp.received),
@@ -56,7 +70,7 @@ impl BootCounts {
         });
         let http = self.http.get().map(|http| http.snapshot());
         let http = http.map(|http| vec![("http.files", http.answered), ("http.bytes", http.bytes)]);
-        let all = dhcp.into_iter().chain(binl).chain(tftp).chain(http).flatten();
+        let all = dhcp.into_iter().chain(binl).chain(dhcp6).chain(tftp).chain(http).flatten();
         all.map(|(name, count)| Stat { name: name.to_owned(), count }).collect()
     }
 }
