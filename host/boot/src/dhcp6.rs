@@ -19,7 +19,7 @@ use tokio::time::MissedTickBehavior;
 use crate::counters::{DhcpCounters, count};
 use crate::error::BindError;
 use crate::interfaces::{Interface, InterfaceTable};
-use crate::membership::{LOOK_AGAIN, Membership, Served};
+use crate::membership::{LOOK_AGAIN, Membership, ServedLinks};
 use crate::socket::{Datagram, InfoSocket};
 
 const SERVICE: &str = "dhcpv6";
@@ -37,7 +37,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dhcp6Config {
     /// The interfaces to serve. Relay agents are served by unicast through them too.
-    pub interfaces: Served,
+    pub interfaces: ServedLinks,
     /// The port, 547 for real clients. On any other, answers go back to the sender. 0 lets the system choose.
     pub port: u16,
     /// How many requests may be in flight; more wait in the buffer of the socket.
@@ -46,7 +46,7 @@ pub struct Dhcp6Config {
 
 impl Default for Dhcp6Config {
     fn default() -> Self {
-        Self { interfaces: Served::All, port: 547, in_flight_max: 1024 }
+        Self { interfaces: ServedLinks::All, port: 547, in_flight_max: 1024 }
     }
 }
 

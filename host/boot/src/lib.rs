@@ -36,7 +36,7 @@ pub use error::BindError;
 pub use http::{HttpCounters, HttpCounts, HttpFiles, Progress, Served, StaticFiles};
 pub use interfaces::{Interface, InterfaceAddress, InterfaceTable, Interfaces};
 pub use link_layer::LinkLayer;
-pub use membership::Served;
+pub use membership::ServedLinks;
 pub use probe::{
     FakeProber, NetworkProber, ProbeConfig, ProbeFailure, ProbeFuture, Probed, Prober, Reach, Stock,
 };

@@ -17,20 +17,20 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Which interfaces to serve. Those that are not there yet are served within five seconds of their coming.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Served {
+pub enum ServedLinks {
     /// All that are up and carry multicast, without loopback.
     All,
     /// These.
     Named(Vec<String>),
 }
 
-impl From<&str> for Served {
+impl From<&str> for ServedLinks {
     fn from(name: &str) -> Self {
         Self::Named(vec![name.to_owned()])
     }
 }
 
-impl Served {
+impl ServedLinks {
     /// Checks that each named interface is there, since a wrong name is a likelier cause than one that will come.
     fn check(&self, service: &'static str, interfaces: &InterfaceTable) -> Result<(), BindError> {
         let Self::Named(names) = self else {
@@ -60,7 +60,7 @@ impl Served {
 pub(crate) struct Membership {
     service: &'static str,
     group: Ipv6Addr,
-    served: Served,
+    served: ServedLinks,
     interfaces: Arc<InterfaceTable>,
     joined: BTreeMap<u32, Arc<Interface>>,
     refused: BTreeSet<u32>,
@@ -71,7 +71,7 @@ impl Membership {
     pub(crate) fn new(
         service: &'static str,
         group: Ipv6Addr,
-        served: Served,
+        served: ServedLinks,
         interfaces: Arc<InterfaceTable>,
     ) -> Result<Self, BindError> {
         served.check(service, &interfaces)?;

@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::error::BindError;
 use crate::interfaces::{Interface, InterfaceTable};
-use crate::membership::{LOOK_AGAIN, Membership, Served};
+use crate::membership::{LOOK_AGAIN, Membership, ServedLinks};
 use crate::socket::{Datagram, InfoSocket};
 
 const SERVICE: &str = "router advertisement";
@@ -46,7 +46,7 @@ impl RaResponder {
     ///
     /// The process has no CAP_NET_RAW, or a named interface is not there. The server goes on without it: booting over
     /// IPv4 works, iPXE is only slower.
-    pub fn bind(served: impl Into<Served>, interfaces: Arc<InterfaceTable>) -> Result<Self, BindError> {
+    pub fn bind(served: impl Into<ServedLinks>, interfaces: Arc<InterfaceTable>) -> Result<Self, BindError> {
         let mut membership = Membership::new(SERVICE, ra::ALL_ROUTERS, served.into(), interfaces)?;
         let hint = "raw sockets need CAP_NET_RAW; without them iPXE waits 16 s for a router";
         let socket = InfoSocket::icmpv6(ra::ROUTER_SOLICITATION, ra::HOP_LIMIT)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use formwork_boot::{
     BindError, Dhcp6Answer, Dhcp6Config, Dhcp6Handler, Dhcp6Received, Dhcp6Service, DhcpCounters,
-    InterfaceTable, Served,
+    InterfaceTable, ServedLinks,
 };
 use formwork_boot_proto::boot::{BootClient, BootOffer};
 use formwork_boot_proto::dhcp::HardwareAddress;
@@ -83,7 +83,7 @@ impl Dhcp6Handler for Lab6 {
 }
 
 fn start(in_flight_max: usize) -> (SocketAddr, Arc<DhcpCounters>, Arc<Lab6>) {
-    let config = Dhcp6Config { interfaces: Served::from("lo"), port: 0, in_flight_max };
+    let config = Dhcp6Config { interfaces: ServedLinks::from("lo"), port: 0, in_flight_max };
     let service = Dhcp6Service::bind(config, table()).unwrap();
     let (address, counters) = ((Ipv6Addr::LOCALHOST, service.port()).into(), service.counters());
     let lab = Lab6::new();

@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use formwork_boot::{Dhcp6Config, Dhcp6Service, Interface, RaResponder, Served};
+use formwork_boot::{Dhcp6Config, Dhcp6Service, Interface, RaResponder, ServedLinks};
 use formwork_boot_proto::dhcp6::{MessageType, Packet, code};
 use formwork_boot_proto::ra::{self, Advertisement};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -21,7 +21,7 @@ fn index(interface: &str) -> u32 {
     nix::net::if_::if_nametoindex(interface).unwrap()
 }
 
-async fn serve(interfaces: Served) {
+async fn serve(interfaces: ServedLinks) {
     let config = Dhcp6Config { interfaces, ..Dhcp6Config::default() };
     Dhcp6Service::bind(config, table()).unwrap().run(Lab6::new(), std::future::pending()).await;
 }
@@ -61,7 +61,7 @@ fn client_is_served_by_multicast_on_a_named_interface() {
 
 #[test]
 fn client_is_served_by_multicast_on_all_interfaces() {
-    on_a_wire(|| serve(Served::All), || solicit_from("cli0"));
+    on_a_wire(|| serve(ServedLinks::All), || solicit_from("cli0"));
 }
 
 /// The service is bound while the wire is down.
@@ -87,7 +87,7 @@ fn interface_that_is_made_later_is_served() {
                 until(|| nix::net::if_::if_nametoindex("srv1").is_ok()).await;
                 assert!(ip(&["link", "set", "srv1", "up"]));
             };
-            tokio::join!(serve(Served::All), second_wire);
+            tokio::join!(serve(ServedLinks::All), second_wire);
         }
     };
     on_a_wire(server, move || async move {
@@ -118,7 +118,7 @@ fn hosts_are_sent_to_dhcpv6_and_told_the_network_on_all_interfaces() {
         Advertisement { managed: true, other: true, prefix, ..Advertisement::default() }
     };
     let server = move || {
-        let responder = RaResponder::bind(Served::All, table()).unwrap();
+        let responder = RaResponder::bind(ServedLinks::All, table()).unwrap();
         responder.advertising(advertise).run(std::future::pending())
     };
     on_a_wire(server, || async {

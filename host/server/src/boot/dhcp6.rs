@@ -12,7 +12,7 @@ use std::{
 
 use formwork_boot::{
     BindError, Dhcp6Answer, Dhcp6Config, Dhcp6Handler, Dhcp6Received, Dhcp6Service, Interface,
-    InterfaceTable, RaResponder, Served as Interfaces,
+    InterfaceTable, RaResponder, ServedLinks,
 };
 use formwork_boot_proto::{
     boot::BootClient,
@@ -48,7 +48,7 @@ pub(super) fn start(
     if port.number == 0 {
         return Ok(Vec::new());
     }
-    let served = if names.is_empty() { Interfaces::All } else { Interfaces::Named(names.clone()) };
+    let served = if names.is_empty() { ServedLinks::All } else { ServedLinks::Named(names.clone()) };
     let mut running = Vec::new();
     let networks = Arc::new(Mutex::new(Networks::new(&endpoint.store)));
     let config = Dhcp6Config { interfaces: served.clone(), port: port.number, ..Dhcp6Config::default() };
