@@ -46,7 +46,7 @@ use formwork_boot::{
     BindError, DhcpConfig, DhcpService, FakeProber, InterfaceTable, LinkLayer, ProbeConfig, Prober,
     TftpConfig, TftpService,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, runtime, sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -68,6 +68,9 @@ pub enum BootError {
     /// The system does not list its network cards.
     #[error("failed to list the network cards: {0}")]
     Interfaces(io::Error),
+    /// The thread of DHCP could not begin.
+    #[error("failed to start the thread of dhcp: {0}")]
+    Thread(io::Error),
     /// The file server has no socket.
     #[error(
         "the file server cannot listen on `{address}`: {source}\n\
@@ -92,8 +95,7 @@ pub(crate) async fn start(
 ) -> Result<Vec<JoinHandle<()>>, BootError> {
     let files = bind_files(&endpoint)?;
     let tftp = bind_tftp(&endpoint)?;
-    let dhcp = bind_dhcp(&endpoint)?;
-    let mut running = Vec::new();
+    let mut running = start_dhcp(&endpoint, &shutdown)?;
     if let Some(listener) = files {
         tracing::info!(url = endpoint.file_url(), "files are served");
         let service = file_service(Arc::clone(&endpoint), None);
@@ -109,32 +111,62 @@ pub(crate) async fn start(
             tracing::info!(counts = ?counters.snapshot(), "tftp was served");
         }));
     }
-    if !dhcp.is_empty() {
-        let interfaces = Arc::new(InterfaceTable::read().map_err(BootError::Interfaces)?);
-        let over_ipv6 = dhcp6::start(&endpoint, &interfaces, &shutdown);
-        running.extend(over_ipv6.map_err(|source| BootError::Bind { flag: "--dhcp6-port", source })?);
-        let LinkLayer { sender, prober, watch: others } =
-            LinkLayer::open(&interfaces, ProbeConfig::default());
-        if let Some(others) = others {
-            let endpoint = Arc::clone(&endpoint);
-            let note = move |reply| endpoint.recorder.note_foreign(endpoint.now(), &reply);
-            running.push(tokio::spawn(others.run(note, ended(shutdown.clone()))));
+    Ok(running)
+}
+
+/// Starts DHCP on a thread of its own: thousands of requests a second go through it without waking another thread for each.
+fn start_dhcp(
+    endpoint: &Arc<Endpoint>,
+    shutdown: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, BootError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(BootError::Thread)?;
+    let bound = {
+        let _entered = runtime.enter();
+        bind_dhcp(endpoint).and_then(|services| serve_dhcp(endpoint, services, shutdown))
+    };
+    match bound {
+        Ok(tasks) if !tasks.is_empty() => Ok(vec![tokio::task::spawn_blocking(move || {
+            runtime.block_on(futures_util::future::join_all(tasks));
+        })]),
+        ended => {
+            runtime.shutdown_background();
+            ended
         }
-        let frames = sender.map(Arc::new);
-        let prober: Arc<dyn Prober> = match endpoint.options.fake_pinger {
-            true => Arc::new(FakeProber::default()),
-            false => Arc::new(prober),
-        };
-        let handler = Arc::new(dhcp::Handler::new(Arc::clone(&endpoint), interfaces, prober));
-        for service in dhcp {
-            tracing::info!(port = service.port(), "dhcp is served");
-            let counters = endpoint.boot_counts.of_dhcp(service.counters(), service.is_binl());
-            let served = service.run(Arc::clone(&handler), frames.clone(), ended(shutdown.clone()));
-            running.push(tokio::spawn(async move {
-                served.await;
-                tracing::info!(counts = ?counters.snapshot(), "dhcp was served");
-            }));
-        }
+    }
+}
+
+/// Lets the bound services run on the runtime that is entered.
+fn serve_dhcp(
+    endpoint: &Arc<Endpoint>,
+    services: Vec<DhcpService>,
+    shutdown: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, BootError> {
+    if services.is_empty() {
+        return Ok(Vec::new());
+    }
+    let interfaces = Arc::new(InterfaceTable::read().map_err(BootError::Interfaces)?);
+    let over_ipv6 = dhcp6::start(endpoint, &interfaces, shutdown);
+    let mut running = over_ipv6.map_err(|source| BootError::Bind { flag: "--dhcp6-port", source })?;
+    let LinkLayer { sender, prober, watch: others } = LinkLayer::open(&interfaces, ProbeConfig::default());
+    if let Some(others) = others {
+        let endpoint = Arc::clone(endpoint);
+        let note = move |reply| endpoint.recorder.note_foreign(endpoint.now(), &reply);
+        running.push(tokio::spawn(others.run(note, ended(shutdown.clone()))));
+    }
+    let frames = sender.map(Arc::new);
+    let prober: Arc<dyn Prober> = match endpoint.options.fake_pinger {
+        true => Arc::new(FakeProber::default()),
+        false => Arc::new(prober),
+    };
+    let handler = Arc::new(dhcp::Handler::new(Arc::clone(endpoint), interfaces, prober));
+    for service in services {
+        tracing::info!(port = service.port(), "dhcp is served");
+        let counters = endpoint.boot_counts.of_dhcp(service.counters(), service.is_binl());
+        let served = service.run(Arc::clone(&handler), frames.clone(), ended(shutdown.clone()));
+        running.push(tokio::spawn(async move {
+            served.await;
+            tracing::info!(counts = ?counters.snapshot(), "dhcp was served");
+        }));
     }
     Ok(running)
 }
