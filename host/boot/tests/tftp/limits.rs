@@ -101,7 +101,8 @@ async fn content_that_panics_ends_its_own_transfer_only() {
         let (_, transfer) = client.ask(&request(1, "faulty", "octet", &[("blksize", "1468")])).await;
         client.send(&super::ack(0), transfer).await;
         for block in 1..=22 {
-            assert_eq!(client.receive().await.0[3], block);
+            // On a slow machine the packet before may come once more.
+            while client.receive().await.0[..4] != [0, 3, 0, block] {}
             client.send(&super::ack(u16::from(block)), transfer).await;
         }
     }
