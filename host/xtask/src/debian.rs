@@ -49,8 +49,7 @@ pub(crate) const TO_DISCOVER: &[Need] =
     &[Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) }];
 
 /// The packages with boot loaders, of which `formwork loaders` knows the files.
-const LOADERS: &[&str] =
-    &["grub-efi-amd64-signed", "ipxe", "pxelinux", "shim-signed", "syslinux-common"];
+const LOADERS: &[&str] = &["grub-efi-amd64-signed", "ipxe", "pxelinux", "shim-signed", "syslinux-common"];
 
 /// What a machine under QEMU takes besides.
 pub(crate) const TO_BOOT: &[Need] = &[
@@ -58,6 +57,20 @@ pub(crate) const TO_BOOT: &[Need] = &[
     Need { package: "ovmf", proof: Proof::File("/usr/share/OVMF/OVMF_CODE_4M.fd") },
     Need { package: "ipxe-qemu", proof: Proof::File("/usr/lib/ipxe/qemu/pxe-virtio.rom") },
     Need { package: "iproute2", proof: Proof::Program("ip") },
+];
+
+/// The clients of DHCP and TFTP that the endpoint is tried with, and what stands between them and it.
+pub(crate) const TO_LAB: &[Need] = &[
+    Need { package: "iproute2", proof: Proof::Program("ip") },
+    Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) },
+    Need { package: "isc-dhcp-client", proof: Proof::Program("dhclient") },
+    Need { package: "dhcpcd-base", proof: Proof::Program("dhcpcd") },
+    Need { package: "isc-dhcp-relay", proof: Proof::Program("dhcrelay") },
+    Need { package: "kea-admin", proof: Proof::Program("perfdhcp") },
+    Need { package: "dnsmasq-base", proof: Proof::Program("dnsmasq") },
+    Need { package: "tftp-hpa", proof: Proof::Program("tftp") },
+    Need { package: "atftp", proof: Proof::Program("atftp") },
+    Need { package: "curl", proof: Proof::Program("curl") },
 ];
 
 impl Need {
