@@ -114,10 +114,11 @@ impl Namespace {
     /// # Errors
     /// `nft` failed.
     pub fn lose(&self, hundredths: u16) -> Result<()> {
-        let mut script = "flush ruleset".to_owned();
+        let mut script = "flush ruleset\n".to_owned();
         if hundredths > 0 {
-            script.push_str("; table inet lab { chain arrive { type filter hook input priority -300; ");
-            script.push_str(&format!("meta l4proto udp numgen random mod 10000 < {hundredths} drop; }} }}"));
+            let rule = format!("meta l4proto udp numgen random mod 10000 < {hundredths} drop");
+            let hook = "type filter hook input priority -300";
+            script.push_str(&format!("table inet lab {{\nchain arrive {{\n{hook}\n{rule}\n}}\n}}\n"));
         }
         output(self.command("nft").arg(&script)).map(drop)
     }
