@@ -93,7 +93,10 @@ fn files_go_up_and_come_down_as_the_api_says() {
     );
     // The same is served to machines.
     let url = format!("http://127.0.0.1:{}/files/some/dir/f.bin", endpoint.ports.files);
-    assert_eq!(Command::new("curl").args(["-s", &url]).output().unwrap().stdout, b"0123456789");
+    let of_machines = || Command::new("curl").args(["-s", &url]).output().unwrap().stdout;
+    assert_eq!(of_machines(), b"0123456789");
+    post(&endpoint, "files/some/dir/f.bin", b"another");
+    assert_eq!(of_machines(), b"another", "at once");
 
     let names = |query: &str| curl(&endpoint, &format!("files{query}"), &[], b"").json();
     let fresh = ["drpcli.amd64.darwin", "drpcli.amd64.linux", "drpcli.amd64.windows", "drpcli.arm64.linux"];

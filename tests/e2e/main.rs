@@ -11,6 +11,7 @@ mod boot_content;
 mod command_line;
 mod contents;
 mod dhcp;
+mod dhcp6;
 mod durability;
 mod endpoint;
 mod events;

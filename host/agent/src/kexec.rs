@@ -116,6 +116,10 @@ async fn fetch(url: &str) -> Result<KernelPlan, String> {
     let fetched = download(url, MAX_PLAN).await.map_err(|error| error.chain())?;
     match fetched.status {
         200 => KernelPlan::parse(&String::from_utf8_lossy(&fetched.bytes)),
+        403 => Err(String::from(
+            "the endpoint does not know the machine by the address that this one asks from; its preference `machineFileAccess` \
+             says who gets the files of machines",
+        )),
         404 => Err(String::from("the boot environment has no kernel that the network serves")),
         status => Err(format!("`{url}` was answered with status {status}")),
     }

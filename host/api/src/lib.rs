@@ -2,6 +2,7 @@
 //!
 //! The contract is drp-api.md; each item names the section that it follows.
 
+mod boot;
 mod error;
 mod event;
 mod info;
@@ -11,6 +12,7 @@ mod query;
 mod token;
 mod whoami;
 
+pub use boot::{BootExplanation, BootSeen};
 pub use error::ApiError;
 pub use event::{Event, EventFilter, FilterError};
 pub use info::{ClusterState, Info, LicenseBundle, Stat};

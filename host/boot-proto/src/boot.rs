@@ -8,6 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::dhcp::{HardwareAddress, Packet};
 
+/// What the vendor class of a client says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VendorClass {
+    /// It begins with `HTTPClient`.
+    pub(crate) http: bool,
+    /// It begins with `PXEClient`.
+    pub(crate) pxe: bool,
+}
+
 /// What kind of program asks, which decides the protocol and the form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -20,6 +29,27 @@ pub enum Firmware {
     HttpUefi,
     /// iPXE: loads a URL, and is told that no proxy will answer.
     Ipxe,
+}
+
+impl Firmware {
+    /// Tells what asks; `None` for an operating system.
+    pub(crate) fn of(
+        ipxe: bool,
+        class: VendorClass,
+        platform: Platform,
+        architecture: Option<u16>,
+    ) -> Option<Self> {
+        let http = class.http || architecture.is_some_and(is_http_architecture);
+        match (ipxe, http, class.pxe, platform) {
+            (true, ..) => Some(Self::Ipxe),
+            (_, true, ..) => Some(Self::HttpUefi),
+            (_, _, true, Platform::Bios) => Some(Self::PxeBios),
+            (_, _, true, _) => Some(Self::PxeUefi),
+            // Not every firmware sends a vendor class, but only firmware sends an architecture.
+            (_, _, false, Platform::Bios) => architecture.map(|_| Self::PxeBios),
+            (_, _, false, _) => architecture.map(|_| Self::PxeUefi),
+        }
+    }
 }
 
 /// The instruction set and firmware interface of a client (option 93).
@@ -91,25 +121,16 @@ impl BootClient {
     pub fn from_request(request: &Packet) -> Option<Self> {
         let architectures = request.architectures();
         let architecture = architectures.first().copied();
-        let http = request.is_http_client() || architecture.is_some_and(is_http_architecture);
         let platform = match Platform::from_architecture(architecture.unwrap_or(0)) {
             Platform::Bios if !request.is_ipxe() && is_raspberry_pi(request) => Platform::RaspberryPi4,
             platform => platform,
         };
-        let firmware = match (request.is_ipxe(), http, request.is_pxe_client(), platform) {
-            (true, ..) => Firmware::Ipxe,
-            (_, true, ..) => Firmware::HttpUefi,
-            (_, _, true, Platform::Bios) => Firmware::PxeBios,
-            (_, _, true, _) => Firmware::PxeUefi,
-            // Not every firmware sends a vendor class, but only firmware sends an architecture.
-            (_, _, false, Platform::Bios) if architecture.is_some() => Firmware::PxeBios,
-            (_, _, false, _) if architecture.is_some() => Firmware::PxeUefi,
-            _ => return None,
-        };
+        let class = VendorClass { http: request.is_http_client(), pxe: request.is_pxe_client() };
+        let firmware = Firmware::of(request.is_ipxe(), class, platform, architecture)?;
         Some(Self {
             mac: request.chaddr,
             architecture: architecture.unwrap_or(0),
-            platform,
+            platform: Platform::from_architecture(architecture.unwrap_or(0)),
             firmware,
             uuid: request.machine_uuid(),
         })

@@ -1,4 +1,6 @@
-//! Reading a hostile datagram from front to back.
+//! Reading a hostile datagram from front to back, and showing bytes of it.
+
+use std::fmt;
 
 /// A cursor that returns `None` where the datagram ends too early.
 #[derive(Debug, Clone, Copy)]
@@ -37,5 +39,19 @@ impl<'a> Reader<'a> {
     /// Returns what has not been taken yet.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
+    }
+}
+
+/// Shows bytes in lower case hexadecimal with colons.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hexadecimal<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Hexadecimal<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ":" };
+            write!(formatter, "{separator}{byte:02x}")?;
+        }
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-/// The running counters of a [`crate::DhcpService`].
+/// The running counters of a [`crate::DhcpService`] or a [`crate::Dhcp6Service`].
 #[derive(Debug, Default)]
 pub struct DhcpCounters {
     pub(crate) received: AtomicU64,
@@ -21,7 +21,7 @@ pub struct DhcpCounters {
     pub(crate) unsent: AtomicU64,
 }
 
-/// The counters of a [`crate::DhcpService`] at one moment.
+/// The counters of a [`crate::DhcpService`] or a [`crate::Dhcp6Service`] at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DhcpCounts {
     /// Datagrams received.
@@ -69,7 +69,7 @@ pub struct TftpCounts {
     pub received: u64,
     /// Datagrams that are no requests.
     pub malformed: u64,
-    /// Requests refused as busy, and repeats of a request that is being served.
+    /// Requests without an answer: there are too many transfers, or it is a repeat of one that is being served.
     pub dropped: u64,
     /// Requests answered with an ERROR: no such file, not allowed, a write.
     pub refused: u64,

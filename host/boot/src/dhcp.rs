@@ -1,8 +1,10 @@
 //! The DHCP service: requests to the handler, its answers to the network.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use formwork_boot_proto::dhcp::server::{Arrival, Destination, Reply};
@@ -245,11 +247,23 @@ impl<H: DhcpHandler> Listener<H> {
                 counters: Arc::clone(&self.counters),
             };
             let handler = Arc::clone(&self.handler);
-            tasks.spawn(async move {
+            let mut answering = Box::pin(async move {
                 let answer = handler.handle(packet, received).await;
                 way.send(answer, &received).await;
                 drop(slot);
             });
+            // Most requests wait for nothing, and a task of their own would cost more than they do.
+            let first = poll_fn(|context| {
+                let poll = AssertUnwindSafe(|| answering.as_mut().poll(context).is_pending());
+                Poll::Ready(catch_unwind(poll))
+            });
+            match first.await {
+                Ok(true) => {
+                    tasks.spawn(answering);
+                }
+                Ok(false) => {}
+                Err(_) => tracing::error!("a dhcp request ended in a fault"),
+            }
         }
         let drained = tokio::time::timeout(DRAIN, async {
             while let Some(ended) = tasks.join_next().await {

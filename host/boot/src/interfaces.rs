@@ -42,8 +42,8 @@ pub struct Interface {
     pub mac: Option<[u8; 6]>,
     /// Its IPv4 addresses in the order of the system: the primary one of a network is before its secondary ones.
     pub addresses: Vec<InterfaceAddress>,
-    /// Its first IPv6 address of the link-local range.
-    pub link_local: Option<Ipv6Addr>,
+    /// Its IPv6 addresses, also those that are still being checked for duplicates.
+    pub ipv6_addresses: Vec<Ipv6Addr>,
     flags: InterfaceFlags,
     link: LinkAddr,
 }
@@ -77,6 +77,24 @@ impl Interface {
     #[must_use]
     pub fn speaks_arp(&self) -> bool {
         self.mac.is_some() && !self.flags.contains(InterfaceFlags::IFF_NOARP)
+    }
+
+    /// Tells whether it carries multicast.
+    #[must_use]
+    pub fn speaks_multicast(&self) -> bool {
+        self.flags.contains(InterfaceFlags::IFF_MULTICAST)
+    }
+
+    /// Returns its first IPv6 address of the link-local range.
+    #[must_use]
+    pub fn link_local(&self) -> Option<Ipv6Addr> {
+        self.ipv6_addresses.iter().copied().find(Ipv6Addr::is_unicast_link_local)
+    }
+
+    /// Returns its first IPv6 address that is not link-local, which is what a URL for clients of this link needs.
+    #[must_use]
+    pub fn routable_ipv6(&self) -> Option<Ipv6Addr> {
+        self.ipv6_addresses.iter().copied().find(|address| !address.is_unicast_link_local())
     }
 
     /// Returns its address in the network of `other`; `None` where it has none there.
@@ -123,7 +141,7 @@ impl Interfaces {
                 own.insert(address.address, interface.index);
                 interface.addresses.push(address);
             }
-            interface.link_local = interface.link_local.or(link_local(&entry));
+            interface.ipv6_addresses.extend(ipv6(&entry));
         }
         Self { by_index: interfaces, own }
     }
@@ -177,7 +195,7 @@ fn interface(entry: Entry) -> Option<Interface> {
         name: entry.interface_name,
         mac: link.addr().filter(|_| ethernet),
         addresses: Vec::new(),
-        link_local: None,
+        ipv6_addresses: Vec::new(),
         flags: entry.flags,
         link,
     })
@@ -189,8 +207,8 @@ fn ipv4(entry: &Entry) -> Option<InterfaceAddress> {
     Some(InterfaceAddress { address, prefix_len: u8::try_from(mask.to_bits().leading_ones()).ok()? })
 }
 
-fn link_local(entry: &Entry) -> Option<Ipv6Addr> {
-    entry.address.as_ref()?.as_sockaddr_in6().map(|it| it.ip()).filter(Ipv6Addr::is_unicast_link_local)
+fn ipv6(entry: &Entry) -> Option<Ipv6Addr> {
+    entry.address.as_ref()?.as_sockaddr_in6().map(|it| it.ip())
 }
 
 #[cfg(test)]

@@ -1,90 +1,142 @@
-//! Answers Router Solicitations with "no router here", so that iPXE does not wait for one.
+//! Answers Router Solicitations: "no router here", so that iPXE does not wait for one, and "ask DHCPv6" where that is
+//! served.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
 use std::time::Duration;
 
-use formwork_boot_proto::ra;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
+use formwork_boot_proto::ra::{self, Advertisement};
+use tokio::time::MissedTickBehavior;
 
 use crate::error::BindError;
+use crate::interfaces::{Interface, InterfaceTable};
+use crate::membership::{LOOK_AGAIN, Membership, ServedLinks};
+use crate::socket::{Datagram, InfoSocket};
 
 const SERVICE: &str = "router advertisement";
 
 /// After an error of the socket, as when its interface went away for a moment.
 const ERROR_PAUSE: Duration = Duration::from_millis(500);
 
-/// A raw `ICMPv6` socket on one interface.
-#[derive(Debug)]
+/// How often each interface hears an advertisement that says more than "no router here".
+const REPEAT: Duration = Duration::from_secs(ra::REPEAT_SECS as u64);
+
+type Advertise = Box<dyn Fn(&Interface) -> Advertisement + Send + Sync>;
+
+/// A raw `ICMPv6` socket in the group of all routers on the served interfaces.
 pub struct RaResponder {
-    /// A raw socket in the clothes of a datagram socket: both receive and send whole messages with an address, and
-    /// that is all that is used here.
-    socket: UdpSocket,
-    interface: String,
-    index: u32,
+    socket: InfoSocket,
+    membership: Membership,
+    advertise: Advertise,
+}
+
+impl fmt::Debug for RaResponder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RaResponder").field("membership", &self.membership).finish_non_exhaustive()
+    }
 }
 
 impl RaResponder {
-    /// Opens the socket and joins the group of all routers on the interface. Needs a runtime of tokio.
+    /// Opens the socket and joins the group of all routers. Needs a runtime of tokio.
     ///
     /// # Errors
     ///
-    /// The process has no CAP_NET_RAW, or the interface is not there or has no IPv6. The server goes on without it:
-    /// booting works, iPXE is only slower.
-    pub fn bind(interface: &str) -> Result<Self, BindError> {
-        let no_interface = |source: io::Error| BindError::Interface {
-            service: SERVICE,
-            interface: interface.to_owned(),
-            source,
-        };
-        let index = nix::net::if_::if_nametoindex(interface).map_err(|error| no_interface(error.into()))?;
+    /// The process has no CAP_NET_RAW, or a named interface is not there. The server goes on without it: booting over
+    /// IPv4 works, iPXE is only slower.
+    pub fn bind(served: impl Into<ServedLinks>, interfaces: Arc<InterfaceTable>) -> Result<Self, BindError> {
+        let mut membership = Membership::new(SERVICE, ra::ALL_ROUTERS, served.into(), interfaces)?;
         let hint = "raw sockets need CAP_NET_RAW; without them iPXE waits 16 s for a router";
-        let refused = |source| BindError::new(SERVICE, interface.to_owned(), hint, source);
-        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).map_err(refused)?;
-        socket.bind_device(Some(interface.as_bytes())).map_err(refused)?;
-        configure(&socket, index).map_err(no_interface)?;
-        let socket = UdpSocket::from_std(socket.into()).map_err(refused)?;
-        Ok(Self { socket, interface: interface.to_owned(), index })
+        let socket = InfoSocket::icmpv6(ra::ROUTER_SOLICITATION, ra::HOP_LIMIT)
+            .map_err(|source| BindError::new(SERVICE, "icmpv6".to_owned(), hint, source))?;
+        membership.refresh(&socket);
+        Ok(Self { socket, membership, advertise: Box::new(|_| Advertisement::default()) })
+    }
+
+    /// Sets what each interface advertises, asked before each message. Without it, all say "no router here" only.
+    #[must_use]
+    pub fn advertising(
+        mut self,
+        advertise: impl Fn(&Interface) -> Advertisement + Send + Sync + 'static,
+    ) -> Self {
+        self.advertise = Box::new(advertise);
+        self
     }
 
     /// Answers until `shutdown` ends.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+    ///
+    /// An interface with DHCPv6 hears an advertisement unasked when it comes and every ten minutes. Where this host
+    /// forwards IPv6, only what names it as a router is sent.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
         tokio::pin!(shutdown);
-        let advertisement = ra::router_advertisement(None);
+        let mut look = tokio::time::interval(LOOK_AGAIN);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Its first tick comes at once.
+        let mut repeat = tokio::time::interval(REPEAT);
         let mut buffer = [0; 512];
         loop {
-            let received = tokio::select! {
+            tokio::select! {
                 () = &mut shutdown => return,
-                received = self.socket.recv_from(&mut buffer) => received,
-            };
-            let answered = match received {
-                Ok((len, SocketAddr::V6(peer))) => {
-                    let message = buffer.get(..len).unwrap_or_default();
-                    if !ra::is_router_solicitation(message) {
-                        continue;
-                    }
-                    let to = SocketAddrV6::new(ra::destination(*peer.ip()), 0, 0, self.index);
-                    self.socket.send_to(&advertisement, SocketAddr::V6(to)).await.map(|_| ())
+                received = self.socket.receive(&mut buffer) => self.answer(received, &buffer).await,
+                _ = look.tick() => {
+                    let came = self.membership.refresh(&self.socket);
+                    self.announce(came).await;
                 }
-                Ok(_) => continue,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = answered {
-                tracing::warn!(interface = self.interface, %error, "a router solicitation is not answered");
-                tokio::time::sleep(ERROR_PAUSE).await;
+                _ = repeat.tick() => self.announce(self.membership.interfaces().cloned().collect()).await,
             }
+        }
+    }
+
+    async fn answer(&self, received: io::Result<Datagram>, buffer: &[u8]) {
+        let datagram = match received {
+            Ok(datagram) => datagram,
+            Err(error) => {
+                tracing::warn!(%error, "the socket for router solicitations failed to receive");
+                tokio::time::sleep(ERROR_PAUSE).await;
+                return;
+            }
+        };
+        let message = buffer.get(..datagram.len).unwrap_or_default();
+        let (IpAddr::V6(source), Some(interface)) =
+            (datagram.peer.ip(), self.membership.interface(datagram.interface))
+        else {
+            return;
+        };
+        if ra::is_router_solicitation(message) {
+            self.send(interface, &(self.advertise)(interface), ra::destination(source)).await;
+        }
+    }
+
+    /// Tells the hosts on some interfaces unasked.
+    async fn announce(&self, interfaces: Vec<Arc<Interface>>) {
+        for interface in interfaces {
+            let advertisement = (self.advertise)(&interface);
+            if advertisement.is_repeated() {
+                self.send(&interface, &advertisement, ra::ALL_NODES).await;
+            }
+        }
+    }
+
+    async fn send(&self, interface: &Interface, advertisement: &Advertisement, to: Ipv6Addr) {
+        if !advertisement.may_be_sent(forwards(interface)) {
+            tracing::debug!(
+                interface = interface.name,
+                "a host that forwards ipv6 does not say that it is no router"
+            );
+            return;
+        }
+        let to = SocketAddr::V6(SocketAddrV6::new(to, 0, 0, interface.index));
+        let local = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        if let Err(error) = self.socket.send(&advertisement.encode(), to, local, interface.index).await {
+            tracing::warn!(interface = interface.name, %to, %error, "a router advertisement could not be sent");
         }
     }
 }
 
-fn configure(socket: &Socket, index: u32) -> io::Result<()> {
-    let hops = u32::from(ra::HOP_LIMIT);
-    socket.join_multicast_v6(&ra::ALL_ROUTERS, index)?;
-    socket.set_multicast_if_v6(index)?;
-    socket.set_multicast_hops_v6(hops)?;
-    socket.set_unicast_hops_v6(hops)?;
-    socket.set_multicast_loop_v6(false)?;
-    socket.set_nonblocking(true)
+/// The setting of the kernel by which an interface is one of a router.
+fn forwards(interface: &Interface) -> bool {
+    let setting = format!("/proc/sys/net/ipv6/conf/{}/forwarding", interface.name);
+    std::fs::read_to_string(setting).is_ok_and(|value| value.trim() != "0")
 }

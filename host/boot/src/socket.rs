@@ -5,7 +5,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::libc;
@@ -13,7 +13,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmsg,
     sendmsg, setsockopt, sockopt,
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -66,6 +66,19 @@ impl InfoSocket {
         }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
+        Ok(Self { socket: UdpSocket::from_std(socket.into())? })
+    }
+
+    /// Opens a raw socket for `ICMPv6` messages of one type, in the clothes of a datagram socket: both receive and send
+    /// whole messages with an address, and that is all that is used here. What it sends has the given hop limit.
+    pub(crate) fn icmpv6(kind: u8, hop_limit: u8) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
+        socket.attach_filter(&only_icmpv6(kind))?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        socket.set_multicast_hops_v6(u32::from(hop_limit))?;
+        socket.set_unicast_hops_v6(u32::from(hop_limit))?;
+        socket.set_multicast_loop_v6(false)?;
+        socket.set_nonblocking(true)?;
         Ok(Self { socket: UdpSocket::from_std(socket.into())? })
     }
 
@@ -145,6 +158,24 @@ impl InfoSocket {
         }
         Ok(())
     }
+}
+
+impl AsFd for InfoSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A filter of the kernel that lets in messages with this first byte, whole, and no others: a raw socket gets every
+/// `ICMPv6` message of the host, each neighbour that is looked for and each echo.
+fn only_icmpv6(kind: u8) -> [SockFilter; 4] {
+    let instruction = |code: u32, jf, k| SockFilter::new(u16::try_from(code).unwrap_or(0), 0, jf, k);
+    [
+        instruction(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0),
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, u32::from(kind)),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, u32::MAX),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0),
+    ]
 }
 
 /// Binds a socket for one transfer: to the address the request came to, and connected, so that packets of others do

@@ -18,8 +18,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use formwork_boot_proto::tftp::{self, Content, ErrorCode, Limits, error_packet};
+use formwork_boot_proto::tftp::{self, Content, ErrorCode, Limits, Outcome, error_packet};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::counters::{TftpCounters, count};
 use crate::error::BindError;
@@ -40,6 +41,9 @@ const BUFFER: usize = 2049;
 /// After an error of the socket.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the log tells that there are too many transfers.
+const FULL_PAUSE: Duration = Duration::from_secs(10);
+
 /// Where to listen and how much to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TftpConfig {
@@ -47,8 +51,9 @@ pub struct TftpConfig {
     pub address: SocketAddr,
     /// Block and window size.
     pub limits: Limits,
-    /// Transfers at the same time; more are refused as busy, and one address, or network of 64 bits in IPv6, gets
-    /// three quarters of them. Each has a socket and 32 KiB of memory.
+    /// Transfers at the same time, of which one address, or network of 64 bits in IPv6, gets three quarters. More have
+    /// no answer: firmware repeats its request after seconds, where an ERROR would make it give up. Each has a socket
+    /// and 32 KiB of memory.
     pub transfers_max: usize,
 }
 
@@ -78,11 +83,31 @@ pub enum OpenError {
 /// The future of [`FileSource::open`].
 pub type OpenFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn Content>, OpenError>> + Send + 'a>>;
 
+/// How a transfer ended.
+#[derive(Debug)]
+pub struct TransferEnd<'a> {
+    /// The client.
+    pub peer: SocketAddr,
+    /// The name that it asked for.
+    pub file: &'a str,
+    /// The length of the file, in bytes.
+    pub bytes: u64,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+    /// What ended it.
+    pub outcome: &'a Outcome,
+}
+
 /// Finds files for clients.
 pub trait FileSource: Send + Sync + 'static {
     /// Opens a file. `path` is relative, has single slashes, no `.`, `..` or control characters. `peer` is the
     /// client, and `local` the address of this host that it asked, for what is rendered for one machine.
     fn open<'a>(&'a self, path: &'a str, peer: SocketAddr, local: IpAddr) -> OpenFuture<'a>;
+
+    /// Is told of the end of a transfer that began. It must not wait: other transfers do meanwhile.
+    fn ended(&self, end: &TransferEnd<'_>) {
+        let _ = end;
+    }
 }
 
 /// A bound TFTP socket.
@@ -130,6 +155,7 @@ impl TftpService {
         let active = Arc::new(Active::new(self.config.transfers_max));
         let mut tasks = JoinSet::new();
         let mut buffer = vec![0; BUFFER];
+        let mut full_told = None::<Instant>;
         loop {
             let received = tokio::select! {
                 () = &mut shutdown => break,
@@ -151,7 +177,11 @@ impl TftpService {
             };
             let Some((entry, replaced)) = active.begin(datagram.peer, packet) else {
                 count(&self.counters.dropped);
-                self.refuse(&datagram, ErrorCode::Undefined, "busy, try again").await;
+                if full_told.is_none_or(|told| told.elapsed() >= FULL_PAUSE) {
+                    full_told = Some(Instant::now());
+                    let (peer, max) = (datagram.peer.ip().to_canonical(), self.config.transfers_max);
+                    tracing::warn!(target: LOG, %peer, max, "no place for another tftp transfer");
+                }
                 continue;
             };
             if replaced {

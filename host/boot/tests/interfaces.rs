@@ -25,7 +25,7 @@ fn interfaces_and_their_addresses_are_found_as_they_come_and_go() {
         assert!(ip(&["address", "del", "10.98.0.2/16", "dev", "cli0"]));
         until(|| table.fresh().own_addresses().all(|own| own != Ipv4Addr::new(10, 98, 0, 2))).await;
         until(|| {
-            table.fresh().by_name("cli0").is_some_and(|wire| wire.is_running() && wire.link_local.is_some())
+            table.fresh().by_name("cli0").is_some_and(|wire| wire.is_running() && wire.link_local().is_some())
         })
         .await;
 

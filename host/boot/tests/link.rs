@@ -5,18 +5,17 @@
 
 use std::fs;
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use formwork_boot::{DhcpConfig, DhcpService, RaResponder};
+use formwork_boot::{DhcpConfig, DhcpService};
 use formwork_boot_proto::dhcp::server::Subnet;
 use formwork_boot_proto::dhcp::{MessageType, Packet, code};
-use formwork_boot_proto::ra;
 use nix::sched::{CloneFlags, unshare};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 
@@ -163,55 +162,6 @@ fn client_without_an_address_is_served_by_broadcast_on_a_named_interface() {
 #[test]
 fn client_without_an_address_is_served_by_broadcast_on_all_interfaces() {
     on_a_wire(|| serve_dhcp(None), boot_by_broadcast);
-}
-
-#[test]
-fn router_solicitation_is_answered() {
-    on_a_wire(|| RaResponder::bind("srv0").unwrap().run(std::future::pending()), ask_for_routers);
-}
-
-async fn ask_for_routers() {
-    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
-    socket.bind_device(Some(b"cli0")).unwrap();
-    let index = nix::net::if_::if_nametoindex("cli0").unwrap();
-    socket.set_multicast_if_v6(index).unwrap();
-    socket.set_multicast_hops_v6(255).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let socket = UdpSocket::from_std(socket.into()).unwrap();
-    let routers = SocketAddrV6::new(ra::ALL_ROUTERS, 0, 0, index);
-    // Both ends get their link-local address some time after the wire is up, so the client asks until it is answered,
-    // as every IPv6 host does.
-    let (advertisement, from) = soon(async {
-        loop {
-            socket.send_to(&[133, 0, 0, 0, 0, 0, 0, 0], routers).await.ok();
-            let answer = tokio::time::timeout(Duration::from_millis(100), advertisement(&socket)).await;
-            if let Ok(answer) = answer {
-                return answer;
-            }
-        }
-    })
-    .await;
-    assert_eq!(advertisement.len(), 16);
-    assert_ne!(advertisement[2..4], [0, 0], "the kernel wrote the checksum");
-    assert_eq!(advertisement[6..8], [0, 0], "no router");
-    let SocketAddr::V6(from) = from else { panic!("{from}") };
-    assert!(from.ip().is_unicast_link_local());
-}
-
-async fn advertisement(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
-    let mut buffer = [0; 500];
-    loop {
-        let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
-        if buffer[0] == 134 {
-            return (buffer[..len].to_vec(), from);
-        }
-    }
-}
-
-#[test]
-fn missing_interface_is_named() {
-    let error = RaResponder::bind("no-such-if").unwrap_err();
-    assert!(error.to_string().contains("no-such-if"), "{error}");
 }
 
 #[test]

@@ -3,8 +3,11 @@
 #![cfg(test)]
 
 mod dhcp;
+mod dhcp6;
+mod http;
 mod interfaces;
 mod link;
+mod link6;
 mod probe;
 mod raw;
 mod tftp;

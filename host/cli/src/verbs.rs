@@ -6,6 +6,7 @@
 
 mod actions;
 mod agent;
+mod boot;
 mod bundles;
 mod catalog;
 mod contents;

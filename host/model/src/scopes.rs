@@ -10,6 +10,7 @@ const SECURE: &[&str] = &["getSecure", "updateSecure"];
 
 /// The scopes that are no types of objects, or are not used like one, with what may be done there.
 const OTHERS: &[(&str, &[&str])] = &[
+    ("boot", &["list", "get"]),
     ("contents", &["list", "get", "create", "update", "delete"]),
     ("files", &["list", "get", "post", "delete"]),
     ("info", &["get"]),

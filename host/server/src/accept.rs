@@ -11,19 +11,21 @@
 //! | `filled` | the body of what the HTTP library answers by itself: pure |
 //! | `heads` | how long a head of HTTP/2 may be: pure |
 //! | `watched` | the stream and the answers of a connection, which note its activity |
+//! | `resumed` | a connection of which a part was read before |
 //! | `seldom` | what happens often and is logged seldom: pure |
 
 mod activity;
 mod filled;
 mod heads;
 mod places;
+mod resumed;
 mod seldom;
 mod table;
 mod watched;
 
 use std::{
     convert::Infallible,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -34,11 +36,13 @@ use axum::{
     response::IntoResponse,
 };
 use formwork_api::ApiError;
+use formwork_boot::{HttpFiles, Served};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -50,9 +54,10 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use self::{
-    activity::PATIENCE,
+    activity::{IDLE, PATIENCE},
+    resumed::Resumed,
     table::Full,
-    watched::{Answer, Watch, Watched},
+    watched::{Answer, OfFiles, Watch, Watched},
 };
 pub(crate) use self::{
     places::{Place, Places},
@@ -95,6 +100,8 @@ pub(crate) struct LocalAddress(pub(crate) SocketAddr);
 pub(crate) struct Service {
     /// The routes; requests carry [`PeerAddress`], [`LocalAddress`] and the [`Seat`] of their connection.
     pub(crate) routes: Router,
+    /// What answers plain requests for files in the clear, before the routes see a connection.
+    pub(crate) files: Option<Arc<HttpFiles>>,
     /// What speaks TLS; in the clear without it.
     pub(crate) tls: Option<TlsAcceptor>,
     /// Which socket it is.
@@ -107,11 +114,29 @@ pub(crate) struct Service {
     pub(crate) farewell: Duration,
 }
 
-/// Listens on an address.
+/// Listens on an address; on the one that stands for all, over IPv6 as well where the system has it.
 pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match everywhere(address).map(listen_at) {
+        None => listen_at(address),
+        Some(Err(error)) if error.kind() != std::io::ErrorKind::AddrInUse => listen_at(address),
+        Some(listener) => listener,
+    }
+}
+
+/// Returns the address of IPv6 that stands for all addresses of both kinds, for the one that stands for all of IPv4.
+pub(crate) fn everywhere(address: SocketAddr) -> Option<SocketAddr> {
+    let is_all = address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    is_all.then(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port())))
+}
+
+fn listen_at(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // The connections of an endpoint that has just ended do not keep the next one from its port.
     socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        let only = address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        setsockopt(&socket, sockopt::Ipv6V6Only, &only)?;
+    }
     socket.bind(address)?;
     socket.listen(WAITING)
 }
@@ -152,12 +177,20 @@ pub(crate) async fn serve(listener: TcpListener, service: Service, mut stopped: 
 
 async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok(accepted) => Some(accepted),
+        Ok((stream, peer)) => Some((stream, canonical(peer))),
         Err(error) => {
             tracing::warn!(%error, "failed to accept a connection");
             tokio::time::sleep(REST).await;
             None
         }
+    }
+}
+
+/// Names a client of IPv4 by its own address, where a socket of both kinds has a mapped one.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+        IpAddr::V6(_) => address,
     }
 }
 
@@ -167,31 +200,64 @@ async fn connection(
     service: Service,
     stopped: watch::Receiver<bool>,
 ) {
-    let local = stream.local_addr().ok();
+    let local = stream.local_addr().ok().map(canonical);
     // Without it a short answer waits for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     match &service.tls {
         Some(tls) => {
             let Ok(Ok(stream)) = timeout(PATIENCE, tls.accept(stream)).await else { return };
-            talk(stream, (peer, local), place, service, stopped).await;
+            let watch = watch(place, peer, &service);
+            talk(stream, (peer, local), watch, service, stopped).await;
         }
-        None => talk(stream, (peer, local), place, service, stopped).await,
+        None => {
+            let watch = watch(place, peer, &service);
+            let read = match &service.files {
+                Some(files) => match send_files(files, &stream, &watch, stopped.clone()).await {
+                    Served::Else(read) => read,
+                    Served::Ended => return,
+                },
+                None => Vec::new(),
+            };
+            talk(Resumed::new(read, stream), (peer, local), watch, service, stopped).await;
+        }
     }
+}
+
+/// Makes what notes the activity of a connection, with its seat.
+fn watch(place: Place, peer: SocketAddr, service: &Service) -> Arc<Watch> {
+    let open = service.listed.as_ref().map(|endpoint| endpoint.connections.open(peer, endpoint.now()));
+    Watch::new(Seat::new(place, open))
+}
+
+/// Answers plain requests for files until one comes that is something else, or the connection is over.
+async fn send_files(
+    files: &HttpFiles,
+    stream: &TcpStream,
+    watch: &Arc<Watch>,
+    mut stopped: watch::Receiver<bool>,
+) -> Served {
+    watch.note_idle(PATIENCE);
+    let progress = OfFiles(watch);
+    let served = tokio::select! {
+        served = files.serve(stream, &progress) => served,
+        () = watch.over() => Served::Ended,
+        () = stop(&mut stopped) => Served::Ended,
+    };
+    watch.note_idle(IDLE);
+    served
 }
 
 async fn talk<S>(
     stream: S,
     (peer, local): (SocketAddr, Option<SocketAddr>),
-    place: Place,
+    watch: Arc<Watch>,
     service: Service,
     mut stopped: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let open = service.listed.as_ref().map(|endpoint| endpoint.connections.open(peer, endpoint.now()));
-    let seat = Seat::new(place, open);
+    let seat = Arc::clone(watch.seat());
     let session = seat.session();
-    let watch = Watch::new(Arc::clone(&seat));
     let (routes, watching, sitting) = (service.routes, Arc::clone(&watch), Arc::clone(&seat));
     // Laid around the routes as a whole: a layer would be laid around each of them, for every connection.
     let handler = service_fn(move |mut request: Request<Incoming>| {

@@ -193,7 +193,9 @@ pub(crate) async fn write<E: std::fmt::Display>(
         endpoint.files.trees().look();
     }
     if apart {
-        take_apart(endpoint, request, path).await?;
+        let taken = take_apart(endpoint, request, path).await;
+        endpoint.files.changed();
+        taken?;
     }
     Ok(info)
 }
@@ -289,6 +291,7 @@ pub(crate) async fn remove(endpoint: &Arc<Endpoint>, request: &Request) -> Resul
 }
 
 fn tell(endpoint: &Endpoint, request: &Request, action: &str, info: &BlobInfo) {
+    endpoint.files.changed();
     let event = Event {
         time: endpoint.now(),
         r#type: request.kind.word().to_owned(),

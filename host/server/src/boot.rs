@@ -3,24 +3,30 @@
 //! | module | holds |
 //! |---|---|
 //! | `dhcp` | one request: decide, make the lease durable, answer |
+//! | `dhcp6` | DHCPv6 and Router Advertisements |
 //! | `table` | subnets, reservations and leases in memory, in step with the store |
 //! | `writer` | many leases in one commit |
 //! | `stored` | what objects of the store are to a decision |
 //! | `probing` | whether an address is in use already |
+//! | `recorder` | what was seen of each machine, and what became of its boot |
 //! | `options` | DHCP options as operators configure them |
 //! | `subnet` | the subnet that the flags ask for |
 //! | `counts` | what the services have counted |
 //! | `choose` | what a client boots |
 //! | `neighbours` | which network card is behind an address |
 //! | `space` | one name space of rendered files and the file root |
+//! | `plain` | the real files of that space, which are sent without rendering |
 //! | `tftp`, `web` | that name space over TFTP and HTTP |
 
 mod choose;
 mod counts;
 mod dhcp;
+mod dhcp6;
 mod neighbours;
 mod options;
+mod plain;
 mod probing;
+mod recorder;
 mod space;
 mod stored;
 mod subnet;
@@ -31,12 +37,16 @@ mod writer;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-pub(crate) use self::{counts::BootCounts, subnet::provide as provide_subnet};
+pub(crate) use self::{
+    counts::BootCounts,
+    recorder::{Recorder, explain, seen},
+    subnet::provide as provide_subnet,
+};
 use formwork_boot::{
     BindError, DhcpConfig, DhcpService, FakeProber, InterfaceTable, LinkLayer, ProbeConfig, Prober,
-    RaResponder, TftpConfig, TftpService,
+    TftpConfig, TftpService,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, runtime, sync::watch, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
@@ -58,6 +68,9 @@ pub enum BootError {
     /// The system does not list its network cards.
     #[error("failed to list the network cards: {0}")]
     Interfaces(io::Error),
+    /// The thread of DHCP could not begin.
+    #[error("failed to start the thread of dhcp: {0}")]
+    Thread(io::Error),
     /// The file server has no socket.
     #[error(
         "the file server cannot listen on `{address}`: {source}\n\
@@ -82,9 +95,7 @@ pub(crate) async fn start(
 ) -> Result<Vec<JoinHandle<()>>, BootError> {
     let files = bind_files(&endpoint)?;
     let tftp = bind_tftp(&endpoint)?;
-    let dhcp = bind_dhcp(&endpoint)?;
-    let advertisers = if dhcp.is_empty() { Vec::new() } else { bind_advertisers(&endpoint) };
-    let mut running = Vec::new();
+    let mut running = start_dhcp(&endpoint, &shutdown)?;
     if let Some(listener) = files {
         tracing::info!(url = endpoint.file_url(), "files are served");
         let service = file_service(Arc::clone(&endpoint), None);
@@ -100,27 +111,62 @@ pub(crate) async fn start(
             tracing::info!(counts = ?counters.snapshot(), "tftp was served");
         }));
     }
-    if !dhcp.is_empty() {
-        let interfaces = Arc::new(InterfaceTable::read().map_err(BootError::Interfaces)?);
-        let LinkLayer { sender, prober, .. } = LinkLayer::open(&interfaces, ProbeConfig::default());
-        let frames = sender.map(Arc::new);
-        let prober: Arc<dyn Prober> = match endpoint.options.fake_pinger {
-            true => Arc::new(FakeProber::default()),
-            false => Arc::new(prober),
-        };
-        let handler = Arc::new(dhcp::Handler::new(Arc::clone(&endpoint), interfaces, prober));
-        for service in dhcp {
-            tracing::info!(port = service.port(), "dhcp is served");
-            let counters = endpoint.boot_counts.of_dhcp(service.counters(), service.is_binl());
-            let served = service.run(Arc::clone(&handler), frames.clone(), ended(shutdown.clone()));
-            running.push(tokio::spawn(async move {
-                served.await;
-                tracing::info!(counts = ?counters.snapshot(), "dhcp was served");
-            }));
+    Ok(running)
+}
+
+/// Starts DHCP on a thread of its own: thousands of requests a second go through it without waking another thread for each.
+fn start_dhcp(
+    endpoint: &Arc<Endpoint>,
+    shutdown: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, BootError> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(BootError::Thread)?;
+    let bound = {
+        let _entered = runtime.enter();
+        bind_dhcp(endpoint).and_then(|services| serve_dhcp(endpoint, services, shutdown))
+    };
+    match bound {
+        Ok(tasks) if !tasks.is_empty() => Ok(vec![tokio::task::spawn_blocking(move || {
+            runtime.block_on(futures_util::future::join_all(tasks));
+        })]),
+        ended => {
+            runtime.shutdown_background();
+            ended
         }
     }
-    for advertiser in advertisers {
-        running.push(tokio::spawn(advertiser.run(ended(shutdown.clone()))));
+}
+
+/// Lets the bound services run on the runtime that is entered.
+fn serve_dhcp(
+    endpoint: &Arc<Endpoint>,
+    services: Vec<DhcpService>,
+    shutdown: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, BootError> {
+    if services.is_empty() {
+        return Ok(Vec::new());
+    }
+    let interfaces = Arc::new(InterfaceTable::read().map_err(BootError::Interfaces)?);
+    let over_ipv6 = dhcp6::start(endpoint, &interfaces, shutdown);
+    let mut running = over_ipv6.map_err(|source| BootError::Bind { flag: "--dhcp6-port", source })?;
+    let LinkLayer { sender, prober, watch: others } = LinkLayer::open(&interfaces, ProbeConfig::default());
+    if let Some(others) = others {
+        let endpoint = Arc::clone(endpoint);
+        let note = move |reply| endpoint.recorder.note_foreign(endpoint.now(), &reply);
+        running.push(tokio::spawn(others.run(note, ended(shutdown.clone()))));
+    }
+    let frames = sender.map(Arc::new);
+    let prober: Arc<dyn Prober> = match endpoint.options.fake_pinger {
+        true => Arc::new(FakeProber::default()),
+        false => Arc::new(prober),
+    };
+    let handler = Arc::new(dhcp::Handler::new(Arc::clone(endpoint), interfaces, prober));
+    for service in services {
+        tracing::info!(port = service.port(), "dhcp is served");
+        let counters = endpoint.boot_counts.of_dhcp(service.counters(), service.is_binl());
+        let served = service.run(Arc::clone(&handler), frames.clone(), ended(shutdown.clone()));
+        running.push(tokio::spawn(async move {
+            served.await;
+            tracing::info!(counts = ?counters.snapshot(), "dhcp was served");
+        }));
     }
     Ok(running)
 }
@@ -143,7 +189,12 @@ fn bind_tftp(endpoint: &Endpoint) -> Result<Option<TftpService>, BootError> {
         return Ok(None);
     }
     let address = SocketAddr::from((endpoint.options.listen, endpoint.options.tftp_port));
-    let bound = TftpService::bind(TftpConfig::new(address));
+    let bind = |address| TftpService::bind(TftpConfig::new(address));
+    let bound = match accept::everywhere(address).map(bind) {
+        Some(Ok(service)) => Ok(service),
+        // A host without IPv6; where the port is taken, this tells so.
+        Some(Err(_)) | None => bind(address),
+    };
     bound.map(Some).map_err(|source| BootError::Bind { flag: "--tftp-port", source })
 }
 
@@ -169,18 +220,6 @@ fn bind_dhcp(endpoint: &Endpoint) -> Result<Vec<DhcpService>, BootError> {
         }
     }
     Ok(services)
-}
-
-/// The answers to router solicitations only save iPXE time, so nothing depends on them.
-fn bind_advertisers(endpoint: &Endpoint) -> Vec<RaResponder> {
-    let bind = |interface: &String| {
-        RaResponder::bind(interface)
-            .inspect_err(
-                |error| tracing::info!(interface, %error, "no router advertisements: iPXE boots slower"),
-            )
-            .ok()
-    };
-    endpoint.options.dhcp_interfaces.iter().filter_map(bind).collect()
 }
 
 /// Ends when the shutdown begins.

@@ -1,7 +1,5 @@
 //! Files as answers: whole, or the part that was asked for (RFC 9110, section 14).
 
-mod range;
-
 use std::{
     fs::File,
     io,
@@ -19,11 +17,10 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use formwork_boot_proto::http::{Selected, select};
 use futures_util::stream;
 use rustix::{buffer::spare_capacity, io::pread};
 use tokio::sync::Semaphore;
-
-use self::range::Selected;
 
 /// Bytes that are read from disk at once, for a client that is one of few.
 const MOST_BYTES: usize = 256 << 10;
@@ -110,7 +107,12 @@ fn chunk_bytes(sent: usize) -> usize {
 
 /// Answers with the `len` bytes of a file, or of what is read like one, or with the part of them that the header `Range` wants.
 pub(crate) fn of_file(file: impl Source, len: u64, ranges: Option<&HeaderValue>) -> Response {
-    match range::select(ranges, len) {
+    of_selected(file, len, select(text(ranges), len))
+}
+
+/// Answers with what was selected of the `len` bytes of a file.
+pub(crate) fn of_selected(file: impl Source, len: u64, selected: Selected) -> Response {
+    match selected {
         Selected::Part { first, last } => {
             partial(first, last, len, Sending::new(file, first, last - first + 1).body())
         }
@@ -122,7 +124,7 @@ pub(crate) fn of_file(file: impl Source, len: u64, ranges: Option<&HeaderValue>)
 /// Answers with bytes, or with the part of them that the header `Range` wants.
 pub(crate) fn of_bytes(bytes: Vec<u8>, ranges: Option<&HeaderValue>) -> Response {
     let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    match range::select(ranges, len) {
+    match select(text(ranges), len) {
         Selected::Part { first, last } => {
             let part = usize::try_from(first).ok().zip(usize::try_from(last).ok());
             let part = part.and_then(|(first, last)| bytes.get(first..=last)).unwrap_or_default().to_vec();
@@ -131,6 +133,11 @@ pub(crate) fn of_bytes(bytes: Vec<u8>, ranges: Option<&HeaderValue>) -> Response
         Selected::All => whole(len, Body::from(bytes)),
         Selected::Impossible => impossible(len),
     }
+}
+
+/// Returns a header that is text.
+fn text(header: Option<&HeaderValue>) -> Option<&str> {
+    header.and_then(|value| value.to_str().ok())
 }
 
 fn whole(len: u64, body: Body) -> Response {

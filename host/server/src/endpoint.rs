@@ -1,6 +1,9 @@
 //! What all parts of the daemon share.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use formwork_blobs::Space;
 use formwork_model::{Job, ObjectsExt, Timestamp};
@@ -11,7 +14,7 @@ use crate::{
     ServeOptions,
     accept::Places,
     auth::{Desk, TokenKey},
-    boot::BootCounts,
+    boot::{BootCounts, Recorder},
     certificate::Certificate,
     clock::Clock,
     commands::{contents::updates::Updates, work_orders::Queue},
@@ -65,6 +68,8 @@ pub(crate) struct Endpoint {
     pub(crate) outside: Option<Arc<dyn Host>>,
     /// What the boot services have counted.
     pub(crate) boot_counts: BootCounts,
+    /// What the boot services saw of each machine.
+    pub(crate) recorder: Recorder,
     /// The work orders that wait for any machine of their filter.
     pub(crate) queue: Queue,
     /// Where listeners get events from.
@@ -120,39 +125,42 @@ impl Endpoint {
     }
 
     /// Returns the address that a client is told who talks to `local`: the configured one, else the very one that it talks to,
-    /// as another may lead nowhere in its network.
-    pub(crate) fn address_facing(&self, local: Ipv4Addr) -> Ipv4Addr {
-        match self.options.static_ip {
-            None if !local.is_unspecified() => local,
-            _ => self.address,
+    /// as another may lead nowhere in its network. The configured one is of IPv4 and only for who speaks that. A link-local
+    /// one is no part of a URL.
+    pub(crate) fn address_facing(&self, local: IpAddr) -> IpAddr {
+        match (local.to_canonical(), self.options.static_ip) {
+            (local, _) if local.is_unspecified() => self.address.into(),
+            (IpAddr::V4(local), None) => local.into(),
+            (IpAddr::V6(local), _) if !local.is_unicast_link_local() => local.into(),
+            _ => self.address.into(),
         }
     }
 
     /// Returns the URL under which machines fetch files.
     pub(crate) fn file_url(&self) -> String {
-        self.file_url_at(self.address)
+        self.file_url_at(self.address.into())
     }
 
     /// Returns the URL under which machines fetch files that talk to `local`.
-    pub(crate) fn file_url_facing(&self, local: Ipv4Addr) -> String {
+    pub(crate) fn file_url_facing(&self, local: IpAddr) -> String {
         self.file_url_at(self.address_facing(local))
     }
 
     /// Returns the URL of the API as machines see it.
     pub(crate) fn api_url(&self) -> String {
-        self.api_url_at(self.address)
+        self.api_url_at(self.address.into())
     }
 
     /// Returns the URL of the API for machines that talk to `local`.
-    pub(crate) fn api_url_facing(&self, local: Ipv4Addr) -> String {
+    pub(crate) fn api_url_facing(&self, local: IpAddr) -> String {
         self.api_url_at(self.address_facing(local))
     }
 
-    fn file_url_at(&self, address: Ipv4Addr) -> String {
-        format!("http://{address}:{}", self.options.static_port)
+    fn file_url_at(&self, address: IpAddr) -> String {
+        format!("http://{}", SocketAddr::new(address, self.options.static_port))
     }
 
-    fn api_url_at(&self, address: Ipv4Addr) -> String {
-        format!("https://{address}:{}", self.options.api_port)
+    fn api_url_at(&self, address: IpAddr) -> String {
+        format!("https://{}", SocketAddr::new(address, self.options.api_port))
     }
 }

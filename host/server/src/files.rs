@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     io::Read,
     path::{Component, Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use cap_std::{ambient_authority, fs::Dir};
@@ -34,6 +37,7 @@ struct Root {
     isos: Space,
     trees: Trees,
     seen: Mutex<HashMap<String, Seen>>,
+    changes: AtomicU64,
 }
 
 /// Whether a file was there when it was last looked for.
@@ -55,6 +59,7 @@ impl FileRoot {
             isos: Space::open(&folder.join("isos"), sums)?,
             trees: Trees::default(),
             seen: Mutex::default(),
+            changes: AtomicU64::default(),
             folder,
         })))
     }
@@ -93,6 +98,16 @@ impl FileRoot {
         let is_there = self.find(path).is_some();
         seen.insert(path.to_owned(), Seen { at: now, is_there });
         is_there
+    }
+
+    /// Notes that files were changed through this endpoint, so that what was read of them is looked at again.
+    pub(crate) fn changed(&self) {
+        self.0.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Returns how often files were changed through this endpoint.
+    pub(crate) fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Acquire)
     }
 
     /// Returns a handle of the folder.

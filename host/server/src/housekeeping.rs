@@ -318,22 +318,26 @@ async fn end_leases(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
         }
         true
     });
-    if over.is_empty() {
-        return Ok(());
-    }
-    commit(endpoint, PRINCIPAL, move |work| {
-        for key in &over {
-            // It may have been renewed since.
-            let lease = work.tx.get::<Lease>(key).filter(|lease| is_over(lease, work.now));
-            if let Some(lease) = lease {
-                let ended = Lease { state: String::from("EXPIRED"), ..lease.as_ref().clone() };
-                work.put_unchecked(Box::new(ended))?;
+    for part in over.chunks(LEASES_AT_ONCE) {
+        let part = part.to_vec();
+        commit(endpoint, PRINCIPAL, move |work| {
+            for key in &part {
+                // It may have been renewed since.
+                let lease = work.tx.get::<Lease>(key).filter(|lease| is_over(lease, work.now));
+                if let Some(lease) = lease {
+                    let ended = Lease { state: String::from("EXPIRED"), ..lease.as_ref().clone() };
+                    work.put_unchecked(Box::new(ended))?;
+                }
             }
-        }
-        Ok(())
-    })
-    .await
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
 }
+
+/// Leases that end in one commit: after a storm thousands do at once, and others write meanwhile.
+const LEASES_AT_ONCE: usize = 500;
 
 fn is_over(lease: &Lease, now: Timestamp) -> bool {
     lease.expire_time <= now && matches!(lease.state.as_str(), "OFFER" | "ACK")

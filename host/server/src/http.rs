@@ -4,6 +4,7 @@ mod actions;
 mod alerts;
 mod answer;
 mod blobs;
+mod boot;
 mod bootenvs;
 mod certificates;
 mod connections;
@@ -96,6 +97,7 @@ fn all() -> Vec<Route> {
         bootenvs::routes(),
         certificates::routes(),
         connections::routes(),
+        boot::routes(),
         consensus::routes(),
         content_archives::routes(),
         contents::routes(),

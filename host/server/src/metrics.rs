@@ -47,7 +47,15 @@ impl ApiCounts {
 pub(crate) fn service(endpoint: Arc<Endpoint>) -> Service {
     let places = Arc::clone(&endpoint.places);
     let routes = Router::new().route("/metrics", get(shown)).with_state(endpoint);
-    Service { routes, tls: None, door: Door::Metrics, places, listed: None, farewell: Duration::ZERO }
+    Service {
+        routes,
+        files: None,
+        tls: None,
+        door: Door::Metrics,
+        places,
+        listed: None,
+        farewell: Duration::ZERO,
+    }
 }
 
 async fn shown(State(endpoint): State<Arc<Endpoint>>) -> impl IntoResponse {

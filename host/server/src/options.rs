@@ -21,7 +21,7 @@ pub struct ServeOptions {
     pub tls: TlsRules,
     /// The address that machines are told; found by itself when absent.
     pub static_ip: Option<Ipv4Addr>,
-    /// The address that all services listen on.
+    /// The address that all services listen on; 0.0.0.0 is all addresses, those of IPv6 among them.
     pub listen: Ipv4Addr,
     /// The port of the API, TLS.
     pub api_port: u16,
@@ -43,6 +43,8 @@ pub struct ServeOptions {
     pub dhcp_port: u16,
     /// The port of the boot server (PXE's BINL) beside DHCP; 0 turns it off.
     pub binl_port: Port,
+    /// The port of DHCPv6 beside DHCP; 0 turns it off, and router advertisements with it.
+    pub dhcp6_port: Port,
     /// The network cards that DHCP listens on; all when there are none.
     pub dhcp_interfaces: Vec<String>,
     /// True when nobody is asked whether an address is in use before it is offered.
@@ -139,6 +141,7 @@ impl ServeOptions {
             tftp_port: 69,
             dhcp_port: 67,
             binl_port: Port::usual(4011),
+            dhcp6_port: Port::usual(547),
             dhcp_interfaces: Vec::new(),
             fake_pinger: false,
             dhcp_subnet: None,

@@ -207,6 +207,7 @@ pub async fn serve(
     tasks.push(packs::flush_until(Arc::clone(&endpoint), stopped.clone()));
     packs::resume(&endpoint);
     let service = Service {
+        files: None,
         routes: http::routes(Arc::clone(&endpoint)),
         tls: Some(tls),
         door: Door::Api,
@@ -314,6 +315,7 @@ pub(crate) async fn open(
         queue: Queue::default(),
         outside: None,
         boot_counts: boot::BootCounts::default(),
+        recorder: boot::Recorder::default(),
         hub: Hub::new(&store),
         desk: Desk::default(),
         certificate: Certificate::load(&options).map_err(certificate)?,
@@ -371,6 +373,7 @@ pub(crate) fn copy(
         queue: Queue::default(),
         outside: Some(outside),
         boot_counts: boot::BootCounts::default(),
+        recorder: boot::Recorder::default(),
         desk: Desk::default(),
         certificate: Arc::clone(&real.certificate),
         own_static_certificate: real.own_static_certificate.clone(),

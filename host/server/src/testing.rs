@@ -115,6 +115,7 @@ impl Site {
             queue: Queue::default(),
             outside: None,
             boot_counts: BootCounts::default(),
+            recorder: crate::boot::Recorder::default(),
             desk: auth::Desk::default(),
             certificate: Certificate::load(&options).unwrap(),
             own_static_certificate: None,

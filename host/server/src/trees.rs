@@ -291,6 +291,7 @@ fn satisfy(
     let mark = Mark { archive: need.archive.clone(), sha256: sum.clone() };
     match build(files.handle(), worker, (&need.tree, blob.file), &mark, stopped) {
         Ok(exploded) => {
+            files.changed();
             files.trees().problems().remove(&need.place());
             Some(Ok(exploded))
         }
@@ -414,6 +415,7 @@ pub(crate) async fn purge(
         for need in wanted {
             files.trees().problems().remove(&need.place());
             any |= remove_tree(files.handle(), &need.tree);
+            files.changed();
             if let (false, Ok(path)) = (again, BlobPath::parse(&need.archive)) {
                 any |= files.isos().remove(&path).is_ok();
             }

@@ -48,7 +48,8 @@ pub(crate) fn run(args: &DiscoveryArgs) -> Result<()> {
         None => build::program(&workspace)?,
     };
     let loaders = debian::loaders(&workspace.cache());
-    let loaders = loaders.inspect_err(|error| say(&format!("loaders are those installed here: {error:#}"))).ok();
+    let loaders =
+        loaders.inspect_err(|error| say(&format!("loaders are those installed here: {error:#}"))).ok();
     let out = boot_files(&args.data, &agent, loaders.as_deref())?;
     let size = make(&kernel, &agent, &workspace.cache(), &out)?;
     say(&format!(

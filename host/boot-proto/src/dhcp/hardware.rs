@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bytes::Hexadecimal;
+
 /// The bytes of `chaddr` that `hlen` says are used: 0 to 16.
 ///
 /// Shown in lower case with colons, which is also the form of a lease's token under the strategy `MAC`
@@ -67,11 +69,7 @@ impl HardwareAddress {
 
 impl fmt::Display for HardwareAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.as_bytes().iter().enumerate() {
-            let separator = if index == 0 { "" } else { ":" };
-            write!(formatter, "{separator}{byte:02x}")?;
-        }
-        Ok(())
+        Hexadecimal(self.as_bytes()).fmt(formatter)
     }
 }
 

@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::sighting::text;
-use crate::boot::{BootClient, Firmware};
+use crate::boot::{BootClient, Firmware, Platform};
 use crate::bytes::Reader;
-use crate::dhcp::{MessageType, Op, Packet, code};
+use crate::dhcp::{HardwareAddress, MessageType, Op, Packet, code};
 
 /// Sub-option 176 of iPXE's option 175: do not wait for proxy offers.
 const IPXE_NO_PROXY: u8 = 176;
@@ -114,6 +114,19 @@ pub struct DhcpSeen {
 }
 
 impl DhcpSeen {
+    /// Describes the program that sent it; `None` where it did not ask to boot.
+    #[must_use]
+    pub fn boot_client(&self, mac: HardwareAddress) -> Option<BootClient> {
+        let architecture = self.architecture.unwrap_or(0);
+        Some(BootClient {
+            mac,
+            architecture,
+            platform: Platform::from_architecture(architecture),
+            firmware: self.firmware?,
+            uuid: None,
+        })
+    }
+
     /// Tells whether a client sent it.
     #[must_use]
     pub fn is_by_client(&self) -> bool {

@@ -84,6 +84,12 @@ impl Journal {
         }
     }
 
+    /// Tells whether anything of a machine is remembered.
+    #[must_use]
+    pub fn knows(&self, mac: HardwareAddress) -> bool {
+        self.machines.contains_key(&mac)
+    }
+
     /// Tells the story of a machine; `now_us` is the present time in microseconds since the Unix epoch.
     #[must_use]
     pub fn story(&self, mac: HardwareAddress, now_us: u64) -> Story {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use formwork_boot_proto::tftp::{Batch, Outcome, Progress, Transfer};
 use nix::sys::socket::{MsgFlags, recv};
 
-use super::LOG;
 use super::active::Entry;
 use super::carrier::Clock;
 use super::send::Sender;
+use super::{FileSource, LOG, TransferEnd};
 use crate::counters::{TftpCounters, count};
 
 /// Longest packet read from a client: an ERROR with its text. More is cut and does not matter.
@@ -30,6 +30,7 @@ pub(super) struct Carried {
     pub(super) began_ms: u64,
     pub(super) entry: Entry,
     pub(super) counters: Arc<TftpCounters>,
+    pub(super) files: Arc<dyn FileSource>,
 }
 
 /// What a transfer waits for.
@@ -149,10 +150,11 @@ impl Carried {
         }
         let (peer, file, counters) = (self.peer, self.file.as_str(), &self.counters);
         let millis = now_ms.saturating_sub(self.began_ms);
+        let bytes = self.transfer.content_len();
+        self.files.ended(&TransferEnd { peer, file, bytes, millis, outcome });
         match outcome {
             Outcome::Complete => {
                 count(&counters.completed);
-                let bytes = self.transfer.content_len();
                 tracing::info!(target: LOG, address = %peer.ip(), file, bytes, millis, "tftp");
             }
             Outcome::Aborted { code, message } => {

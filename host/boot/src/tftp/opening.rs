@@ -58,6 +58,7 @@ impl Opening {
                 began_ms,
                 entry: self.entry,
                 counters: self.counters,
+                files: self.files,
             }),
             Err((code, message)) => {
                 if self.entry.end() {

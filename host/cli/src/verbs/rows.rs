@@ -11,6 +11,7 @@ use super::Verb;
 /// The first words that are no types, and what they are about.
 pub(super) const GROUPS: &[(&str, &str)] = &[
     ("autocomplete", "Writes what a shell needs to complete commands into a file"),
+    ("boot", "Shows how machines booted, and why they did not"),
     ("catalog", "Shows and installs what can be had from elsewhere"),
     ("completion", "Writes what a shell needs to complete commands"),
     ("connections", "Shows who is connected to the endpoint"),

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use formwork_model::{
-    Blueprint, Machine, Object, Objects, ObjectsExt, Params, Pipeline, Profile, Reservation, Stage, Values,
-    WorkOrder,
+    Blueprint, Machine, Object, Objects, ObjectsExt, Params, Pipeline, Profile, Reservation, Stage, Subnet,
+    Values, WorkOrder,
 };
 use serde_json::Value;
 
@@ -127,6 +127,8 @@ impl<O: Objects + ?Sized> Lookup<'_, '_, O> {
             self.profiles(&blueprint.profiles);
         } else if let Some(reservation) = any.downcast_ref::<Reservation>() {
             self.profiles(&reservation.profiles);
+        } else if let Some(subnet) = any.downcast_ref::<Subnet>() {
+            self.profiles(&subnet.profiles);
         }
     }
 
@@ -172,8 +174,6 @@ impl<O: Objects + ?Sized> Lookup<'_, '_, O> {
 
 #[cfg(test)]
 mod tests {
-    use formwork_model::Subnet;
-
     use super::*;
     use crate::machine::tests::Shelf;
 
@@ -260,6 +260,7 @@ mod tests {
         let held =
             Reservation { addr: "10.0.0.1".into(), profiles: vec!["p3".into()], ..Reservation::default() };
         assert_eq!(names(&shelf, &held), "0A000001 p3");
-        assert_eq!(names(&shelf, &Subnet { name: "lab".into(), ..Subnet::default() }), "lab");
+        let subnet = Subnet { name: "lab".into(), profiles: vec!["p3".into()], ..Subnet::default() };
+        assert_eq!(names(&shelf, &subnet), "lab p3");
     }
 }

@@ -84,7 +84,8 @@ fn basic_objects_are_those_of_the_reference_and_no_others() {
 fn objects_of_core_are_these() {
     let expected = json!({
         "bootenvs": ["discovery"],
-        "params": ["bootenv-customize", "bootloaders", "cron-trigger/schedule", "discovery/kernel-options", "event-trigger/event-match", "greet/message",
+        "params": ["bootenv-customize", "bootloaders", "cron-trigger/schedule", "dhcp6/dns", "dhcp6/domain", "dhcp6/lease-time",
+            "dhcp6/prefix", "dhcp6/router-lifetime", "discovery/kernel-options", "event-trigger/event-match", "greet/message",
             "greet/name", "inventory/cpu", "inventory/disks", "inventory/dmi", "inventory/memory", "inventory/nics",
             "kexec-ok", "last-boot-macaddr", "rs-debug-enable", "rs-debug-output", "task-error-handlers", "task-reboots", "task-retry", "task-single-step", "task-stop-at", "task-timeout"],
         "stages": ["discover"],

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 /// How long a client may take from its connection to its first request.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long a connection is kept without a request after its first one.
-const IDLE: Duration = Duration::from_secs(120);
+/// How long a connection is kept without a request after its first one, where the HTTP library does not know it better.
+pub(super) const IDLE: Duration = Duration::from_secs(120);
 
 /// How long one waits until a client has taken [`LEAST_BYTES`] of what it is answered.
 const STALL: Duration = Duration::from_secs(60);
@@ -30,11 +30,21 @@ pub(super) struct Activity {
     is_blocked: bool,
     /// Bytes that were taken since `since`.
     taken: usize,
+    /// How long it may wait for its next request.
+    idle: Duration,
 }
 
 impl Activity {
     pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, has_asked: false, in_flight: 0, offered: 0, is_blocked: false, taken: 0 }
+        Self {
+            since: now,
+            has_asked: false,
+            in_flight: 0,
+            offered: 0,
+            is_blocked: false,
+            taken: 0,
+            idle: IDLE,
+        }
     }
 
     /// Notes a request; true when there was none in flight.
@@ -44,6 +54,11 @@ impl Activity {
             own.in_flight += 1;
         });
         self.in_flight == 1
+    }
+
+    /// Notes how long the connection may wait for its next request.
+    pub(super) fn waits_for(&mut self, idle: Duration) {
+        self.idle = idle;
     }
 
     /// Notes that an answer was handed over; true when none is left.
@@ -87,7 +102,7 @@ impl Activity {
         } else if self.in_flight > 0 {
             None
         } else if self.has_asked {
-            Some(self.since + IDLE)
+            Some(self.since + self.idle)
         } else {
             Some(self.since + PATIENCE)
         }

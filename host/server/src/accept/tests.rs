@@ -1,3 +1,5 @@
+mod files;
+
 use axum::{
     body::{Body, Bytes},
     routing::get,
@@ -26,8 +28,15 @@ async fn served(most: usize) -> (SocketAddr, watch::Sender<bool>) {
         .route("/streamed", get(async move || Body::from_stream(stream::iter(streamed()))))
         .route("/held", get(async || Body::from_stream(begins_and_waits())));
     let places = Places::new(most);
-    let service =
-        Service { routes, tls: None, door: Door::Api, places, listed: None, farewell: Duration::ZERO };
+    let service = Service {
+        routes,
+        files: None,
+        tls: None,
+        door: Door::Api,
+        places,
+        listed: None,
+        farewell: Duration::ZERO,
+    };
     tokio::spawn(serve(listener, service, stopped));
     (address, stop)
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use axum::body::{Body, Bytes, HttpBody};
+use formwork_boot::Progress;
 use http_body::{Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -36,6 +37,16 @@ impl Watch {
     pub(super) fn new(seat: Arc<Seat>) -> Arc<Self> {
         let activity = Mutex::new(Activity::new(Instant::now()));
         Arc::new(Self { activity, in_flight: AtomicUsize::new(0), seat })
+    }
+
+    /// Returns the seat of the connection.
+    pub(super) fn seat(&self) -> &Arc<Seat> {
+        &self.seat
+    }
+
+    /// Notes how long the connection may wait for its next request.
+    pub(super) fn note_idle(&self, idle: Duration) {
+        self.note(|activity, _| activity.waits_for(idle));
     }
 
     /// Waits until nobody waits for the connection any more.
@@ -63,6 +74,25 @@ impl Watch {
 
     fn note<T>(&self, note: impl FnOnce(&mut Activity, Instant) -> T) -> T {
         note(&mut self.activity.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+    }
+}
+
+/// What notes how files are sent without the HTTP library.
+pub(super) struct OfFiles<'a>(pub(super) &'a Arc<Watch>);
+
+impl Progress for OfFiles<'_> {
+    type Request = InFlight;
+
+    fn begin(&self) -> InFlight {
+        self.0.request()
+    }
+
+    fn took(&self, bytes: usize) {
+        self.0.note(|activity, now| activity.took(bytes, now));
+    }
+
+    fn blocked(&self, is_blocked: bool) {
+        self.0.note(if is_blocked { Activity::blocked } else { Activity::flushed });
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn boot_offer(
 }
 
 /// Returns what the choice depends on.
-fn asking<'a>(known: Option<&'a KnownMachine>, client: &BootClient) -> Client<'a> {
+pub(super) fn asking<'a>(known: Option<&'a KnownMachine>, client: &BootClient) -> Client<'a> {
     Client {
         machine: known.map(|known| known.uuid.as_str()),
         script: known.and_then(|known| known.script.as_deref()),

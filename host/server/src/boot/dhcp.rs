@@ -179,7 +179,7 @@ impl Handler {
     /// Chooses what a client boots; nothing for an operating system, which does not ask.
     fn boot(&self, packet: &Packet, server_id: Ipv4Addr, known: Option<&KnownMachine>) -> BootOffer {
         let Some(client) = BootClient::from_request(packet) else { return BootOffer::None };
-        let http = self.endpoint.file_url_facing(server_id);
+        let http = self.endpoint.file_url_facing(server_id.into());
         let files = &self.endpoint.files;
         let objects = self.endpoint.snapshot();
         boot_offer(&objects, known, &client, &http, &|name| files.has(name))
@@ -198,6 +198,10 @@ impl DhcpHandler for Handler {
             return None;
         }
         report(&packet, &verdict);
+        let recorder = &self.endpoint.recorder;
+        if recorder.watches(&packet) {
+            recorder.note_dhcp(self.endpoint.now(), &packet, &received, &verdict);
+        }
         verdict.reply.as_ref().map(Answer::from)
     }
 }

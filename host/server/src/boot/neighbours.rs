@@ -2,17 +2,31 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use formwork_boot_proto::{dhcp::HardwareAddress, dhcp6::hardware_of_link_local};
+use formwork_store::Snapshot;
+
+use super::dhcp6::is_of_card;
+
 /// Where the kernel of Linux tells it (proc(5)).
 const TABLE: &str = "/proc/net/arp";
 
 /// The flag of an entry that is complete (`ATF_COM` of `net/if_arp.h`).
 const COMPLETE: u32 = 2;
 
-/// Returns the hardware address behind an address, in lower case; nothing for one beyond a router, and for IPv6. Blocks the
-/// thread for a moment.
-pub(super) fn card_of(address: IpAddr) -> Option<String> {
-    let IpAddr::V4(address) = address.to_canonical() else { return None };
-    card_in(&std::fs::read_to_string(TABLE).ok()?, address)
+/// Returns the hardware address behind an address, in lower case; nothing for one beyond a router. Blocks the thread for a
+/// moment.
+///
+/// In IPv6 it is one of `cards` to which the address belongs by its making: by DHCPv6 here, or a link-local one.
+pub(super) fn card_of(objects: &Snapshot, address: IpAddr, cards: &[String]) -> Option<String> {
+    match address.to_canonical() {
+        IpAddr::V4(address) => card_in(&std::fs::read_to_string(TABLE).ok()?, address),
+        IpAddr::V6(address) => {
+            let of_link_local = hardware_of_link_local(address);
+            let is_it =
+                |card: HardwareAddress| of_link_local == Some(card) || is_of_card(objects, address, card);
+            cards.iter().find(|card| card.parse().is_ok_and(is_it)).map(|card| card.to_lowercase())
+        }
+    }
 }
 
 /// Finds the card of an address in the kernel's table: address, kind of hardware, flags, hardware address, and more.

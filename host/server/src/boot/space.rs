@@ -101,18 +101,14 @@ fn find_now(endpoint: &Arc<Endpoint>, mut path: String, asker: &Asker) -> Found 
 
 /// Returns the endpoint as the asker sees it.
 fn site(endpoint: &Arc<Endpoint>, asker: &Asker) -> Arc<dyn Site> {
-    let local = match asker.local.map(|local| local.to_canonical()) {
-        Some(IpAddr::V4(local)) => local,
-        Some(IpAddr::V6(_)) | None => Ipv4Addr::UNSPECIFIED,
-    };
-    render::facing(endpoint, local)
+    render::facing(endpoint, asker.local.unwrap_or(Ipv4Addr::UNSPECIFIED.into()))
 }
 
 /// Tells why the asker may not have what may hold the secrets of a machine. One that is not known has none.
 fn may_have(endpoint: &Endpoint, asker: &Asker, uuid: &str) -> Result<(), String> {
     let objects = endpoint.snapshot();
     let Some(machine) = objects.get::<Machine>(uuid) else { return Ok(()) };
-    let card = || neighbours::card_of(asker.peer);
+    let card = || neighbours::card_of(&objects, asker.peer, &machine.hardware_addrs);
     if access::is_open(&objects)
         || access::is_of_machine(&objects, &machine, asker.peer, endpoint.now(), card)
     {

@@ -1,10 +1,10 @@
 //! The file server: rendered files and the file root over plain HTTP, for firmware, loaders and installers.
 
 use std::{
-    fs::Metadata,
+    net::IpAddr,
     path::Path,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use axum::{
@@ -13,17 +13,25 @@ use axum::{
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
-            ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-            IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+            ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+            IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, USER_AGENT,
         },
     },
     response::{IntoResponse, Response},
     routing::any,
 };
+use formwork_boot::HttpFiles;
+use formwork_boot_proto::{
+    http::{Conditions, Selected, Selection, Version, content_type},
+    story::{HttpSeen, What, text},
+};
 use tokio::fs::File;
 use tokio_rustls::TlsAcceptor;
 
-use super::space::{Asker, Found, find};
+use super::{
+    plain::RealFiles,
+    space::{Asker, Found, find},
+};
 use crate::{
     accept::{Door, LocalAddress, PeerAddress, Service},
     download,
@@ -36,7 +44,12 @@ pub(super) fn service(endpoint: Arc<Endpoint>, tls: Option<TlsAcceptor>) -> Serv
     let door = if tls.is_some() { Door::SecureFiles } else { Door::Files };
     let places = Arc::clone(&endpoint.places);
     // Whoever is in the middle of a file at the end asks again for the rest.
-    Service { routes: routes(endpoint), tls, door, places, listed: None, farewell: Duration::ZERO }
+    let files = tls.is_none().then(|| {
+        let files = HttpFiles::new(Arc::new(RealFiles(Arc::clone(&endpoint))));
+        endpoint.boot_counts.of_http(files.counters());
+        Arc::new(files)
+    });
+    Service { routes: routes(endpoint), files, tls, door, places, listed: None, farewell: Duration::ZERO }
 }
 
 fn routes(endpoint: Arc<Endpoint>) -> Router {
@@ -71,7 +84,9 @@ async fn serve_path(
         local: local.map(|Extension(LocalAddress(local))| local.ip()),
         token: token(&headers, query.as_deref()),
     };
-    let response = match find(&endpoint, &path, asker).await {
+    let found = find(&endpoint, &path, asker).await;
+    let is_real = matches!(found, Found::File(_));
+    let response = match found {
         Found::Text(text) => rendered(&path, text, &headers),
         Found::File(file) => from_disk(&file, &headers).await,
         Found::Elsewhere(url) => match HeaderValue::from_str(&url) {
@@ -84,8 +99,34 @@ async fn serve_path(
     };
     let status = response.status().as_u16();
     let bytes = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()).unwrap_or("-");
-    tracing::info!(target: "formwork_boot::http", %address, file = path, status, bytes, "http {method}");
+    note(&endpoint, address, (&method, &path, &headers), (status, bytes.parse().ok()));
+    // A tree of an installer has thousands of files; what was rendered tells how far a machine is.
+    if is_real {
+        tracing::debug!(target: "formwork_boot::http", %address, file = path, status, bytes, "http {method}");
+    } else {
+        tracing::info!(target: "formwork_boot::http", %address, file = path, status, bytes, "http {method}");
+    }
     response
+}
+
+/// Notes what a machine asked for and what it was answered, for who asks what became of its boot.
+fn note(
+    endpoint: &Endpoint,
+    address: IpAddr,
+    (method, path, headers): (&Method, &str, &HeaderMap),
+    (status, length): (u16, Option<u64>),
+) {
+    let header = |name| headers.get(name).map(|value: &HeaderValue| text(value.as_bytes()));
+    let target = text(format!("/{}", path.trim_start_matches('/')).as_bytes());
+    let asked = HttpSeen::Request {
+        method: method.to_string(),
+        target: target.clone(),
+        host: header(HOST),
+        agent: header(USER_AGENT),
+    };
+    for seen in [asked, HttpSeen::Response { target, status, length }] {
+        endpoint.recorder.note_transfer(endpoint.now(), (address, 0).into(), What::Http(seen));
+    }
 }
 
 /// Returns the token of a request. Passwords are not taken here: this is no place to send them to in the clear.
@@ -129,98 +170,38 @@ async fn from_disk(path: &Path, headers: &HeaderMap) -> Response {
         }
     };
     let len = metadata.len();
-    let version = Version::of(&metadata);
-    if version.is_known(headers) {
-        let mut response = StatusCode::NOT_MODIFIED.into_response();
-        version.write(response.headers_mut());
-        return response;
+    let version = Version::new(metadata.modified().unwrap_or(UNIX_EPOCH), len);
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let conditions = Conditions {
+        range: text(RANGE),
+        if_range: text(IF_RANGE),
+        if_none_match: text(IF_NONE_MATCH),
+        if_modified_since: text(IF_MODIFIED_SINCE),
+    };
+    let mut response = match conditions.select(&version, len) {
+        Selection::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+        Selection::Of(Selected::Impossible) => {
+            return download::of_selected(file.into_std().await, len, Selected::Impossible);
+        }
+        Selection::Of(selected) => {
+            let mut response = download::of_selected(file.into_std().await, len, selected);
+            let name = path.to_str().unwrap_or_default();
+            let kind = HeaderValue::from_static(content_type(name, "application/octet-stream"));
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+    };
+    for (name, text) in [(ETAG, version.tag()), (LAST_MODIFIED, version.date())] {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            response.headers_mut().insert(name, value);
+        }
     }
-    // A part of another version than the client has would not fit to what it has.
-    let ranges = headers.get(RANGE).filter(|_| version.fits(headers.get(IF_RANGE)));
-    let mut response = download::of_file(file.into_std().await, len, ranges);
-    if !response.status().is_success() {
-        return response;
-    }
-    version.write(response.headers_mut());
-    let name = path.to_str().unwrap_or_default();
-    let kind = HeaderValue::from_static(content_type(name, "application/octet-stream"));
-    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
-}
-
-/// By what a client knows whether its copy is still right: the time of the last change, and its length.
-struct Version {
-    modified: SystemTime,
-    tag: String,
-}
-
-impl Version {
-    fn of(metadata: &Metadata) -> Self {
-        let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
-        let nanos = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        Self { modified, tag: format!("\"{nanos:x}-{:x}\"", metadata.len()) }
-    }
-
-    fn is_known(&self, headers: &HeaderMap) -> bool {
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        if let Some(tags) = text(IF_NONE_MATCH) {
-            let same = |tag: &str| tag == "*" || tag.trim_start_matches("W/") == self.tag;
-            return tags.split(',').any(|tag| same(tag.trim()));
-        }
-        text(IF_MODIFIED_SINCE)
-            .and_then(|date| httpdate::parse_http_date(date).ok())
-            .is_some_and(|since| self.seconds() <= seconds(since))
-    }
-
-    fn fits(&self, if_range: Option<&HeaderValue>) -> bool {
-        let Some(given) = if_range.map(|value| value.to_str().unwrap_or_default()) else { return true };
-        given == self.tag
-            || httpdate::parse_http_date(given).is_ok_and(|date| seconds(date) == self.seconds())
-    }
-
-    fn seconds(&self) -> u64 {
-        seconds(self.modified)
-    }
-
-    fn write(&self, headers: &mut HeaderMap) {
-        let date = httpdate::fmt_http_date(self.modified);
-        for (name, text) in [(ETAG, &self.tag), (LAST_MODIFIED, &date)] {
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(name, value);
-            }
-        }
-    }
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// Returns the type of a file by the end of its name.
-fn content_type(name: &str, other: &'static str) -> &'static str {
-    let end = name.rsplit('/').next().and_then(|file| file.rsplit_once('.')).map(|(_, end)| end);
-    match end.unwrap_or_default() {
-        // UEFI HTTP boot refuses a loader under another type.
-        "efi" => "application/efi",
-        "ipxe" | "txt" | "cfg" | "sh" | "ks" | "seed" | "log" => "text/plain; charset=utf-8",
-        "html" => "text/html; charset=utf-8",
-        "json" => "application/json",
-        "yaml" | "yml" => "application/yaml",
-        "iso" => "application/x-iso9660-image",
-        _ => other,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn loader_and_script_have_the_types_that_firmware_wants() {
-        assert_eq!(content_type("/a.b/snponly.efi", "x"), "application/efi");
-        assert_eq!(content_type("02:00.ipxe", "x"), "text/plain; charset=utf-8");
-        assert_eq!(content_type("/a.txt/vmlinuz", "x"), "x");
-    }
 
     #[tokio::test]
     async fn file_is_given_in_parts_and_not_again_to_who_has_it() {

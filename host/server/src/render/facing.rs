@@ -1,7 +1,7 @@
 //! The endpoint as one of its networks sees it: an endpoint in several networks has an address in each, and a machine reaches
 //! the one that it talks to.
 
-use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use formwork_core::params::Found;
 use formwork_model::Machine;
@@ -13,21 +13,21 @@ use crate::endpoint::Endpoint;
 
 /// Returns the endpoint as a client sees it that talks to `local`: with the configured address where there is one, else with
 /// `local`.
-pub(crate) fn facing(endpoint: &Arc<Endpoint>, local: Ipv4Addr) -> Arc<dyn Site> {
+pub(crate) fn facing(endpoint: &Arc<Endpoint>, local: IpAddr) -> Arc<dyn Site> {
     let own = Arc::clone(endpoint);
     match endpoint.address_facing(local) {
-        address if address == endpoint.address => own,
+        address if address == IpAddr::V4(endpoint.address) => own,
         _ => Arc::new(Facing { endpoint: own, local }),
     }
 }
 
 struct Facing {
     endpoint: Arc<Endpoint>,
-    local: Ipv4Addr,
+    local: IpAddr,
 }
 
 impl Site for Facing {
-    fn address(&self) -> Ipv4Addr {
+    fn address(&self) -> IpAddr {
         self.endpoint.address_facing(self.local)
     }
 
@@ -66,10 +66,13 @@ impl Site for Facing {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
     use crate::testing::{Site as Place, Wishes};
 
-    const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+    const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
+    const LOCAL_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1));
 
     #[test]
     fn each_network_is_told_the_address_in_it() {
@@ -80,8 +83,22 @@ mod tests {
         assert!(site.file_url().starts_with("http://10.9.0.1:"), "{}", site.file_url());
         assert!(site.api_url().starts_with("https://10.9.0.1:"), "{}", site.api_url());
         assert_eq!(place.endpoint.file_url_facing(LOCAL), site.file_url());
-        let nowhere = facing(&place.endpoint, Ipv4Addr::UNSPECIFIED);
-        assert_eq!(nowhere.address(), place.endpoint.address);
+        let nowhere = facing(&place.endpoint, Ipv4Addr::UNSPECIFIED.into());
+        assert_eq!(nowhere.address(), IpAddr::V4(place.endpoint.address));
+    }
+
+    #[test]
+    fn client_of_ipv6_is_told_urls_of_ipv6() {
+        let mut place = Place::new(Wishes::default());
+        let (files, api) = (place.endpoint.options.static_port, place.endpoint.options.api_port);
+        // The configured address is of IPv4 and leads nowhere from there.
+        Arc::get_mut(&mut place.endpoint).unwrap().options.static_ip = Some([192, 0, 2, 1].into());
+        let site = facing(&place.endpoint, LOCAL_6);
+        assert_eq!(site.file_url(), format!("http://[fd77::1]:{files}"));
+        assert_eq!(site.api_url(), format!("https://[fd77::1]:{api}"));
+        assert_eq!(site.info()["Address"], "fd77::1");
+        let link_local = facing(&place.endpoint, "fe80::1".parse().unwrap());
+        assert_eq!(link_local.address(), IpAddr::V4(place.endpoint.address));
     }
 
     #[test]
@@ -89,6 +106,6 @@ mod tests {
         let mut place = Place::new(Wishes::default());
         let endpoint = Arc::get_mut(&mut place.endpoint).unwrap();
         (endpoint.address, endpoint.options.static_ip) = ([192, 0, 2, 1].into(), Some([192, 0, 2, 1].into()));
-        assert_eq!(facing(&place.endpoint, LOCAL).address(), Ipv4Addr::new(192, 0, 2, 1));
+        assert_eq!(facing(&place.endpoint, LOCAL).address(), IpAddr::V4([192, 0, 2, 1].into()));
     }
 }

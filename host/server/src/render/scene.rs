@@ -1,7 +1,7 @@
 //! What one render is about.
 
 use std::{
-    net::Ipv4Addr,
+    net::IpAddr,
     path::PathBuf,
     sync::{
         Arc, OnceLock,
@@ -32,7 +32,7 @@ const RENDER_MILLIS: u64 = 2000;
 /// What templates can learn of the endpoint that renders them.
 pub(crate) trait Site: Send + Sync {
     /// Returns the address that machines are told.
-    fn address(&self) -> Ipv4Addr;
+    fn address(&self) -> IpAddr;
     /// Returns the base URL of the file server.
     fn file_url(&self) -> String;
     /// Returns the base URL of the API.
@@ -50,8 +50,8 @@ pub(crate) trait Site: Send + Sync {
 }
 
 impl Site for Endpoint {
-    fn address(&self) -> Ipv4Addr {
-        self.address
+    fn address(&self) -> IpAddr {
+        self.address.into()
     }
 
     fn file_url(&self) -> String {

@@ -2,7 +2,7 @@ mod debian;
 mod variants;
 
 use std::{
-    net::Ipv4Addr,
+    net::IpAddr,
     path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -22,8 +22,8 @@ const UUID: &str = "c0ffee00-77aa-4c3d-9e1f-525400770001";
 struct Here(AtomicUsize);
 
 impl Site for Here {
-    fn address(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 0, 0, 1)
+    fn address(&self) -> IpAddr {
+        IpAddr::V4([10, 0, 0, 1].into())
     }
 
     fn file_url(&self) -> String {

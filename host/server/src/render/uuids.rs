@@ -2,7 +2,8 @@
 //!
 //! pxelinux asks for `pxelinux.cfg/UUID` first; scripts of iPXE and grub can name `UUID.ipxe` and `grub/UUID.cfg`. Whoever
 //! reads a UUID out of SMBIOS may take its first three fields for little-endian or not, and loaders differ in it: both
-//! forms name the machine.
+//! forms name the machine. A loader that asks by a UUID does not say which network card it has, so where two machines have
+//! the same one, as boards of one maker may, none of them has files by it: a machine must not boot what is for another.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,6 +15,10 @@ use uuid::Uuid;
 
 /// The folders and name endings of files that a loader asks for by a UUID.
 const PLACES: &[(&str, &str)] = &[("pxelinux.cfg/", ""), ("", ".ipxe"), ("grub/", ".cfg")];
+
+/// UUIDs that makers of boards leave in the firmware of all that they sell, in either byte order.
+const NOBODYS: &[u128] =
+    &[0x0300_0200_0400_0500_0006_0007_0008_0009, 0x0002_0003_0004_0005_0006_0007_0008_0009];
 
 /// Which machine has which UUID.
 #[derive(Default)]
@@ -28,7 +33,8 @@ pub(super) struct Asked {
 
 /// Returns the UUIDs that a machine is asked for by: its key, and what SMBIOS says in both byte orders.
 pub(super) fn uuids_of(machine: &Machine) -> Vec<Uuid> {
-    let system = Uuid::parse_str(&machine.fingerprint.system_uuid).ok().filter(|uuid| !uuid.is_nil());
+    let system = Uuid::parse_str(&machine.fingerprint.system_uuid).ok();
+    let system = system.filter(|uuid| !uuid.is_nil() && !uuid.is_max() && !NOBODYS.contains(&uuid.as_u128()));
     let key = Uuid::parse_str(&machine.uuid).ok();
     let turned = system.map(|uuid| Uuid::from_bytes(uuid.to_bytes_le()));
     let all: BTreeSet<Uuid> = key.into_iter().chain(system).chain(turned).collect();
@@ -52,9 +58,10 @@ impl MachinesByUuid {
         }
     }
 
-    /// Returns the machine with a UUID; where several have it, the first by key.
+    /// Returns the one machine with a UUID.
     pub(super) fn find(&self, uuid: Uuid) -> Option<&Arc<str>> {
-        self.0.get(&uuid)?.first()
+        let machines = self.0.get(&uuid)?;
+        machines.first().filter(|_| machines.len() == 1)
     }
 }
 
@@ -94,6 +101,24 @@ mod tests {
             UUID.replace('-', "") + ".ipxe",
         ] {
             assert!(Asked::parse(&path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn uuid_of_two_machines_or_of_all_boards_names_none() {
+        let uuid = Uuid::parse_str(UUID).unwrap();
+        let (one, two) = (Arc::from("one"), Arc::from("two"));
+        let mut machines = MachinesByUuid::default();
+        machines.add(&[uuid], &one);
+        assert_eq!(machines.find(uuid), Some(&one));
+        machines.add(&[uuid], &two);
+        assert_eq!(machines.find(uuid), None);
+        machines.remove(&[uuid], &one);
+        assert_eq!(machines.find(uuid), Some(&two));
+        let mut machine = Machine::default();
+        for text in ["03000200-0400-0500-0006-000700080009", "ffffffff-ffff-ffff-ffff-ffffffffffff"] {
+            machine.fingerprint.system_uuid = text.into();
+            assert!(uuids_of(&machine).is_empty(), "{text}");
         }
     }
 

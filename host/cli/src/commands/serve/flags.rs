@@ -92,6 +92,9 @@ pub(super) struct ServeArgs {
     /// The port of the boot server beside DHCP, which PXE calls BINL [default: 4011, left out when taken]
     #[arg(long, env = "RS_BINL_PORT", value_name = "PORT")]
     binl_port: Option<u16>,
+    /// The port of DHCPv6; 0 for none, and no router advertisements [default: 547 where DHCP is at 67, left out when taken]
+    #[arg(long, env = "RS_DHCP6_PORT", value_name = "PORT")]
+    dhcp6_port: Option<u16>,
     /// The network cards that DHCP listens on, with commas between [default: all]
     #[arg(long, env = "RS_DHCP_IFS", value_name = "NAMES", value_delimiter = ',')]
     dhcp_ifs: Vec<String>,
@@ -323,6 +326,11 @@ pub(super) fn options(args: ServeArgs, named: bool) -> Result<ServeOptions> {
         dhcp_port: off_unless(!args.disable_dhcp, args.dhcp_port),
         fake_pinger: args.fake_pinger,
         binl_port: port(args.binl_port, usual.binl_port),
+        // DHCP at another port is a trial, which hosts of the network must not hear of.
+        dhcp6_port: port(
+            args.dhcp6_port,
+            if args.dhcp_port == 67 { usual.dhcp6_port } else { Port::usual(0) },
+        ),
         dhcp_interfaces: args.dhcp_ifs.into_iter().filter(|name| !name.is_empty()).collect(),
         dhcp_subnet: subnet,
         id: args.drp_id,

@@ -5,7 +5,7 @@ use super::super::{
     Http::*,
     On, Shows, Verb,
     actions::{arguments, nothing},
-    events, files, local, proxy, system,
+    boot, events, files, local, proxy, system,
 };
 
 const SYSTEM: On = On::Only(&["system"]);
@@ -68,6 +68,25 @@ pub(super) const ROWS: &[Verb] = &[
         |given, context| Box::pin(events::watch_log(given, context)),
         "Shows lines of the log as they are written",
     ),
+    Verb::ask(
+        On::Only(&["boot"]),
+        "list",
+        "",
+        (Get, "boot"),
+        "Lists the network cards that were seen to boot, the last ones first",
+    )
+    .shows(Shows::Value(&["Mac", "Addresses", "Attempts", "Conclusion"])),
+    Verb::own(
+        On::Only(&["boot"]),
+        "explain",
+        "MAC|PCAP",
+        |given, context| Box::pin(boot::explain(given, context)),
+        "Tells what was seen of a boot, which rule decided, where it stopped, and what would boot it",
+    )
+    .flags(&[
+        Flag::own("data", None, "Show it as data in place of a text"),
+        Flag::own("mac", Some("MAC"), "Tell of this machine of a capture only"),
+    ]),
     Verb::ask(On::Only(&["interfaces"]), "list", "", (Get, "interfaces"), "Lists network cards")
         .shows(Shows::Value(&["Name", "Index", "Addresses", "ActiveAddress"])),
     Verb::ask(On::Only(&["interfaces"]), "show", "NAME", (Get, "interfaces/{NAME}"), "Shows a network card"),

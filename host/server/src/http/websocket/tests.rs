@@ -40,6 +40,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let service = Service {
+            files: None,
             routes: routes(Arc::clone(&site.endpoint)),
             tls: None,
             door: Door::Api,

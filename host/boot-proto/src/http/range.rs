@@ -1,10 +1,8 @@
 //! The `Range` header (RFC 9110 section 14.2): one range of bytes.
 
-use axum::http::HeaderValue;
-
 /// Which part of a file is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Selected {
+pub enum Selected {
     /// All of it. Also the answer to what is not understood, and to several ranges at once.
     All,
     /// The bytes from `first` to `last`, both included.
@@ -19,9 +17,9 @@ pub(super) enum Selected {
 }
 
 /// Reads the header for a file of `len` bytes.
-pub(super) fn select(header: Option<&HeaderValue>, len: u64) -> Selected {
-    let text = header.and_then(|value| value.to_str().ok());
-    let Some((first, last)) = text.and_then(|text| text.trim().strip_prefix("bytes=")?.split_once('-'))
+#[must_use]
+pub fn select(header: Option<&str>, len: u64) -> Selected {
+    let Some((first, last)) = header.and_then(|text| text.trim().strip_prefix("bytes=")?.split_once('-'))
     else {
         return Selected::All;
     };
@@ -54,8 +52,8 @@ pub(super) fn select(header: Option<&HeaderValue>, len: u64) -> Selected {
 mod tests {
     use super::*;
 
-    fn of(text: &'static str, len: u64) -> Selected {
-        select(Some(&HeaderValue::from_static(text)), len)
+    fn of(text: &str, len: u64) -> Selected {
+        select(Some(text), len)
     }
 
     #[test]
