@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use formwork_bench::Row;
 
+use crate::debian::{self, Peers};
 use crate::go;
 use crate::product;
 use crate::python;
@@ -27,6 +28,9 @@ pub(crate) struct BenchArgs {
     /// Print one JSON object a line instead of a table.
     #[arg(long)]
     json: bool,
+    /// Measure only the cases whose names have this in them; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    case: Vec<String>,
     /// Fail when a figure misses its target.
     #[arg(long)]
     check: bool,
@@ -45,6 +49,8 @@ enum Suite {
     Api,
     /// Machines that run workflows, and machines that wait; and the templates of their tasks.
     Workflow,
+    /// DHCP, TFTP and HTTP of the boot network, beside the servers of Debian.
+    Boot,
 }
 
 impl Suite {
@@ -52,7 +58,7 @@ impl Suite {
     fn parts(self) -> Vec<Self> {
         match self {
             Self::Workflow => vec![Self::Workflow, Self::Templates],
-            Self::Sandbox | Self::Uploads | Self::Templates | Self::Api => vec![self],
+            Self::Sandbox | Self::Uploads | Self::Templates | Self::Api | Self::Boot => vec![self],
         }
     }
 
@@ -62,6 +68,7 @@ impl Suite {
             Self::Sandbox => "formwork-sandbox",
             Self::Templates => "formwork-template",
             Self::Uploads | Self::Api | Self::Workflow => "formwork-cli",
+            Self::Boot => "formwork-lab",
         }
     }
 
@@ -73,11 +80,15 @@ impl Suite {
             Self::Templates => "templates",
             Self::Api => "api",
             Self::Workflow => "workflow",
+            Self::Boot => "boot",
         }
     }
 
     /// Makes ready what the program is compared with; without it the program says so.
-    fn prepare(self, workspace: &Workspace, command: &mut Command) {
+    ///
+    /// # Errors
+    /// What is measured cannot be had.
+    fn prepare(self, workspace: &Workspace, command: &mut Command) -> Result<()> {
         match self {
             Self::Sandbox | Self::Uploads | Self::Workflow => {}
             Self::Templates => {
@@ -97,7 +108,20 @@ impl Suite {
                     Err(error) => command.env("FORMWORK_IRONIC_MISSING", format!("{error:#}")),
                 };
             }
+            Self::Boot => {
+                if !shell::is_root() {
+                    bail!("networks inside this machine need root");
+                }
+                debian::install(debian::TO_MEASURE_BOOT)?;
+                let Peers { folder, missing } = debian::peers(&workspace.cache())?;
+                command.env("FORMWORK_PROGRAM", product::build(workspace)?);
+                command.env("FORMWORK_PEERS", folder).env("FORMWORK_BENCH_FOLDER", &workspace.target);
+                if !missing.is_empty() {
+                    command.env("FORMWORK_PEERS_MISSING", missing);
+                }
+            }
         }
+        Ok(())
     }
 }
 
@@ -114,7 +138,8 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         let mut command = workspace.cargo();
         command.args(["bench", "--locked", "--package", suite.package(), "--bench", suite.target()]);
         product::make_static(&mut command, &triple);
-        suite.prepare(&workspace, &mut command);
+        command.arg("--").args(&args.case);
+        suite.prepare(&workspace, &mut command)?;
         programs.push(command);
     }
     if !args.json {

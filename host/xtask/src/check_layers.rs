@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("packs", &["model"]),
     ("tls", &[]),
     ("bench", &[]),
+    ("lab", &["bench"]),
     ("confine", &[]),
     ("blobs", &["confine"]),
     ("sandbox", &["confine", "tls"]),
@@ -65,7 +66,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "toolchain",
         ],
     ),
-    ("xtask", &["bench", "toolchain"]),
+    ("xtask", &["bench", "lab", "toolchain"]),
 ];
 
 /// What a build script may use besides: the embedded pack is built from guests.

@@ -1,5 +1,7 @@
 //! Debian and Ubuntu packages: which are missing, how they are installed, and where a kernel comes from.
 
+mod needs;
+mod peers;
 mod tool;
 
 use std::fs;
@@ -11,63 +13,15 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use crate::report::say;
 use crate::shell;
 
+pub(crate) use needs::{Need, TO_BOOT, TO_BUILD, TO_DISCOVER, TO_LAB, TO_MEASURE_BOOT, TO_TEST};
+pub(crate) use peers::{Peers, peers};
 pub(crate) use tool::Tool;
 
 /// Where the static busybox stands.
 pub(crate) const BUSYBOX: &str = "/bin/busybox";
 
-/// A package and the thing in it that shows that it is there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Need {
-    package: &'static str,
-    proof: Proof,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Proof {
-    Program(&'static str),
-    File(&'static str),
-    StaticProgram(&'static str),
-}
-
-/// What building the static program takes.
-pub(crate) const TO_BUILD: &[Need] = &[
-    Need { package: "gcc", proof: Proof::Program("cc") },
-    Need { package: "libc6-dev", proof: Proof::Program("cc") },
-];
-
-/// What the tests make their input with: images and compressed archives.
-pub(crate) const TO_TEST: &[Need] = &[
-    Need { package: "bzip2", proof: Proof::Program("bzip2") },
-    Need { package: "xorriso", proof: Proof::Program("xorriso") },
-    Need { package: "xz-utils", proof: Proof::Program("xz") },
-    Need { package: "zstd", proof: Proof::Program("zstd") },
-];
-
-/// The shell of the discovery system.
-pub(crate) const TO_DISCOVER: &[Need] =
-    &[Need { package: "busybox-static", proof: Proof::StaticProgram(BUSYBOX) }];
-
 /// The packages with boot loaders, of which `formwork loaders` knows the files.
 const LOADERS: &[&str] = &["grub-efi-amd64-signed", "ipxe", "pxelinux", "shim-signed", "syslinux-common"];
-
-/// What a machine under QEMU takes besides.
-pub(crate) const TO_BOOT: &[Need] = &[
-    Need { package: "qemu-system-x86", proof: Proof::Program("qemu-system-x86_64") },
-    Need { package: "ovmf", proof: Proof::File("/usr/share/OVMF/OVMF_CODE_4M.fd") },
-    Need { package: "ipxe-qemu", proof: Proof::File("/usr/lib/ipxe/qemu/pxe-virtio.rom") },
-    Need { package: "iproute2", proof: Proof::Program("ip") },
-];
-
-impl Need {
-    fn is_met(&self) -> bool {
-        match self.proof {
-            Proof::Program(name) => shell::find_program(name).is_some(),
-            Proof::File(path) => Path::new(path).is_file(),
-            Proof::StaticProgram(path) => fs::read(path).is_ok_and(|elf| is_static(&elf)),
-        }
-    }
-}
 
 /// Returns the packages of `needs` that are missing here.
 pub(crate) fn missing(needs: &[Need]) -> Vec<&'static str> {
@@ -346,6 +300,7 @@ fn linked(elf: &[u8]) -> Option<Linked> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::needs::Proof;
     use super::*;
 
     /// Returns a 64-bit program with one program header, of this kind.

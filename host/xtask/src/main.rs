@@ -13,6 +13,7 @@ mod feature_rows;
 mod go;
 mod golden;
 mod guests;
+mod lab;
 mod product;
 mod python;
 mod report;

@@ -1,5 +1,6 @@
 //! The static `formwork` program: how it is built, so that the demo, the tests and the release share one build.
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,9 +11,18 @@ use crate::debian;
 use crate::shell;
 use crate::workspace::Workspace;
 
+/// The variable that names a program that is built already.
+const GIVEN: &str = "FORMWORK_PROGRAM";
+
 /// Builds the release program and returns its path. It is endpoint, agent and command line in one file, and static:
 /// the discovery system has no dynamic loader.
+///
+/// A program named by `FORMWORK_PROGRAM` is taken as it is instead, for who has built it already.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(program) = env::var_os(GIVEN) {
+        return fs::canonicalize(&program)
+            .with_context(|| format!("{GIVEN} names `{}`, which is not there", program.display()));
+    }
     let triple = shell::host_triple()?;
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--release", "--locked", "--package", "formwork-cli"]);

@@ -5,7 +5,9 @@ use anyhow::{Result, anyhow, bail};
 use crate::demo::{self, DemoArgs, Firmware, Machine};
 use crate::report::{Stopwatch, say, table};
 use crate::workspace::Workspace;
-use crate::{check_layers, check_licences, conformance, debian, golden, product, schemathesis, setup, shell};
+use crate::{
+    check_layers, check_licences, conformance, debian, golden, lab, product, schemathesis, setup, shell,
+};
 
 /// Which checks to run.
 #[derive(Debug, clap::Args)]
@@ -38,6 +40,8 @@ enum Step {
     Schemathesis,
     /// A simulated firmware, the real endpoint, the real agent.
     DemoSimulated,
+    /// The DHCP and TFTP clients of Debian.
+    BootClients,
     /// A virtual machine with BIOS.
     DemoBios,
     /// A virtual machine with UEFI.
@@ -83,6 +87,10 @@ impl Step {
                 return Ok(reason.map_or(Ending::Passed, Ending::Skipped));
             }
             Self::DemoSimulated => demo(Machine::Simulated, workspace)?,
+            Self::BootClients => {
+                let reason = lab::check(workspace)?;
+                return Ok(reason.map_or(Ending::Passed, Ending::Skipped));
+            }
             Self::DemoBios => return virtual_machine(Firmware::Bios, workspace),
             Self::DemoUefi => return virtual_machine(Firmware::Uefi, workspace),
         }

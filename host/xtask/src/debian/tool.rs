@@ -110,7 +110,7 @@ fn listed(text: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// Returns a package and the packages of libraries that it depends on, however far.
-fn with_libraries(package: &str) -> Result<Vec<String>> {
+pub(super) fn with_libraries(package: &str) -> Result<Vec<String>> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![package.to_owned()]);
     while let Some(package) = next.pop() {
         if seen.insert(package.clone()) {
