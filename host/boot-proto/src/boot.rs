@@ -130,7 +130,7 @@ impl BootClient {
         Some(Self {
             mac: request.chaddr,
             architecture: architecture.unwrap_or(0),
-            platform: Platform::from_architecture(architecture.unwrap_or(0)),
+            platform,
             firmware,
             uuid: request.machine_uuid(),
         })

@@ -33,8 +33,8 @@ pub fn is_open(objects: &(impl Objects + ?Sized)) -> bool {
     preferences::value(objects, PREFERENCE) == ANYBODY
 }
 
-/// Tells whether an address is a machine's: it is its `Address`, or it is leased to one of its network cards and the lease has
-/// not ended, or the network card behind it is one of the machine's.
+/// Tells whether an address is a machine's: it is leased to one of its network cards; or it is leased to nobody, and is its
+/// `Address`, or the network card behind it is one of the machine's.
 ///
 /// `card` returns the hardware address behind the address, where the endpoint is in the same network; it is asked last.
 #[must_use]
@@ -47,18 +47,16 @@ pub fn is_of_machine(
 ) -> bool {
     let address = address.to_canonical();
     let owns = |card: &str| machine.hardware_addrs.iter().any(|own| own.eq_ignore_ascii_case(card));
-    if machine.address.parse().is_ok_and(|own: IpAddr| own.to_canonical() == address) {
-        return true;
-    }
-    let leased = match address {
+    let lease = match address {
         IpAddr::V4(address) => objects.get::<Lease>(&format!("{:08X}", address.to_bits())),
         IpAddr::V6(_) => None,
     };
-    let is_leased = |lease: &Lease| {
-        let to_it = owns(&lease.token) || lease.machine_uuid == machine.uuid;
-        lease.state == "ACK" && lease.expire_time > now && to_it
-    };
-    leased.is_some_and(|lease| is_leased(&lease)) || card().is_some_and(|card| owns(&card))
+    // Whoever has the address now has it, whatever machine had it before.
+    if let Some(lease) = lease.filter(|lease| lease.state == "ACK" && lease.expire_time > now) {
+        return owns(&lease.token) || lease.machine_uuid == machine.uuid;
+    }
+    machine.address.parse().is_ok_and(|own: IpAddr| own.to_canonical() == address)
+        || card().is_some_and(|card| owns(&card))
 }
 
 #[cfg(test)]

@@ -140,7 +140,9 @@ impl Renderer {
     /// `own` is the endpoint as it names itself.
     pub(crate) fn locate(&self, own: &Arc<dyn Site>, store: &Store, path: &str) -> Option<Located> {
         let path = paths::clean(path)?;
-        if let Some(uuid) = path.strip_prefix("machines/").and_then(|rest| rest.strip_suffix("/kexec")) {
+        if let Some(uuid) = path.strip_prefix("machines/").and_then(|rest| rest.strip_suffix("/kexec"))
+            && !uuid.contains('/')
+        {
             return Some(Located(Place::Kexec(uuid.into())));
         }
         self.with_index(own, store, |index| index.find(&path)).map(|found| Located(Place::Of(found)))

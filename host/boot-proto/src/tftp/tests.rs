@@ -267,7 +267,7 @@ fn netascii_is_rewritten_and_its_length_is_that_of_what_is_sent() {
 #[test]
 fn long_netascii_is_refused() {
     let request = parse_request(&request_packet("f", "netascii", &[])).unwrap();
-    let content = Arc::new(vec![0; (4 << 20) + 1]);
+    let content = Arc::new(vec![0; (64 << 10) + 1]);
     let refused = Transfer::start(0, &request, content, &Limits::default()).err();
     assert!(matches!(refused, Some(TransferError::NetasciiTooLong { .. })));
 }

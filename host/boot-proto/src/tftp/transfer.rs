@@ -18,8 +18,9 @@ const DEFAULT_BLOCK: u64 = 512;
 /// The smallest block size of RFC 2348.
 const MIN_BLOCK: u64 = 8;
 
-/// Longest text that is sent as netascii, which has to be rewritten in memory first: 4 MiB.
-const NETASCII_MAX: u64 = 4 << 20;
+/// Longest text that is sent as netascii, which has to be rewritten in memory first: 64 KiB. Anybody can ask for thousands
+/// of them at once; no program that is loaded is a text.
+const NETASCII_MAX: u64 = 64 << 10;
 
 /// After so many copies of a window without an answer, what is lost may be the answer.
 const SURE_COPIES: u32 = 2;

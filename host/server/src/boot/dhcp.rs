@@ -10,7 +10,7 @@ use formwork_boot_proto::{
     boot::{BootClient, BootOffer},
     dhcp::{
         Options, Packet, code, option_text,
-        server::{Context, Lease, LeaseChange, Link, Reason, Subnet, Verdict, decide},
+        server::{Context, Lease, LeaseChange, LeaseState, Link, Reason, Subnet, Verdict, decide},
     },
 };
 use formwork_model::DhcpOption;
@@ -75,6 +75,7 @@ impl Handler {
             let is_used = self.probing.is_used(address, client, subnet, interfaces, now_ms).await;
             self.ask_ahead(&decided);
             if !is_used {
+                locked(&self.table).book.prove(address, client);
                 return decided;
             }
             self.bench(address, decided.link);
@@ -96,10 +97,16 @@ impl Handler {
         let change =
             LeaseChange { put: Some(Lease::benched(address, self.now_ms())), ..LeaseChange::default() };
         let mut table = locked(&self.table);
-        table.book.apply(&change, link);
+        let now_ms = self.now_ms();
+        // Meanwhile the client may have taken the address by another way, and then it is its own answer that came.
+        let holder = table.book.record_at(address).filter(|record| !record.is_expired(now_ms));
+        if holder.is_some_and(|record| record.state == LeaseState::Bound) {
+            return;
+        }
+        let removed = table.book.apply(&change, link);
         let facts = Facts { now: self.endpoint.now(), ..Facts::default() };
         // Nobody is promised anything: whether it becomes durable changes no answer.
-        drop(self.writer.queue(&change, facts));
+        drop(self.writer.queue(&mut table, change.put, removed, facts));
     }
 
     /// Lets addresses be probed that will be offered next, while the clients of this one go on.
@@ -158,7 +165,7 @@ impl Handler {
         };
         let verdict = decide(&context, packet, &received.arrival, now_ms);
         let written = verdict.lease.as_ref().and_then(|change| {
-            table.book.apply(change, link);
+            let removed = table.book.apply(change, link);
             if !change.must_be_durable() {
                 return None;
             }
@@ -171,7 +178,7 @@ impl Handler {
                 provided: texts(&packet.options),
                 now,
             };
-            Some(self.writer.queue(change, facts))
+            Some(self.writer.queue(&mut table, change.put, removed, facts))
         });
         Decided { verdict, written, subnet: place.subnet, interfaces, link }
     }

@@ -27,6 +27,8 @@ pub(super) struct Table {
     feed: Feed,
     interfaces: Arc<Interfaces>,
     own: Arc<[Ipv4Addr]>,
+    /// How many changes of an address are on their way to the store, where the book is ahead of it.
+    unwritten: HashMap<Ipv4Addr, usize>,
 }
 
 /// What is configured for one client on one link.
@@ -49,6 +51,7 @@ impl Table {
             feed,
             interfaces: Arc::default(),
             own: Arc::default(),
+            unwritten: HashMap::new(),
         };
         table.load(&snapshot);
         table
@@ -65,13 +68,50 @@ impl Table {
         }
     }
 
-    /// Reads all that is stored again; offers stay as they are.
-    pub(super) fn reload(&mut self, store: &Store) {
+    /// Notes that a change of addresses is on its way to the store: until it is there, the book is right about them.
+    pub(super) fn hold(&mut self, addresses: impl Iterator<Item = Ipv4Addr>) {
+        addresses.for_each(|address| *self.unwritten.entry(address).or_default() += 1);
+    }
+
+    /// Notes that a change of addresses is stored, or was lost. Where no other one follows, the store is right from here on:
+    /// others may have changed the same leases before or after.
+    pub(super) fn release(&mut self, addresses: Vec<Ipv4Addr>, snapshot: &Snapshot) {
+        for address in addresses {
+            match self.unwritten.get_mut(&address) {
+                Some(left) if *left > 1 => *left -= 1,
+                _ => {
+                    self.unwritten.remove(&address);
+                    self.refresh(address, snapshot);
+                }
+            }
+        }
+    }
+
+    fn refresh(&mut self, address: Ipv4Addr, snapshot: &Snapshot) {
+        let key = format!("{:08X}", address.to_bits());
+        let stored = snapshot.get::<Lease>(&key).and_then(|lease| stored::lease(&lease));
+        match stored {
+            Some(lease) if self.book.record_at(address) != Some(lease) => self.book.put(lease),
+            None if self.book.record_at(address).is_some() => self.book.remove(address),
+            _ => {}
+        }
+    }
+
+    /// Reads all that is stored again; offers, and what is on its way to the store, stay as they are.
+    fn reload(&mut self, store: &Store) {
         let (snapshot, feed) = store.snapshot_and_feed();
         self.feed = feed;
+        let unwritten = self.unwritten.keys().map(|address| (*address, self.book.record_at(*address)));
+        let unwritten = unwritten.collect::<Vec<_>>();
         self.book.clear_records();
         self.book.clear_reservations();
         self.load(&snapshot);
+        for (address, record) in unwritten {
+            match record {
+                Some(record) => self.book.put(record),
+                None => self.book.remove(address),
+            }
+        }
     }
 
     /// Returns what is configured for a client, in the first subnet that one of the addresses of its link is in.
@@ -144,11 +184,17 @@ impl Table {
         }
     }
 
+    fn is_stored(&self, address: Ipv4Addr) -> bool {
+        !self.unwritten.contains_key(&address)
+    }
+
     fn take_lease(&mut self, change: &Change) {
         let read = |object: &dyn Object| object.as_any().downcast_ref::<Lease>().and_then(stored::lease);
         match (&change.before, &change.after) {
             (_, Some(after)) => {
-                let Some(lease) = read(after.as_ref()) else { return };
+                let Some(lease) = read(after.as_ref()).filter(|lease| self.is_stored(lease.address)) else {
+                    return;
+                };
                 // An end that was noted just before the client renewed is no end.
                 let renewed = self.book.record_at(lease.address).is_some_and(|own| {
                     lease.state == LeaseState::Expired && own.expires_ms > lease.expires_ms
@@ -158,7 +204,7 @@ impl Table {
                 }
             }
             (Some(before), None) => {
-                if let Some(lease) = read(before.as_ref()) {
+                if let Some(lease) = read(before.as_ref()).filter(|lease| self.is_stored(lease.address)) {
                     self.book.remove(lease.address);
                 }
             }

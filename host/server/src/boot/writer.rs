@@ -10,7 +10,7 @@ use std::{
 
 use formwork_boot_proto::dhcp::{
     HardwareAddress,
-    server::{Lease, LeaseChange, LeaseState},
+    server::{Lease, LeaseState},
 };
 use formwork_model::{Machine, ObjectsExt, Timestamp};
 use formwork_store::{Store, Transaction};
@@ -38,6 +38,12 @@ struct Pending {
     done: oneshot::Sender<bool>,
 }
 
+impl Pending {
+    fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.put.iter().map(|lease| lease.address).chain(self.remove.iter().copied())
+    }
+}
+
 impl Writer {
     /// Starts the task, which ends with the last of the handles.
     pub(super) fn start(store: Store, table: Arc<Mutex<Table>>) -> Self {
@@ -46,12 +52,20 @@ impl Writer {
         Self { queue }
     }
 
-    /// Queues a change. To be called with the table locked, so that changes are written in the order of their
-    /// decisions. What waits is bounded by the requests in flight. The receiver tells whether the change is durable.
-    pub(super) fn queue(&self, change: &LeaseChange, facts: Facts) -> oneshot::Receiver<bool> {
+    /// Queues a change of the table, which is locked: so changes are written in the order of their decisions. What waits
+    /// is bounded by the requests in flight. The receiver tells whether the change is durable.
+    pub(super) fn queue(
+        &self,
+        table: &mut Table,
+        put: Option<Lease>,
+        remove: Vec<Ipv4Addr>,
+        facts: Facts,
+    ) -> oneshot::Receiver<bool> {
         let (done, written) = oneshot::channel();
+        let pending = Pending { put, remove, facts, done };
+        table.hold(pending.addresses());
         // Without the task, at the end of the program, nothing becomes durable, and the receiver says so.
-        let _ = self.queue.send(Pending { put: change.put, remove: change.remove.clone(), facts, done });
+        let _ = self.queue.send(pending);
         written
     }
 }
@@ -59,6 +73,7 @@ impl Writer {
 async fn write_all(store: Store, table: Arc<Mutex<Table>>, mut queue: mpsc::UnboundedReceiver<Pending>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let addresses = batch.iter().flat_map(Pending::addresses).collect::<Vec<_>>();
         let (changes, waiting): (Vec<_>, Vec<_>) = batch
             .drain(..)
             .map(|pending: Pending| ((pending.put, pending.remove, pending.facts), pending.done))
@@ -70,11 +85,15 @@ async fn write_all(store: Store, table: Arc<Mutex<Table>>, mut queue: mpsc::Unbo
             Ok::<(), std::convert::Infallible>(())
         });
         let written = written.await.inspect_err(|error| tracing::error!(%error, "failed to save leases"));
-        if written.is_err() {
-            // What was decided on top of these changes is not true either.
+        {
             let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-            while queue.try_recv().is_ok() {}
-            table.reload(&store);
+            table.release(addresses, &store.snapshot());
+            if written.is_err() {
+                // What was decided on top of these changes is not true either.
+                while let Ok(pending) = queue.try_recv() {
+                    table.release(pending.addresses().collect(), &store.snapshot());
+                }
+            }
         }
         for done in waiting {
             // Who waited may have gone at shutdown.

@@ -58,6 +58,7 @@ pub struct Book {
 struct Offer {
     lease: Lease,
     link: Link,
+    is_unproved: bool,
 }
 
 impl Book {
@@ -146,6 +147,19 @@ impl Book {
         self.offers.get(&address).map(|offer| offer.lease).or_else(|| self.records.get(&address).copied())
     }
 
+    /// Tells whether an address is offered and is still to be asked for.
+    #[must_use]
+    pub fn is_unproved(&self, address: Ipv4Addr) -> bool {
+        self.offers.get(&address).is_some_and(|offer| offer.is_unproved)
+    }
+
+    /// Notes that nobody uses an address that is offered to a client.
+    pub fn prove(&mut self, address: Ipv4Addr, client: HardwareAddress) {
+        if let Some(offer) = self.offers.get_mut(&address).filter(|offer| offer.lease.belongs_to(client)) {
+            offer.is_unproved = false;
+        }
+    }
+
     /// Returns the record of an address, whatever is offered over it: what has to be stored.
     #[must_use]
     pub fn record_at(&self, address: Ipv4Addr) -> Option<Lease> {
@@ -221,27 +235,30 @@ impl Book {
         }
     }
 
-    /// Applies a decision for a request that came in on a link.
-    pub fn apply(&mut self, change: &LeaseChange, link: Link) {
+    /// Applies a decision for a request that came in on a link, and returns the addresses whose records it removed.
+    pub fn apply(&mut self, change: &LeaseChange, link: Link) -> Vec<Ipv4Addr> {
+        let mut removed = Vec::new();
         change.withdraw.iter().for_each(|address| self.withdraw(*address));
         for address in &change.remove {
             let over = self.offers.get(address).and_then(|offer| offer.lease.token);
             self.withdraw(*address);
             if over.is_none() || self.records.get(address).is_some_and(|record| record.token == over) {
+                removed.extend(self.records.contains_key(address).then_some(*address));
                 self.remove(*address);
             }
         }
-        let Some(lease) = change.put else { return };
+        let Some(lease) = change.put else { return removed };
         let is_new = self.lease_at(lease.address).is_none_or(|before| before.token != lease.token);
         if let Some(area) = self.area_of(lease.address).filter(|_| is_new) {
             area.pass(lease.address);
         }
         self.withdraw(lease.address);
         if lease.state == LeaseState::Offered {
-            self.offer(lease, link);
+            self.offer(Offer { lease, link, is_unproved: change.is_unproved });
         } else {
             self.put(lease);
         }
+        removed
     }
 
     /// Writes a record; an offer over it stays.
@@ -278,14 +295,15 @@ impl Book {
         addresses.into_iter().for_each(|address| self.unreserve(address));
     }
 
-    fn offer(&mut self, lease: Lease, link: Link) {
+    fn offer(&mut self, offer: Offer) {
+        let Offer { lease, link, .. } = offer;
         self.leave(lease.address);
         if let Some(client) = lease.token {
             self.by_client.entry(client).or_default().insert(lease.address);
         }
         self.lapses.insert((lease.expires_ms, lease.address));
         *self.open.entry(link).or_default() += 1;
-        self.offers.insert(lease.address, Offer { lease, link });
+        self.offers.insert(lease.address, offer);
         if let Some(area) = self.area_of(lease.address) {
             area.offers += 1;
         }

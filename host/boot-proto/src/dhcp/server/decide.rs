@@ -245,7 +245,8 @@ impl Decision<'_> {
             expires_ms,
             duration_secs: grant.lease_secs,
         };
-        Some(LeaseChange { put: Some(offered), ..LeaseChange::default() })
+        let is_unproved = self.must_probe(grant);
+        Some(LeaseChange { put: Some(offered), is_unproved, ..LeaseChange::default() })
     }
 
     /// An address is probed when it is given to a client that does not use it yet.
@@ -254,7 +255,17 @@ impl Decision<'_> {
             Some(reservation) => reservation.skip_probe,
             None => self.context.subnet.is_some_and(|subnet| subnet.skip_probe),
         };
-        !skips && self.own_lease(grant.address).is_none()
+        if skips {
+            return false;
+        }
+        if self.context.book.is_unproved(grant.address) {
+            return true;
+        }
+        // Behind a relay a running client would answer for the address that has just been reserved for it.
+        let is_moved = grant.why == Reason::Reservation && !self.request.giaddr.is_unspecified();
+        let known = self.context.book.lease_at(grant.address);
+        // A client that uses the address of its former lease answers too, and may have it again.
+        !is_moved && !known.is_some_and(|lease| lease.belongs_to(self.token()))
     }
 
     /// RFC 2131 section 4.3.2, and its table 4 for what tells the kinds of request apart.
@@ -290,7 +301,10 @@ impl Decision<'_> {
     }
 
     fn bind(&self, grant: &Grant) -> LeaseChange {
-        let leases = self.context.book.leases_of(self.token(), self.context.subnet);
+        // Without a subnet this is about one reserved address, and says nothing about leases elsewhere.
+        let leases =
+            self.context.subnet.map(|subnet| self.context.book.leases_of(self.token(), Some(subnet)));
+        let leases = leases.unwrap_or_default();
         let former = leases.iter().map(|lease| lease.address).filter(|former| *former != grant.address);
         let millis = u64::from(grant.lease_secs).saturating_mul(1000);
         LeaseChange {
@@ -302,7 +316,7 @@ impl Decision<'_> {
                 duration_secs: grant.lease_secs,
             }),
             remove: former.collect(),
-            withdraw: Vec::new(),
+            ..LeaseChange::default()
         }
     }
 
@@ -312,8 +326,8 @@ impl Decision<'_> {
             return Verdict::silence(Reason::NotYours);
         };
         let put = Some(Lease::benched(lease.address, self.now_ms));
-        let lease = Some(LeaseChange { put, ..LeaseChange::default() });
-        Verdict { lease, ..Verdict::silence(Reason::Declined) }
+        let change = LeaseChange { put, ..LeaseChange::default() };
+        self.give_up(&lease, change, Reason::Declined)
     }
 
     fn release(&self) -> Verdict {
@@ -321,8 +335,17 @@ impl Decision<'_> {
             return Verdict::silence(Reason::NotYours);
         };
         let put = Some(Lease { state: LeaseState::Expired, expires_ms: self.now_ms, ..lease });
-        let lease = Some(LeaseChange { put, ..LeaseChange::default() });
-        Verdict { lease, ..Verdict::silence(Reason::Released) }
+        let change = LeaseChange { put, ..LeaseChange::default() };
+        self.give_up(&lease, change, Reason::Released)
+    }
+
+    /// Ends a lease of the client. Of an offer that it never took nothing stays, or strangers could use up a range.
+    fn give_up(&self, lease: &Lease, change: LeaseChange, reason: Reason) -> Verdict {
+        let change = match lease.state {
+            LeaseState::Offered => LeaseChange { withdraw: vec![lease.address], ..LeaseChange::default() },
+            _ => change,
+        };
+        Verdict { lease: Some(change), ..Verdict::silence(reason) }
     }
 
     fn own_lease(&self, address: Ipv4Addr) -> Option<Lease> {
@@ -334,6 +357,9 @@ impl Decision<'_> {
         let Some(subnet) = self.context.subnet else {
             return Verdict::silence(Reason::NoSubnet);
         };
+        if !subnet.enabled {
+            return Verdict::silence(Reason::SubnetDisabled);
+        }
         if self.request.ciaddr.is_unspecified() {
             return Verdict::silence(Reason::NoAddressAskedFor);
         }
@@ -371,6 +397,9 @@ impl Decision<'_> {
             }
             _ => return Verdict::silence(Reason::NothingToBoot),
         };
+        if self.context.subnet.is_some_and(|subnet| !subnet.enabled) {
+            return Verdict::silence(Reason::SubnetDisabled);
+        }
         match self.proxy_reply(answer) {
             Some(reply) => Verdict { reply: Some(reply), ..Verdict::silence(Reason::ProxyAnswered) },
             None => Verdict::silence(Reason::NothingToBoot),

@@ -74,6 +74,8 @@ pub struct LeaseChange {
     pub remove: Vec<Ipv4Addr>,
     /// The addresses whose offers to remove, not what lies below them.
     pub withdraw: Vec<Ipv4Addr>,
+    /// What is put is an offer of an address that nobody was asked about yet.
+    pub is_unproved: bool,
 }
 
 impl LeaseChange {

@@ -159,7 +159,9 @@ proptest! {
         let mut now = 0;
         for step in steps {
             match step {
-                Step::Offer(number, last) => book.apply(&offer(number, last, now + 10_000), LINK),
+                Step::Offer(number, last) => {
+                    book.apply(&offer(number, last, now + 10_000), LINK);
+                }
                 Step::Bind(number, last) => {
                     let put = Some(bound(number, last, now + 20_000));
                     let remove = book.leases_of(client(number), None).iter().map(|own| own.address).collect();

@@ -43,6 +43,28 @@ fn renewal_through_a_router_selects_the_subnet_by_the_clients_address() {
 }
 
 #[test]
+fn offer_that_is_declined_or_released_leaves_nothing_behind() {
+    for kind in [MessageType::Decline, MessageType::Release] {
+        let mut site = Site::new();
+        let _ = site.ask(&message(1, MessageType::Discover));
+        let mut over = message(1, kind);
+        over.options.set(code::REQUESTED_ADDRESS, ip(100).octets());
+        over.ciaddr = ip(100);
+        let verdict = site.ask(&over);
+        assert!(!verdict.lease.unwrap().must_be_durable());
+        assert_eq!((site.book.open_offers(), site.book.lease_at(ip(100))), (0, None), "{kind:?}");
+    }
+}
+
+#[test]
+fn disabled_proxy_is_silent() {
+    let mut site = Site::new();
+    (site.subnet().mode, site.subnet().enabled) = (Mode::Proxy, false);
+    let verdict = site.ask(&firmware(1, "PXEClient:Arch:00007:UNDI:003000", 7, true));
+    assert_eq!((verdict.reply, verdict.reason), (None, Reason::SubnetDisabled));
+}
+
+#[test]
 fn declined_address_is_benched_for_ten_minutes() {
     let mut site = Site::new();
     let address = site.lease(1);
@@ -181,19 +203,17 @@ fn known_machine_gets_an_address_where_strangers_have_too_many_offers() {
 #[test]
 fn address_that_its_client_does_not_use_yet_is_probed_unless_that_is_turned_off() {
     let mut site = Site::new();
-    assert_eq!(site.ask(&message(1, MessageType::Discover)).probe, Some(ip(100)));
-    assert_eq!(
-        site.ask(&message(1, MessageType::Discover)).probe,
-        None,
-        "the repeat is offered what was probed"
-    );
+    let probe = |site: &mut Site, client| site.ask(&message(client, MessageType::Discover)).probe;
+    assert_eq!(probe(&mut site, 1), Some(ip(100)));
+    assert_eq!(probe(&mut site, 1), Some(ip(100)), "until the answer is known");
+    site.book.prove(ip(100), mac(2));
+    assert_eq!(probe(&mut site, 1), Some(ip(100)), "it is not offered to this one");
+    site.book.prove(ip(100), mac(1));
+    assert_eq!(probe(&mut site, 1), None, "the repeat is offered what was probed");
     assert_eq!(site.ask(&selecting(1, ip(100))).probe, None);
     site.now += 700_000;
-    assert_eq!(
-        site.ask(&message(1, MessageType::Discover)).probe,
-        Some(ip(100)),
-        "others may have come since"
-    );
+    assert_eq!(probe(&mut site, 1), None, "the client itself may use it still");
+    assert_eq!(probe(&mut site, 3), Some(ip(101)));
     site.subnet().skip_probe = true;
     assert_eq!(site.ask(&message(2, MessageType::Discover)).probe, None);
     site.book.reserve(reserved(9, 50));
