@@ -69,19 +69,21 @@ impl Script {
     }
 }
 
-/// Runs busybox's client once, as a PXE firmware when that is asked for, and returns what it was told.
+/// The flags that make busybox's client ask as a PXE firmware of a BIOS does.
+pub(super) const FIRMWARE: &[&str] =
+    &["-V", "PXEClient:Arch:00000:UNDI:002001", "-x", "0x5d:0000", "-O", "bootfile"];
+
+/// Runs busybox's client once, with these flags, and returns what it was told.
 pub(super) fn ask_as_udhcpc(
     networks: &Networks<'_>,
     host: &Namespace,
     name: &str,
-    firmware: bool,
+    flags: &[&str],
 ) -> Result<BTreeMap<String, String>> {
     let script = Script::write(networks, name)?;
     let mut client = host.command_within(PATIENCE, "busybox");
     client.args(["udhcpc", "-i", CARD, "-f", "-q", "-n", "-t", "5", "-T", "2", "-s"]).arg(&script.0);
-    if firmware {
-        client.args(["-V", "PXEClient:Arch:00000:UNDI:002001", "-x", "0x5d:0000", "-O", "bootfile"]);
-    }
+    client.args(flags);
     output(&mut client)?;
     script.take("bound").ok_or_else(|| anyhow!("it ended without a lease"))
 }
@@ -101,7 +103,7 @@ pub(super) fn udhcpc(networks: &Networks<'_>) -> Outcome {
     let mut words = Vec::new();
     for (number, host, network) in [(1, networks.one, NETWORKS[0]), (2, networks.two, NETWORKS[1])] {
         become_machine(host, number)?;
-        let told = ask_as_udhcpc(networks, host, &format!("udhcpc-{number}"), true)?;
+        let told = ask_as_udhcpc(networks, host, &format!("udhcpc-{number}"), FIRMWARE)?;
         let of = |name: &str| told.get(name).cloned().unwrap_or_default();
         in_range(&of("address"), network)?;
         let here = format!("{network}.1");
@@ -124,7 +126,7 @@ pub(super) fn two_networks(networks: &Networks<'_>) -> Outcome {
         let mut given = Vec::new();
         for number in first..first + MACHINES {
             become_machine(host, number)?;
-            let told = ask_as_udhcpc(networks, host, &format!("udhcpc-{number}"), false)?;
+            let told = ask_as_udhcpc(networks, host, &format!("udhcpc-{number}"), &[])?;
             let address = told.get("address").cloned().unwrap_or_default();
             in_range(&address, network)?;
             ensure!(!given.contains(&address), "`{address}` was given twice");
@@ -150,7 +152,7 @@ pub(super) fn reservation(networks: &Networks<'_>) -> Outcome {
     let address = format!("{}.40", NETWORKS[0]);
     let object = json!({"Addr": address, "Token": mac, "Strategy": "MAC", "Options": [{"Code": 12, "Value": "reserved"}]});
     networks.endpoint.create("reservations", &object)?;
-    let told = ask_as_udhcpc(networks, networks.one, "reserved", false)?;
+    let told = ask_as_udhcpc(networks, networks.one, "reserved", &[])?;
     let of = |name: &str| told.get(name).cloned().unwrap_or_default();
     ensure!(of("address") == address, "it got `{}`, and {address} is reserved for it", of("address"));
     ensure!(of("hostname") == "reserved", "its own option is `{}`", of("hostname"));

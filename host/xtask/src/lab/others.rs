@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use formwork_lab::{Daemon, until};
+use formwork_lab::{Daemon, output, until};
 
 use super::Outcome;
-use super::dhcp::{Dhclient, ask_as_udhcpc, in_range, released};
+use super::dhcp::{Dhclient, FIRMWARE, ask_as_udhcpc, in_range, released};
 use super::networks::{CARD, NETWORKS, Networks, become_machine};
 
 /// How long a server may take to be ready.
@@ -20,7 +20,7 @@ pub(super) fn relay(networks: &Networks<'_>) -> Outcome {
     let mut relay = Daemon::start(command, &networks.folder.join("dhcrelay.log"))?;
     ready(&mut relay, "Sending on   Socket/fallback")?;
     become_machine(networks.far, 6)?;
-    let told = ask_as_udhcpc(networks, networks.far, "far-udhcpc", true)?;
+    let told = ask_as_udhcpc(networks, networks.far, "far-udhcpc", FIRMWARE)?;
     let first = told.get("address").cloned().unwrap_or_default();
     in_range(&first, NETWORKS[2])?;
     become_machine(networks.far, 7)?;
@@ -31,8 +31,11 @@ pub(super) fn relay(networks: &Networks<'_>) -> Outcome {
     drop(daemon);
     // A release goes straight to the endpoint, so there must be a way.
     networks.far.ip(&["route", "replace", "default", "via", &format!("{}.1", NETWORKS[2])])?;
+    // It is one datagram that nobody repeats, so that all hosts on the way know each other first.
+    let mut ping = networks.far.command_within(PATIENCE, "busybox");
+    output(ping.args(["ping", "-c", "1", "-W", "3", &format!("{}.1", NETWORKS[0])]))?;
     client.release()?;
-    released(networks, &second)?;
+    released(networks, &second).with_context(|| relay.tail(4))?;
     Ok(format!("{first}, and {second} released"))
 }
 
@@ -63,6 +66,7 @@ pub(super) fn perfdhcp(networks: &Networks<'_>) -> Outcome {
 pub(super) fn rogue(networks: &Networks<'_>) -> Outcome {
     const MACHINES: u16 = 6;
     let network = NETWORKS[0];
+    let stranger = format!("{network}.3");
     let mut command = networks.rogue.command("dnsmasq");
     command.args(["-k", "-C", "/dev/null", "--port=0", "--bind-interfaces", "--no-ping", "--log-dhcp"]);
     command.args(["--log-facility=-", "--user=root", "--dhcp-leasefile=/dev/null"]);
@@ -72,10 +76,17 @@ pub(super) fn rogue(networks: &Networks<'_>) -> Outcome {
     ]);
     let mut rogue = Daemon::start(command, &networks.folder.join("dnsmasq.log"))?;
     ready(&mut rogue, "IP range")?;
+    // With -B it asks for answers that all can hear, as much firmware does.
+    let flags = [FIRMWARE, &["-B"]].concat();
     let (mut ours, mut theirs) = (BTreeSet::new(), BTreeSet::new());
     for number in 300..300 + MACHINES {
-        become_machine(networks.one, number)?;
-        let told = ask_as_udhcpc(networks, networks.one, &format!("udhcpc-{number}"), false)?;
+        let mac = become_machine(networks.one, number)?;
+        let told = ask_as_udhcpc(networks, networks.one, &format!("udhcpc-{number}"), &flags)?;
+        let story = output(networks.endpoint.client().args(["boot", "explain", &mac]))?;
+        ensure!(
+            story.contains(&stranger),
+            "`boot explain` does not name the other server {stranger}: {story}"
+        );
         let of = |name: &str| told.get(name).cloned().unwrap_or_default();
         let address = of("address");
         let fresh = if of("serverid") == format!("{network}.1") {
@@ -92,9 +103,9 @@ pub(super) fn rogue(networks: &Networks<'_>) -> Outcome {
     drop(rogue);
     // A client that took the other's address comes back when that server is gone.
     become_machine(networks.one, 300)?;
-    let told = ask_as_udhcpc(networks, networks.one, "after-rogue", false)?;
+    let told = ask_as_udhcpc(networks, networks.one, "after-rogue", &[])?;
     in_range(told.get("address").map(String::as_str).unwrap_or_default(), network)?;
-    Ok(format!("{} took ours, {} theirs", ours.len(), theirs.len()))
+    Ok(format!("{} took ours, {} theirs; `boot explain` names the other", ours.len(), theirs.len()))
 }
 
 /// Waits until a server has said this.
