@@ -95,7 +95,7 @@ fn network(name: &str, start: &str, end: &str) -> Value {
 }
 
 #[tokio::test]
-async fn row_189_networks_of_the_api_are_served_as_soon_as_they_are_made() {
+async fn networks_of_the_api_are_served_as_soon_as_they_are_made() {
     let endpoint = Endpoint::start();
     let clients = Clients::new(endpoint.ports.dhcp);
     assert!(clients.is_ignored(&discover(1)), "no subnet covers the relay yet");

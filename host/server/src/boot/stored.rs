@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn row_189_subnet_of_the_store_has_its_range_its_pickers_and_its_routers() {
+    fn subnet_of_the_store_has_its_range_its_pickers_and_its_routers() {
         let (subnet, _) = subnet(&stored()).unwrap();
         assert_eq!((subnet.active_start, subnet.active_end), ([10, 7, 0, 10].into(), [10, 7, 0, 20].into()));
         assert_eq!(subnet.pickers, [Picker::NextFree, Picker::None]);
