@@ -20,6 +20,7 @@ use super::{
     choose::{boot_offer, firmware_name},
     probing::Probing,
     stored::Facts,
+    subnet,
     table::Table,
     writer::Writer,
 };
@@ -57,7 +58,7 @@ impl Handler {
         interfaces: Arc<InterfaceTable>,
         prober: Arc<dyn Prober>,
     ) -> Self {
-        let table = Arc::new(Mutex::new(Table::new(&endpoint.store)));
+        let table = Arc::new(Mutex::new(Table::new(&endpoint.store, subnet::of_loopback(&endpoint))));
         let writer = Writer::start(endpoint.store.clone(), Arc::clone(&table));
         let site = Arc::clone(&endpoint) as _;
         let probing = Arc::new(Probing::new(prober));

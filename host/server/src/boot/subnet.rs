@@ -13,31 +13,33 @@ const PRINCIPAL: &str = "system";
 /// The option with the routers.
 const ROUTER: u8 = 3;
 
-/// Makes the subnet of the flags, unless one is in its network already: an operator may have changed it since.
+/// Makes the subnet of the flags, unless one is in its network already: an operator may have changed it since. That of
+/// the loopback is no object, since the API knows no addresses there; see [`of_loopback`].
 ///
 /// # Errors
 ///
 /// The flags describe no subnet, or the store fails.
 pub(crate) async fn provide(endpoint: &Arc<Endpoint>) -> Result<(), ApiError> {
-    let Some(asked) = endpoint.options.dhcp_subnet.as_ref().map(object) else { return Ok(()) };
+    let asked = endpoint.options.dhcp_subnet.as_ref().filter(|asked| !asked.address.is_loopback());
+    let Some(asked) = asked.map(object) else { return Ok(()) };
     commit(endpoint, PRINCIPAL, move |work| {
         if work.tx.find_by::<Subnet>(|other| overlaps(other, &asked)).is_none() {
-            let mut made = asked.clone();
-            made.normalise();
-            made.add_options();
-            made.header.available = true;
-            // The flags were checked, and may name the loopback, which the API refuses.
-            work.put_unchecked(Box::new(made))?;
+            work.put(Box::new(asked.clone()))?;
         }
         Ok(())
     })
     .await
 }
 
+/// Returns the subnet of the flags where that is on the loopback, on which simulated machines are.
+pub(super) fn of_loopback(endpoint: &Endpoint) -> Option<Subnet> {
+    endpoint.options.dhcp_subnet.as_ref().filter(|asked| asked.address.is_loopback()).map(object)
+}
+
 fn object(asked: &DhcpSubnet) -> Subnet {
     let (network, prefix) = (asked.address, asked.prefix);
     let router = asked.router.map(|router| DhcpOption { code: ROUTER, value: router.to_string() });
-    Subnet {
+    let mut made = Subnet {
         name: format!("dhcp-{}-{prefix}", network & mask(prefix)),
         description: String::from("Made of the flags of the first start"),
         subnet: format!("{network}/{prefix}"),
@@ -47,7 +49,10 @@ fn object(asked: &DhcpSubnet) -> Subnet {
         active_lease_time: i64::from(asked.lease_seconds),
         options: router.into_iter().collect(),
         ..Subnet::default()
-    }
+    };
+    made.normalise();
+    made.add_options();
+    made
 }
 
 fn mask(prefix: u8) -> std::net::Ipv4Addr {

@@ -27,6 +27,8 @@ pub(super) struct Table {
     feed: Feed,
     interfaces: Arc<Interfaces>,
     own: Arc<[Ipv4Addr]>,
+    /// The subnet that is served besides those of the store.
+    besides: Option<formwork_model::Subnet>,
     /// How many changes of an address are on their way to the store, where the book is ahead of it.
     unwritten: HashMap<Ipv4Addr, usize>,
 }
@@ -41,8 +43,8 @@ pub(super) struct Place {
 }
 
 impl Table {
-    /// Reads what is stored.
-    pub(super) fn new(store: &Store) -> Self {
+    /// Reads what is stored. `besides` is served as well.
+    pub(super) fn new(store: &Store, besides: Option<formwork_model::Subnet>) -> Self {
         let (snapshot, feed) = store.snapshot_and_feed();
         let mut table = Self {
             book: Book::new(),
@@ -52,6 +54,7 @@ impl Table {
             interfaces: Arc::default(),
             own: Arc::default(),
             unwritten: HashMap::new(),
+            besides,
         };
         table.load(&snapshot);
         table
@@ -151,7 +154,8 @@ impl Table {
     fn load_subnets(&mut self, snapshot: &Snapshot) {
         self.of_subnets.clear();
         let mut subnets = Vec::new();
-        for own in snapshot.list::<formwork_model::Subnet>() {
+        let besides = self.besides.clone().map(Arc::new);
+        for own in snapshot.list::<formwork_model::Subnet>().into_iter().chain(besides) {
             if let Some((subnet, options)) = stored::subnet(&own) {
                 self.of_subnets.insert(subnet.name.clone(), Arc::new(options));
                 subnets.push(Arc::new(subnet));

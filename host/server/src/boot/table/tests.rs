@@ -47,7 +47,7 @@ fn subnet(name: &str, network: &str, start: &str, end: &str) -> formwork_model::
 #[tokio::test]
 async fn table_follows_what_others_do_and_keeps_what_was_renewed() {
     let store = Store::memory(Vec::new());
-    let mut table = Table::new(&store);
+    let mut table = Table::new(&store, None);
     for last in [5, 6] {
         table.book.put(lease(last, 9000));
     }
@@ -62,14 +62,14 @@ async fn table_follows_what_others_do_and_keeps_what_was_renewed() {
     table.follow(&store);
     assert!(table.book.record_at(address(5)).is_none());
     assert_eq!(table.book.leases_of(mac(), None).len(), 1);
-    let again = Table::new(&store);
+    let again = Table::new(&store, None);
     assert_eq!(again.book.leases_of(mac(), None).len(), 1, "what is stored is read at the start");
 }
 
 #[tokio::test]
 async fn subnets_and_reservations_hold_from_the_moment_that_they_are_stored() {
     let store = Store::memory(Vec::new());
-    let mut table = Table::new(&store);
+    let mut table = Table::new(&store, None);
     let named = |place: Place| place.subnet.map(|subnet| subnet.name.clone());
     assert_eq!(named(table.place(mac(), [address(1)])), None);
     put(&store, "user:me", subnet("lab", "10.0.0.0/24", "10.0.0.10", "10.0.0.20")).await;
