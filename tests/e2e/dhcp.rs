@@ -218,7 +218,9 @@ async fn no_address_is_given_twice_when_the_endpoint_is_killed_in_the_middle_of_
             endpoint.start_again();
         }
     }
-    assert_eq!((kills, given.len()), (5, usize::try_from(CLIENTS).unwrap()));
+    // How many waves it takes depends on what was in the sockets at each end.
+    assert!(kills >= 3, "{kills}");
+    assert_eq!(given.len(), usize::try_from(CLIENTS).unwrap());
     let client = endpoint.client();
     let leases = client.collection("leases");
     for (address, number) in given {
